@@ -1,0 +1,62 @@
+"""For every test: a temporary directory and settings of its own session, no leaks, hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import leaks
+
+#: How many examples a property is tried with; `HYPOTHESIS_PROFILE` picks one.
+PROFILES = {"dev": 50, "ci": 300, "night": 10_000}
+
+#: Short: sockets live below it, and a unix socket's path has at most 107 characters.
+_SESSION_PREFIX = "ac-"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the hypothesis profile, and keep this session apart from others and from the user's settings."""
+    for name, examples in PROFILES.items():
+        # No deadline: machines are shared, and a slow example is no bug.
+        hypothesis.settings.register_profile(name, max_examples=examples, deadline=None)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+    _open_session(config)
+
+
+def _open_session(config: pytest.Config) -> None:
+    # pytest's own tmp_path stays where it always is, and is kept for a look after a failure.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    session = Path(tempfile.mkdtemp(prefix=_SESSION_PREFIX))
+    home = session / "home"
+    home.mkdir(mode=0o700)
+    for variable in [name for name in os.environ if name.startswith("ACTORCLOUD_")]:
+        del os.environ[variable]
+    os.environ[leaks.SESSION_VARIABLE] = secrets.token_hex(8)
+    os.environ["TMPDIR"] = str(session)
+    for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        os.environ[variable] = str(home)
+    tempfile.tempdir = str(session)
+    config.add_cleanup(lambda: shutil.rmtree(session, ignore_errors=True))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_survives_the_session() -> Iterator[None]:
+    yield
+    left = leaks.processes_of_session(os.environ[leaks.SESSION_VARIABLE])
+    assert not left, "the tests left processes behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(no_process_survives_the_session: None) -> Iterator[None]:
+    before, system = leaks.Footprint.take(), leaks.default_system()
+    yield
+    leaks.close_default_system(known=system)
+    left = leaks.wait_gone(before)
+    assert not left, "the test left behind:\n" + "\n".join(left)
