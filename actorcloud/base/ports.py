@@ -1,0 +1,153 @@
+"""The ports: what is injected, so that the whole cloud also runs in the simulation.
+
+============  =============================  ================================
+port          real                           simulated (`actorcloud.testing`)
+============  =============================  ================================
+Clock         `base.clock.SystemClock`       the virtual clock
+Timers        `actor`'s timer thread         due when the clock gets there
+Transport     `net.Reactor`                  a lossy network in memory
+Engine        `store`'s LMDB                 memory that crashes
+Spawner       `node`'s subprocesses          threads with a baton
+============  =============================  ================================
+
+The engine's port lives beside its engines, in `store.engine`; the spawner's in `node`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from actorcloud.base.ids import Peer
+
+
+class TimerHandle(Protocol):
+    """A timer that was set."""
+
+    def cancel(self) -> bool:
+        """Stop it; True if it had not fired yet."""
+        ...
+
+
+class Timers(Protocol):
+    """Calls functions later."""
+
+    def call_at(self, deadline: float, function: Callable[[], None]) -> TimerHandle:
+        """Call `function` once `Clock.monotonic()` has reached `deadline`; it must not block."""
+        ...
+
+
+class Random(Protocol):
+    """The part of `random.Random` that we use."""
+
+    def random(self) -> float:
+        """Return a float in [0, 1)."""
+        ...
+
+    def randbytes(self, n: int, /) -> bytes:
+        """Return `n` random bytes."""
+        ...
+
+
+class PeerUp(msgspec.Struct, frozen=True):
+    """A peer said hello and was let in.
+
+    With `reset`, nothing that was sent to it or received from it before counts any more: a new
+    incarnation on either side, or a state that could not be resumed. Without, the stream goes on
+    where it stopped and nothing was lost.
+    """
+
+    peer: Peer
+    #: "head", "node", "client".
+    role: str
+    reset: bool
+    #: What the peer told about itself, opaque here (versions, cpus, slots).
+    facts: dict[str, str]
+    #: The endpoint under which we had dialled it; empty if it came to us.
+    endpoint: str = ""
+
+
+class PeerSuspect(msgspec.Struct, frozen=True):
+    """The peer does not answer; it may come back and resume until its lease ends."""
+
+    peer: Peer
+
+
+class PeerDown(msgspec.Struct, frozen=True):
+    """This incarnation of the peer is gone for good: it left, was replaced, or its lease ended."""
+
+    peer: Peer
+    reason: str
+    #: It said goodbye.
+    has_left: bool = False
+
+
+class Received(msgspec.Struct, frozen=True):
+    """Messages of one peer, in the order in which it sent them."""
+
+    peer: Peer
+    messages: Sequence[bytes]
+
+
+class DialFailed(msgspec.Struct, frozen=True):
+    """An endpoint that was dialled does not let us in; the transport goes on trying unless `final`."""
+
+    endpoint: str
+    code: str
+    text: str
+    final: bool
+
+
+class FromPeer(msgspec.Struct, frozen=True):
+    """What a local actor gets when a peer tells it a control message: who said it is the gateway's word.
+
+    User messages arrive bare, as they would from an actor of this process.
+    """
+
+    peer: Peer
+    message: object
+
+
+TransportEvent = PeerUp | PeerSuspect | PeerDown | Received | DialFailed
+
+
+class Transport(Protocol):
+    """Ordered, reliable streams of messages to named peers: resume or reset, nothing in between.
+
+    Thread: every method may be called from any thread and none blocks. `sink` is called from the
+    transport's own thread, one event at a time, in order, and must not block.
+    """
+
+    def start(self, sink: Callable[[TransportEvent], None]) -> None:
+        """Begin; events go to `sink`."""
+        ...
+
+    def send(self, peer: Peer, messages: Sequence[bytes]) -> bool:
+        """Queue messages to a peer that is up or suspect.
+
+        Returns:
+            False if that incarnation is not known or its outbox is full: the messages were not taken.
+        """
+        ...
+
+    def dial(self, endpoint: str) -> None:
+        """Keep a connection to `endpoint`, with back-off, until `hang_up`."""
+        ...
+
+    def hang_up(self, endpoint: str) -> None:
+        """Stop dialling `endpoint` and leave whoever answered there."""
+        ...
+
+    def reset(self, peer: Peer) -> None:
+        """Forget the stream to this peer: its next contact is a `PeerUp` with `reset`."""
+        ...
+
+    def drop(self, peer: Peer, reason: str) -> None:
+        """Say goodbye to this peer and close; a `PeerDown` follows."""
+        ...
+
+    def close(self) -> None:
+        """Say goodbye to all and free every socket and thread; returns when that is done."""
+        ...

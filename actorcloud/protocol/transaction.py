@@ -1,0 +1,120 @@
+"""Between callers and the store (tags 30-59).
+
+Every request is an ask to the actor named "store". Keys are engine keys as `store.keys` builds
+them; the store refuses all but users' own (prefix 03) and the once-names of the fence's own job
+(prefix 07). Values are opaque bytes.
+
+::
+
+    caller                                       store
+      | -- Read(snapshot, reads, keys) ----------> |
+      | <------- Values | Conflict | Refused       |   at one snapshot, of durable state only
+      | -- Commit(id, attempt, reads, writes) ---> |
+      | <- Committed | Conflict | Fenced | Refused |   once durable
+
+A Commit may be sent again as it is: its id is remembered in the same batch as its writes, until
+the caller acknowledges it with a later request (or for a day).
+
+History: version 1, the first.
+
+Reference: store-design 2.3-2.12.
+"""
+
+from __future__ import annotations
+
+from actorcloud.protocol.message import Message
+from actorcloud.protocol.record import Fence, NewJob
+
+#: (incarnation of the store, number of the last commit it contains).
+Snapshot = tuple[bytes, int]
+
+#: (key, number of the commit that wrote it); 0: the key was absent.
+ReadEntry = tuple[bytes, int]
+
+#: (key, value); None: the key is deleted.
+Write = tuple[bytes, bytes | None]
+
+#: A key's state in an answer: (number of the commit that wrote it, value); None: absent.
+Found = tuple[int, bytes] | None
+
+#: Bytes of a transaction's id.
+TXN_ID_BYTES = 16
+
+#: Keys read, keys written, jobs added, ids acknowledged: each at most this in one message.
+ENTRY_LIMIT = 10_000
+
+#: Bytes of one value; larger data belongs into files.
+VALUE_LIMIT_BYTES = 1024 * 1024
+
+#: Bytes of keys, values and arguments of one Commit, and of the values of one answer.
+COMMIT_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class Read(Message, tag=30, frozen=True):
+    """What is under these keys, as of a snapshot at which everything read so far still holds?"""
+
+    keys: tuple[bytes, ...]
+    #: None: the transaction has read nothing yet.
+    snapshot: Snapshot | None = None
+    #: All that the transaction has read so far.
+    reads: tuple[ReadEntry, ...] = ()
+    #: Whose once-names may be read; stamped by the node's agent.
+    fence: Fence | None = None
+
+
+class Values(Message, tag=31, frozen=True):
+    """The answer to `Read`, in the order of its keys."""
+
+    #: Everything the transaction has read, these included, holds here.
+    snapshot: Snapshot
+    values: tuple[Found, ...]
+
+
+class Conflict(Message, tag=32, frozen=True):
+    """Something that was read has changed: run the function again.
+
+    `fresh` has the present state of what was read (and, after `Read`, asked for), all at `snapshot`;
+    it is empty where that would be more than `COMMIT_LIMIT_BYTES`.
+    """
+
+    snapshot: Snapshot
+    fresh: tuple[tuple[bytes, Found], ...] = ()
+
+
+class Commit(Message, tag=33, frozen=True):
+    """Apply these writes if everything read still holds."""
+
+    #: `TXN_ID_BYTES`, the same for all attempts of one transaction.
+    txn: bytes
+    #: Counts the runs of the function from 1.
+    attempt: int
+    #: Where the reads hold; None if nothing was read.
+    snapshot: Snapshot | None = None
+    reads: tuple[ReadEntry, ...] = ()
+    writes: tuple[Write, ...] = ()
+    jobs: tuple[NewJob, ...] = ()
+    #: The commit counts only while this run is the job's current one.
+    fence: Fence | None = None
+    #: Ids of this caller's earlier transactions whose answers have arrived.
+    acked: tuple[bytes, ...] = ()
+
+
+class Committed(Message, tag=34, frozen=True):
+    """The transaction is durable."""
+
+    #: Number of the commit.
+    seq: int
+    #: The attempt that was committed: its value is the transaction's.
+    attempt: int
+
+
+class Fenced(Message, tag=35, frozen=True):
+    """Nothing was written: this run is no longer the job's current one."""
+
+
+class Refused(Message, tag=36, frozen=True):
+    """Nothing was written, and sending it again will not help, but where `code` is "busy"."""
+
+    #: `ActorCloudError.code`, or "busy", or "need-function" (then `text` is the digest in hex).
+    code: str
+    text: str
