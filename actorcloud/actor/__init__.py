@@ -1,0 +1,155 @@
+"""Actors: mailboxes and refs, links and monitors, supervisors, and the system they live in.
+
+The door of the package; it alone imports Pykka. From the ground up:
+
+==================  ============================================================================
+errors              errors of this floor; the exceptions that steer an actor
+latch, ports        the one way to block; where actors run and threads wait
+context             what the running thread does; the one lock; the fence
+signals             signals between actors and the table of exits (pure)
+future              answers
+mailbox             an actor's mail and state, as others reach them
+bonds               links, monitors, exit signals, the order of death
+cell                how an actor starts, takes turns and ends
+ref, proxy          what actors know of each other; `deliver` and `signal` are the primitives
+timers              the timer thread; `Timer`
+dispatcher          the pool of threads, its watchdog, pinned threads
+system              registry, names, clock, random, closing
+starter, actor      starting; the class that users subclass
+child               child specs
+intensity           how many restarts are too many (pure)
+strategy            what a supervisor does when a child ends (pure)
+oversight           what all supervisors share
+supervisor_ref      requests to a supervisor, and its ref
+supervisor          ordered children
+dynamic             children that come and go
+==================  ============================================================================
+
+A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn -> `on_receive`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorcloud.actor.actor import Actor
+from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
+from actorcloud.actor.context import check_exit
+from actorcloud.actor.context import local as thread_context
+from actorcloud.actor.dispatcher import Pool, wait_as_actor
+from actorcloud.actor.dynamic import DynamicSupervisor
+from actorcloud.actor.errors import (
+    ActorDeadError,
+    ActorExit,
+    AlreadyPresent,
+    AlreadyStarted,
+    AskTimeout,
+    CallingSelf,
+    ChildRestarting,
+    ChildRunning,
+    MaxChildren,
+    Stop,
+    Unwound,
+)
+from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout
+from actorcloud.actor.latch import Latch
+from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.ports import Dispatcher, Home, Waits
+from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
+from actorcloud.actor.signals import (
+    Demonitor,
+    Down,
+    DownSignal,
+    Exit,
+    ExitSignal,
+    Link,
+    Monitor,
+    MonitorRef,
+    Signal,
+    Unlink,
+    new_monitor,
+)
+from actorcloud.actor.starter import Starter
+from actorcloud.actor.supervisor import Flags, Supervisor
+from actorcloud.actor.supervisor_ref import ChildCount, ChildInfo, StartChild, SupervisorRef, TerminateChild
+from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
+from actorcloud.actor.timers import Timer, TimerThread
+
+__all__ = [
+    "ASK_TIMEOUT_DEFAULT",
+    "BRUTAL_KILL",
+    "CLOSE_TIMEOUT_DEFAULT",
+    "DEFAULT",
+    "INFINITY",
+    "Actor",
+    "ActorDeadError",
+    "ActorExit",
+    "ActorRef",
+    "AlreadyPresent",
+    "AlreadyStarted",
+    "AskTimeout",
+    "CallingSelf",
+    "ChildCount",
+    "ChildInfo",
+    "ChildRestarting",
+    "ChildRunning",
+    "ChildSpec",
+    "Demonitor",
+    "Dispatcher",
+    "Down",
+    "DownSignal",
+    "DynamicSupervisor",
+    "Exit",
+    "ExitSignal",
+    "Flags",
+    "Future",
+    "Home",
+    "Latch",
+    "Link",
+    "MaxChildren",
+    "Monitor",
+    "MonitorRef",
+    "NamedRef",
+    "NoReply",
+    "Pool",
+    "ReplyTo",
+    "Signal",
+    "StartChild",
+    "Starter",
+    "Stop",
+    "Supervisor",
+    "SupervisorRef",
+    "System",
+    "TerminateChild",
+    "Timeout",
+    "Timer",
+    "TimerThread",
+    "Unlink",
+    "Unwound",
+    "Waits",
+    "check_exit",
+    "current_system",
+    "named",
+    "new_monitor",
+    "register",
+    "resolve",
+    "thread_context",
+    "unregister",
+    "wait_as_actor",
+    "whereis",
+]
+
+
+def register(name: str, ref: ActorRef[Any]) -> None:
+    """Give an actor a name in the current system; see `System.register`."""
+    current_system().register(name, ref)
+
+
+def unregister(name: str) -> None:
+    """Take a name away in the current system; see `System.unregister`."""
+    current_system().unregister(name)
+
+
+def whereis(name: str) -> ActorRef[Any] | None:
+    """Return who has a name in the current system, or None."""
+    return current_system().whereis(name)

@@ -1,0 +1,323 @@
+"""The class that users subclass.
+
+An `Actor` is a `pykka.Actor` with a loop of our own: verbs are Pykka's, nouns are OTP's. All that
+is the runtime's lives in its `Cell`; the object holds only what the user puts there.
+
+Reference: Pykka's `Actor`; OTP's `gen_server`.
+"""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+import pykka
+
+from actorcloud.actor import bonds
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.child import ChildSpec, spec_of
+from actorcloud.actor.context import local
+from actorcloud.actor.errors import ActorExit, Stop
+from actorcloud.actor.future import Future, ReplyTo
+from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.signals import Down, Exit, MonitorRef, new_monitor
+from actorcloud.actor.starter import Starter
+from actorcloud.actor.system import System
+from actorcloud.actor.timers import Timer
+from actorcloud.base.exits import ExitReason
+
+logger = logging.getLogger("actorcloud.actor")
+
+A = TypeVar("A", bound="Actor")
+
+#: Kinds of messages warned about once each; a set, so that it is bounded by the program's classes.
+_unexpected: set[tuple[type, type]] = set()
+
+
+class Actor(pykka.Actor):
+    """Something with a mailbox and a life of its own.
+
+    >>> class Counter(Actor):
+    ...     def __init__(self, start):
+    ...         self.count = start
+    ...     def on_receive(self, message):
+    ...         self.count += message
+    ...         return self.count
+    >>> counter = Counter.start(40)
+    >>> counter.tell(1)
+    >>> counter.ask(1)
+    42
+    >>> counter.stop()
+    True
+
+    `__init__` runs as the new actor, on the stack of who starts it, and `start` raises what it
+    raises. An exception in a handler ends the actor, and whoever is linked to it.
+    """
+
+    #: "pool": runs with the others on a few threads. "thread": has a thread of its own.
+    dispatcher: ClassVar[Literal["pool", "thread"]] = "pool"
+    #: Its handlers never block: an ask may run it on the asker's stack.
+    inline: ClassVar[bool] = False
+    #: Exit signals become `Exit` messages, handled by `on_exit`.
+    trap_exit: bool = False
+    #: More messages than that kill the actor; None means no limit.
+    max_mailbox: ClassVar[int | None] = None
+    #: "crash": a handler that raises ends the actor. "reply": in an ask, only the asker hears of it.
+    ask_errors: ClassVar[Literal["crash", "reply"]] = "crash"
+
+    #: Defaults of `child_spec`; see `ChildSpec`.
+    restart: ClassVar[str] = "permanent"
+    shutdown: ClassVar[Any] = None
+    id: ClassVar[Any] = None
+
+    _ref_class: ClassVar[type[ActorRef[Any]]] = ActorRef
+    _reports_children: ClassVar[bool] = False
+    _has_on_start: ClassVar[bool] = False
+    _has_on_batch_end: ClassVar[bool] = False
+    _was_started = False
+    _cell: Cell
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._has_on_start = cls.on_start is not Actor.on_start
+        cls._has_on_batch_end = cls.on_batch_end is not Actor.on_batch_end
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        # Nothing to do: the cell exists already. So `super().__init__()` is optional.
+        pass
+
+    # -- starting ---------------------------------------------------------------------------------
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+        """Start an actor; returns when its `__init__` has.
+
+        Raises:
+            Exception: whatever `__init__` raised; nothing is left behind then.
+            StartError: it stopped or was told to exit meanwhile.
+        """
+        return Starter(cls).start(*args, **kwargs)
+
+    @classmethod
+    def start_link(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+        """Start an actor linked to the one that calls, which is its parent. See `start`."""
+        return Starter(cls).start_link(*args, **kwargs)
+
+    @classmethod
+    def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[ActorRef[Self], MonitorRef]:
+        """Start an actor monitored by the one that calls. See `start`."""
+        return Starter(cls).start_monitor(*args, **kwargs)
+
+    @classmethod
+    def options(
+        cls,
+        *,
+        name: str | None = None,
+        mailbox: int | None = None,
+        system: System | None = None,
+        start_timeout: float | None = None,
+    ) -> Starter[Self]:
+        """Return a starter with options, whose `start` takes the arguments of `__init__`.
+
+        Args:
+            name: registered before `__init__` runs.
+            mailbox: as `max_mailbox`, for this one.
+            system: where; the current one unless given.
+            start_timeout: seconds that a `dispatcher = "thread"` actor's `__init__` may take.
+        """
+        return Starter(cls, name=name, mailbox=mailbox, system=system, start_timeout=start_timeout)
+
+    @classmethod
+    def child_spec(
+        cls,
+        *args: Any,
+        id: Any = None,
+        name: str | None = None,
+        restart: str | None = None,
+        shutdown: Any = None,
+        significant: bool = False,
+        **kwargs: Any,
+    ) -> ChildSpec:
+        """Return the spec by which a supervisor starts this class with these arguments.
+
+        Args:
+            args: for `__init__`.
+            id: the child's; the class's `id`, else `name`, else the class's name.
+            name: the name to register.
+            restart: the class's unless given.
+            shutdown: the class's unless given.
+            significant: its end may end the supervisor, see `auto_shutdown`.
+            kwargs: for `__init__`; one that is called like an option goes into a `ChildSpec` made by hand.
+        """
+        return spec_of(cls, args, kwargs, id=id, name=name, restart=restart, shutdown=shutdown, significant=significant)
+
+    # -- what an actor knows ----------------------------------------------------------------------
+
+    @property
+    def actor_ref(self) -> ActorRef[Self]:
+        """The actor's own ref; what to give to others instead of `self`."""
+        ref: ActorRef[Self] = self._cell.ref
+        return ref
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]  # Pykka's are attributes; ours cost no memory
+        """Pykka's name of the actor."""
+        return self.actor_ref.actor_urn
+
+    @property
+    def actor_inbox(self) -> Any:  # type: ignore[override]
+        """The actor's cell, which is its mailbox."""
+        return self._cell
+
+    @property
+    def system(self) -> System:
+        """The system it lives in."""
+        system: Any = self._cell.system
+        return system  # type: ignore[no-any-return]  # a cell knows it as its `Host`
+
+    @property
+    def sender(self) -> ReplyTo | None:
+        """Where the answer of the ask that is being handled goes; None for a message that was told."""
+        asking = self._cell.asking
+        return None if asking is None else asking.reply_to
+
+    @property
+    def exit_reason(self) -> object:
+        """In `on_stop` and `on_failure`: what the actor ends with."""
+        return self._cell.reason
+
+    def __str__(self) -> str:
+        return str(self._cell.ref)
+
+    # -- what an actor does -----------------------------------------------------------------------
+
+    def reply(self, to: ReplyTo, value: Any = None) -> None:
+        """Answer an ask whose handler returned `NoReply`; a second answer is ignored.
+
+        Args:
+            to: what `self.sender` was then.
+            value: the answer; an exception instance is raised at the asker.
+        """
+        self._check()
+        self._cell.release(to)
+        if isinstance(value, BaseException):
+            to.set_exception(value)
+        else:
+            to.set(value)
+
+    def stop(self, reason: object = ExitReason.NORMAL) -> None:
+        """End after the message that is being handled; `on_stop` runs, then its answer is sent."""
+        self._check()
+        cell = self._cell
+        if cell.stopping is None:
+            cell.stopping = (reason,)
+            cell.urgent = True
+
+    def link(self, ref: ActorRef[Any]) -> None:
+        """Tie this life to that one; a dead actor answers with an exit signal `NOPROC`."""
+        self._check()
+        bonds.link(self._cell, ref)
+
+    def unlink(self, ref: ActorRef[Any]) -> None:
+        """Undo a link; no `Exit` it causes is queued after this returns."""
+        self._check()
+        bonds.unlink(self._cell, ref)
+
+    def monitor(self, ref: ActorRef[Any]) -> MonitorRef:
+        """Ask for a `Down` when that actor ends; at once, with `NOPROC`, if it is dead."""
+        self._check()
+        name = new_monitor()
+        bonds.monitor(self._cell, name, ref, ref)
+        return name
+
+    def demonitor(self, monitor: MonitorRef, *, flush: bool = True) -> bool:
+        """Take a monitor back.
+
+        Args:
+            monitor: what `monitor` returned.
+            flush: also drop its `Down` if that is queued.
+
+        Returns:
+            True if it had not fired.
+        """
+        self._check()
+        return bonds.demonitor(self._cell, monitor, flush=flush)
+
+    def send_after(self, delay: float, message: Any, to: ActorRef[Any] | None = None) -> Timer:
+        """Send a message later.
+
+        Args:
+            delay: seconds, >= 0.
+            message: anything.
+            to: this actor unless given; the timer ends with a local receiver.
+
+        Raises:
+            ValueError: `delay` is negative.
+        """
+        self._check()
+        if delay < 0:
+            raise ValueError(f"a message cannot be sent {-delay} s ago")
+        target = self._cell.ref if to is None else to
+        owner = target._cell if type(target)._is_local else None  # noqa: SLF001  one package
+        clock = self.system.clock
+        return Timer(clock, clock.monotonic() + delay, target, message, owner).set(self.system.timers)
+
+    def _check(self) -> None:
+        cell = self._cell
+        if cell.is_ending() and local.cell is cell:
+            raise ActorExit(cell.end_reason())
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Run first of all on the actor's own time, after `start` has returned to the starter."""
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message; what it returns answers an ask.
+
+        Warns once for each kind of message that no handler was written for.
+        """
+        kind = type(self), type(message)
+        if kind not in _unexpected:
+            _unexpected.add(kind)
+            logger.warning("%s has no handler for %s; further ones are dropped silently", self, type(message).__name__)
+
+    def on_exit(self, message: Exit) -> None:
+        """Handle an exit signal, in an actor with `trap_exit`; the parent's ends the actor instead."""
+        self.on_receive(message)
+
+    def on_down(self, message: Down) -> None:
+        """Handle the end of a monitored actor."""
+        self.on_receive(message)
+
+    def on_batch_end(self) -> None:
+        """Run at the end of each turn in which messages were handled: commit, flush."""
+
+    def on_stop(self) -> None:
+        """Run at an orderly end: `stop`, `Stop`, or the parent's order in an actor with `trap_exit`."""
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Run when a handler raised, before the others hear of it."""
+
+    def _on_stop_order(self, reason: object) -> None:
+        """Obey an order to stop; a supervisor takes its time."""
+        raise Stop(reason)
+
+    # -- Pykka's extension points -----------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        raise NotImplementedError("a cell is the inbox")
+
+    @staticmethod
+    def _create_future() -> Future[Any]:
+        return Future()
+
+    def _start_actor_loop(self) -> None:
+        raise NotImplementedError("the dispatcher is the loop")

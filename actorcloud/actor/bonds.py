@@ -1,0 +1,242 @@
+"""What binds actors: links, monitors, exit signals, and the order in which one dies.
+
+Functions over cells. They run on whatever thread sends the signal or ends the actor; the bonds
+are guarded by `GUARD`, and nothing is sent while it is held.
+
+Death, in this order: no user code and no mail any more; name, registration and timers released;
+only then exit signals to links and `Down` to monitors; then the mail that is left is refused. So
+whoever hears of a death finds the name free.
+
+Reference: otp-semantics 1.4-1.7.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import Any
+
+from actorcloud.actor.context import GUARD, fenced
+from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
+from actorcloud.actor.signals import (
+    Demonitor,
+    Down,
+    DownSignal,
+    Exit,
+    ExitSignal,
+    Link,
+    Monitor,
+    MonitorRef,
+    Signal,
+    Target,
+    Unlink,
+    Verdict,
+    judge_exit,
+)
+from actorcloud.base.exits import ExitReason
+
+logger = logging.getLogger("actorcloud.actor")
+
+
+def receive(cell: Mailbox, signal: Signal) -> None:
+    """Let `signal` take effect at `cell`. Thread: any; never blocks, never raises."""
+    match signal:
+        case ExitSignal():
+            _take_exit(cell, signal)
+        case DownSignal(down):
+            _take_down(cell, down)
+        case Monitor():
+            _take_monitor(cell, signal)
+        case Demonitor(ref):
+            with GUARD:
+                if cell.monitors:
+                    cell.monitors.pop(ref, None)
+        case Link(sender):
+            _take_link(cell, sender)
+        case Unlink(sender):
+            with GUARD:
+                if cell.links:
+                    cell.links.pop(sender.id, None)
+
+
+def link(cell: Mailbox, peer: Any) -> None:
+    """Link `cell` with `peer`; a peer that is gone answers with an exit signal `NOPROC`."""
+    if peer.id == cell.id:
+        return
+    with GUARD:
+        if cell.state == DEAD:
+            return
+        if cell.links is None:
+            cell.links = {}
+        known = peer.id in cell.links
+        cell.links[peer.id] = peer
+    if not known:
+        peer.signal(Link(cell.ref))
+
+
+def unlink(cell: Mailbox, peer: Any) -> None:
+    """Take the link away on both sides; no `Exit` caused by it comes after this returns."""
+    with GUARD:
+        known = cell.links is not None and cell.links.pop(peer.id, None) is not None
+    if known:
+        peer.signal(Unlink(cell.ref))
+
+
+def monitor(cell: Mailbox, ref: MonitorRef, peer: Target, target: object) -> None:
+    """Make `cell` watch `peer` under `ref`; `Down.target` will be `target`."""
+    with GUARD:
+        if cell.watching is None:
+            cell.watching = {}
+        cell.watching[ref] = peer
+    peer.signal(Monitor(ref, cell.ref, target))
+
+
+def demonitor(cell: Mailbox, ref: MonitorRef, *, flush: bool) -> bool:
+    """Stop watching; True if the monitor had not fired. `flush` also drops a `Down` that is queued."""
+    with GUARD:
+        peer = None if cell.watching is None else cell.watching.pop(ref, None)
+        if peer is None and flush and cell.downs:
+            cell.downs.discard(ref)
+    if peer is None:
+        return False
+    peer.signal(Demonitor(ref))
+    return True
+
+
+def die(cell: Mailbox, reason: object) -> bool:
+    """End `cell` with `reason`; False if it had ended already. Thread: any."""
+    with GUARD:
+        if cell.state == DEAD:
+            return False
+        cell.state = DEAD
+        cell.reason = reason
+        cell.urgent = True
+        if fenced and cell.thread == threading.get_ident():
+            fenced.pop(cell.thread, None)
+        links, cell.links = cell.links, None
+        monitors, cell.monitors = cell.monitors, None
+        watching, cell.watching = cell.watching, None
+        timers, cell.timers = cell.timers, None
+        cell.downs = None
+        cell.system.forget(cell)
+    for timer in timers or ():
+        timer.cancel()
+    _tell_the_bereaved(cell, reason, links or {}, monitors or {}, watching or {})
+    cell.refuse_all(reason)
+    return True
+
+
+def kill(cell: Mailbox) -> None:
+    """End `cell` with `KILLED`, also while its handler runs: the handler goes on fenced, as a zombie."""
+    with GUARD:
+        if cell.state == DEAD:
+            return
+        runs_elsewhere = cell.thread is not None and cell.thread != threading.get_ident()
+        if runs_elsewhere:
+            fenced[cell.thread] = cell  # type: ignore[index]  # tested just above
+            cell.system.add_zombie(cell)
+        else:
+            _doom(cell, ExitReason.KILLED)
+    if runs_elsewhere:
+        logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
+        die(cell, ExitReason.KILLED)
+    _interrupt(cell)
+
+
+def _tell_the_bereaved(
+    cell: Mailbox,
+    reason: object,
+    links: dict[Any, Any],
+    monitors: dict[MonitorRef, tuple[Any, object]],
+    watching: dict[MonitorRef, Any],
+) -> None:
+    me = cell.ref
+    for peer in links.values():
+        _send(peer, ExitSignal(me, reason, linked=True))
+    for ref, (watcher, target) in monitors.items():
+        _send(watcher, DownSignal(Down(ref, target, reason)))
+    for ref, peer in watching.items():
+        _send(peer, Demonitor(ref))
+
+
+def _send(target: Target, signal: Signal) -> None:
+    try:
+        target.signal(signal)
+    except Exception:
+        # One peer that cannot be told must not keep the others from being told.
+        logger.exception("%r could not be sent to %r", signal, target)
+
+
+def _take_exit(cell: Mailbox, signal: ExitSignal) -> None:
+    sender, linked = signal.sender, signal.linked
+    is_kill = signal.reason is ExitReason.KILL and not linked
+    with GUARD:
+        if cell.state == DEAD:
+            return
+        active = linked and cell.links is not None and cell.links.pop(sender.id, None) is not None
+        from_self = sender is not None and sender.id == cell.id
+        verdict, reason = judge_exit(
+            signal.reason, linked=linked, active=active, from_self=from_self, trapping=cell.is_trapping()
+        )
+        if verdict is Verdict.DELIVER:
+            deque.append(cell.open_mail(), Exit(sender, reason))
+        elif verdict is Verdict.DIE and not is_kill:
+            _doom(cell, reason)
+    if is_kill:
+        kill(cell)
+    elif verdict is Verdict.DIE:
+        _interrupt(cell)
+    elif verdict is Verdict.DELIVER and cell.state != BUSY:
+        cell.wake()
+
+
+def _doom(cell: Mailbox, reason: object) -> None:
+    """Under GUARD: let `cell` die at the next chance; the first reason counts."""
+    if cell.exiting is None:
+        cell.exiting = (reason,)
+        cell.urgent = True
+        if cell.thread is not None:
+            fenced[cell.thread] = cell
+
+
+def _interrupt(cell: Mailbox) -> None:
+    if cell.state != BUSY:
+        cell.wake()
+    latch = cell.latch
+    if latch is not None:
+        latch.set()
+
+
+def _take_down(cell: Mailbox, down: Down) -> None:
+    with GUARD:
+        if cell.state == DEAD or cell.watching is None or cell.watching.pop(down.ref, None) is None:
+            return
+        if cell.downs is None:
+            cell.downs = set()
+        cell.downs.add(down.ref)
+        deque.append(cell.open_mail(), down)
+    if cell.state != BUSY:
+        cell.wake()
+
+
+def _take_monitor(cell: Mailbox, signal: Monitor) -> None:
+    with GUARD:
+        is_dead = cell.state == DEAD
+        if not is_dead:
+            if cell.monitors is None:
+                cell.monitors = {}
+            cell.monitors[signal.ref] = (signal.watcher, signal.target)
+    if is_dead:
+        signal.watcher.signal(DownSignal(Down(signal.ref, signal.target, ExitReason.NOPROC)))
+
+
+def _take_link(cell: Mailbox, sender: Any) -> None:
+    with GUARD:
+        is_dead = cell.state == DEAD
+        if not is_dead:
+            if cell.links is None:
+                cell.links = {}
+            cell.links[sender.id] = sender
+    if is_dead:
+        sender.signal(ExitSignal(cell.ref, ExitReason.NOPROC, linked=True))

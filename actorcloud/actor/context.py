@@ -1,0 +1,108 @@
+"""What the running thread is doing: for which actor, in which system.
+
+Owns the thread-local `local`, the lock `GUARD` and the table `fenced`. Used by every other module
+of the package; knows nothing about actors but what `Running` says.
+
+`GUARD` is the one lock of the actor runtime. It guards the state, links, monitors and names of all
+actors of this process; it is a leaf: nothing is called while it is held but dict and deque methods.
+One lock for all costs nothing, since the interpreter's own lock lets one thread run anyway.
+
+`fenced` maps the threads whose running handler was told to exit to the handler's cell. It is empty
+nearly always, so the check in `tell` is one test of a global.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from actorcloud.actor.errors import ActorExit
+from actorcloud.actor.latch import Latch
+from actorcloud.base.ids import ActorId
+
+
+class Running(Protocol):
+    """What the rest of a thread sees of the actor that runs on it: its cell."""
+
+    id: ActorId
+    #: Its `ActorRef`.
+    ref: Any
+    #: Its `System`.
+    system: Any
+    #: What it waits on.
+    latch: Latch | None
+
+    def is_ending(self) -> bool:
+        """Whether the running handler must unwind."""
+        ...
+
+    def end_reason(self) -> object:
+        """Return what the actor ended with, or will."""
+        ...
+
+
+class Local(threading.local):
+    """The facts of one thread."""
+
+    #: The cell of the actor whose code runs on this thread; typed for those who only look.
+    cell: Any = None
+    #: The `System` that `System.activate` made current on this thread.
+    system: Any = None
+    #: Whether this is a thread of a pool: it may run an inline actor's turn on its own stack.
+    pooled: bool = False
+    #: How many turns are nested on this stack.
+    depth: int = 0
+
+
+local = Local()
+
+#: Guards the shared state of all cells; see the module's docstring.
+GUARD = threading.Lock()
+
+#: Thread id -> the cell whose handler must stop there.
+fenced: dict[int, Running] = {}
+
+_makers: list[Callable[[], Any]] = []
+
+
+def running() -> Running | None:
+    """Return the cell of the actor whose code runs on this thread."""
+    cell: Running | None = local.cell
+    return cell
+
+
+def check_fence() -> None:
+    """Stop the running handler if its actor was told to exit.
+
+    Raises:
+        ActorExit: with the reason of the actor.
+    """
+    cell = running()
+    # An entry may be stale: the thread went on to another actor before it was told.
+    if cell is not None and fenced.get(threading.get_ident()) is cell:
+        raise ActorExit(cell.end_reason())
+
+
+def check_exit() -> None:
+    """Stop the running handler if its actor was told to exit while it waited.
+
+    Raises:
+        ActorExit: with the reason of the actor.
+    """
+    cell = running()
+    if cell is not None and cell.is_ending():
+        raise ActorExit(cell.end_reason())
+
+
+def set_default_system(maker: Callable[[], Any]) -> None:
+    """Say how to get the process's default system; `system` does, when it is imported."""
+    _makers[:] = [maker]
+
+
+def current_system() -> Any:
+    """Return the running actor's `System`, else the one activated on this thread, else the default."""
+    cell = running()
+    if cell is not None:
+        return cell.system
+    return local.system or _makers[0]()

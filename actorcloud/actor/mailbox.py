@@ -1,0 +1,296 @@
+r"""Mailboxes: an actor's mail and state, as far as others reach them.
+
+::
+
+    idle --put--> busy (queued, then in a turn) --mail empty--> idle
+      \____________________ die ____________________/ --> dead
+
+Who puts appends to `mail` and then looks at `state`; who rests sets `state` and then looks at
+`mail`: one of the two sees the other, so no message is left behind. A message put after death is
+refused by whoever put it. The same order makes closing atomic with putting, without a lock in `tell`.
+
+`urgent` is the lane of signals: it is looked at before every message.
+
+Thread: `put`, `wake` and the facts are for any.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from actorcloud.actor.context import GUARD
+from actorcloud.actor.errors import ActorDeadError
+from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.latch import Latch
+from actorcloud.actor.ports import Dispatcher, Home
+from actorcloud.actor.signals import Down, Exit, MonitorRef
+from actorcloud.base.exits import ExitReason
+from actorcloud.base.ids import ActorId
+from actorcloud.base.ports import TimerHandle
+
+#: Idle: nothing to do. Busy: queued for a turn, or in one. Dead: for ever.
+IDLE, BUSY, DEAD = 0, 1, 2
+
+
+class Host(Protocol):
+    """What an actor needs of its system."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Where it runs."""
+        ...
+
+    def forget(self, cell: Any, /) -> None:
+        """Release a dying actor's name and registration. Under GUARD."""
+        ...
+
+    def add_dead_letter(self, ref: Any, message: Any, /) -> None:
+        """Count a message to a dead actor."""
+        ...
+
+    def add_zombie(self, cell: Any, /) -> None:
+        """Note a killed actor whose handler runs."""
+        ...
+
+    def drop_zombie(self, cell: Any, /) -> None:
+        """Note that the handler has come back."""
+        ...
+
+
+class _NoReply:
+    """The type of `NoReply`."""
+
+    def __repr__(self) -> str:
+        return "NoReply"
+
+
+#: Returned by a handler: the answer comes later, through `self.reply(to, value)`.
+NoReply = _NoReply()
+
+
+class Ask:
+    """A message whose sender waits for an answer."""
+
+    __slots__ = ("message", "reply_to")
+
+    def __init__(self, message: Any, reply_to: ReplyTo) -> None:
+        self.message = message
+        self.reply_to = reply_to
+
+
+class StopOrder:
+    """The message of `ref.stop()`: the end, after all that was queued before."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: object) -> None:
+        self.reason = reason
+
+
+class BoundedMail(deque[Any]):
+    """A mailbox with a limit: the message that is too many kills its actor."""
+
+    def __init__(self, cell: Mailbox, limit: int) -> None:
+        super().__init__()
+        self._cell = cell
+        self._limit = limit
+
+    def append(self, message: Any, /) -> None:
+        """Put a message, or end the actor."""
+        super().append(message)
+        if len(self) > self._limit and self._cell.state != DEAD:
+            self._cell.overflow(self._limit)
+
+
+#: What is no loss when its receiver is dead.
+_UNCOUNTED = (Exit, Down, StopOrder)
+
+
+class Mailbox:
+    """What of an actor's runtime state others reach; `Cell` adds what runs it."""
+
+    __slots__ = (
+        "__weakref__",
+        "actor",
+        "asking",
+        "deferred",
+        "downs",
+        "exiting",
+        "final_reply",
+        "home",
+        "id",
+        "kind",
+        "latch",
+        "links",
+        "mail",
+        "monitors",
+        "name",
+        "parent",
+        "preempted",
+        "reason",
+        "ref",
+        "state",
+        "stopping",
+        "system",
+        "thread",
+        "timers",
+        "urgent",
+        "watching",
+    )
+
+    #: Its `ActorRef`.
+    ref: Any
+
+    def __init__(self, system: Host, kind: Any, id: ActorId, home: Home) -> None:
+        self.system = system
+        #: The `Actor` class.
+        self.kind = kind
+        self.id = id
+        self.home = home
+        #: The user's object; None before it is made and after death.
+        self.actor: Any = None
+        #: Made at the first message: an empty deque is 0.6 KiB.
+        self.mail: deque[Any] | None = None
+        # Busy from the start: what is put while `__init__` runs waits.
+        self.state = BUSY
+        self.urgent = False
+        #: Others wait: the turn ends after this message.
+        self.preempted = False
+        #: (reason,) once a signal decided that the actor dies.
+        self.exiting: tuple[object] | None = None
+        #: (reason,) once `self.stop` was called.
+        self.stopping: tuple[object] | None = None
+        #: What the actor ended with.
+        self.reason: object = None
+        self.name: str | None = None
+        #: The ref of who called `start_link`.
+        self.parent: Any = None
+        self.links: dict[ActorId, Any] | None = None
+        #: Who watches this actor: ref -> (watcher, what it called us).
+        self.monitors: dict[MonitorRef, tuple[Any, object]] | None = None
+        #: Whom this actor watches.
+        self.watching: dict[MonitorRef, Any] | None = None
+        #: The monitors whose `Down` is in the mail.
+        self.downs: set[MonitorRef] | None = None
+        self.timers: dict[TimerHandle, None] | None = None
+        #: The ask that is being handled.
+        self.asking: Ask | None = None
+        #: Answers that the actor owes.
+        self.deferred: dict[int, ReplyTo] | None = None
+        #: The answer of a handler that also stopped; sent after `on_stop`.
+        self.final_reply: tuple[ReplyTo, Any] | None = None
+        #: The thread that runs this actor's code now.
+        self.thread: int | None = None
+        #: What that thread waits on.
+        self.latch: Latch | None = None
+
+    # -- putting: any thread --------------------------------------------------------------------
+
+    def put(self, message: Any) -> None:
+        """Queue a message; refused if the actor is dead."""
+        mail = self.mail
+        if mail is None:
+            with GUARD:
+                mail = self.open_mail()
+        mail.append(message)
+        if self.state != BUSY:
+            self.wake()
+
+    def open_mail(self) -> deque[Any]:
+        """Return the mailbox, made if need be. Under GUARD."""
+        if self.mail is None:
+            limit = self.kind.max_mailbox
+            self.mail = deque() if limit is None else BoundedMail(self, limit)
+        return self.mail
+
+    def wake(self) -> None:
+        """See to what was put: give an idle actor a turn, refuse the mail of a dead one."""
+        with GUARD:
+            state = self.state
+            if state == IDLE:
+                self.state = BUSY
+        if state == IDLE:
+            self.home.schedule(self)
+        elif state == DEAD:
+            self.refuse_all(ExitReason.NOPROC)
+
+    def preempt(self) -> None:
+        """Ask the running turn to end after its message."""
+        self.preempted = True
+        self.urgent = True
+
+    def claim(self) -> bool:
+        """Make an idle cell busy for a turn on this thread; False if it was not idle."""
+        with GUARD:
+            if self.state != IDLE:
+                return False
+            self.state = BUSY
+            return True
+
+    def refuse_all(self, reason: object) -> None:
+        """Answer what a dead actor owes and has not read."""
+        asking, self.asking = self.asking, None
+        deferred, self.deferred = self.deferred, None
+        if asking is not None:
+            asking.reply_to.set_exception(self.dead_error(reason))
+        for reply_to in list((deferred or {}).values()):
+            reply_to.set_exception(self.dead_error(reason))
+        mail = self.mail
+        while mail:
+            try:
+                message = mail.popleft()
+            except IndexError:
+                # Another thread refuses too; between us, each message is refused once.
+                return
+            if type(message) is Ask:
+                message.reply_to.set_exception(self.dead_error(reason))
+            elif type(message) not in _UNCOUNTED:
+                self.system.add_dead_letter(self.ref, message)
+
+    def vanish(self) -> None:
+        """Be dead, with nothing left to do. Under GUARD; see `System.abandon`."""
+        self.state = DEAD
+        self.reason = ExitReason.KILLED
+        self.urgent = True
+        self.mail = self.links = self.monitors = self.watching = self.timers = None
+        self.asking = self.deferred = None
+
+    def dead_error(self, reason: object) -> ActorDeadError:
+        """Return the error for who asks this dead actor."""
+        return ActorDeadError(f"{self.ref} ended before it answered (it ended with: {self.reason})", reason)
+
+    # -- facts: any thread ----------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Whether the actor runs and was not told to exit."""
+        return self.state != DEAD and self.exiting is None
+
+    def is_dead(self) -> bool:
+        """Whether the actor has ended."""
+        return self.state == DEAD
+
+    def is_ending(self) -> bool:
+        """Whether the running handler must unwind."""
+        return self.exiting is not None or self.state == DEAD
+
+    def end_reason(self) -> object:
+        """Return what the actor ended with, or will."""
+        if self.state != DEAD and self.exiting is not None:
+            return self.exiting[0]
+        return self.reason
+
+    def is_trapping(self) -> bool:
+        """Whether exit signals become messages, now."""
+        actor = self.actor
+        return bool(self.kind.trap_exit if actor is None else actor.trap_exit)
+
+    def release(self, reply_to: ReplyTo) -> None:
+        """Forget a deferred reply: it was given."""
+        deferred = self.deferred
+        if deferred is not None:
+            deferred.pop(id(reply_to), None)
+
+    def overflow(self, limit: int) -> None:
+        """See to more than `limit` messages."""
+        raise NotImplementedError

@@ -1,0 +1,77 @@
+"""The ports of this floor: where actors run, and how threads wait. Protocols only.
+
+Real ones are in `dispatcher`; the simulation brings its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from actorcloud.actor.latch import Latch
+
+R = TypeVar("R")
+
+
+class Runnable(Protocol):
+    """What a dispatcher sees of an actor: its cell."""
+
+    #: The thread that runs it now.
+    thread: int | None
+    #: A turn was asked to end early.
+    preempted: bool
+
+    def turn(self, limit: int) -> int:
+        """Handle up to `limit` messages, on one thread at a time; returns how many."""
+        ...
+
+    def preempt(self) -> None:
+        """Ask the running turn to end after its message. Thread: any."""
+        ...
+
+    def is_dead(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+
+class Home(Protocol):
+    """Where an actor runs."""
+
+    def schedule(self, cell: Any, /) -> None:
+        """Give a busy cell (a `Runnable`) a turn soon. Thread: any; never blocks."""
+        ...
+
+    def call(self, function: Callable[[], R], timeout: float | None, /) -> R:
+        """Run `function` where the actors of this home run, and wait for it up to `timeout` seconds."""
+        ...
+
+
+class Waits(Protocol):
+    """How a thread waits."""
+
+    def wait(self, latch: Latch, timeout: float | None, /) -> bool:
+        """Wait until the latch is set.
+
+        Args:
+            latch: a latch that only this thread waits on.
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            False if `timeout` passed first.
+
+        Raises:
+            ActorExit: the actor that waits was told to exit.
+        """
+        ...
+
+
+class Dispatcher(Home, Waits, Protocol):
+    """Where the actors of a system run, and how its threads wait."""
+
+    def pinned(self, name: str, /) -> Home:
+        """Return a home of its own for one actor."""
+        ...
+
+    def close(self, timeout: float, /) -> None:
+        """End the threads; waits up to `timeout` seconds for those that run."""
+        ...

@@ -1,0 +1,352 @@
+"""References to actors: all that one actor knows of another.
+
+`ActorRef` reaches an actor of this process through its cell. `cluster` subclasses it for actors of
+other peers and overrides two primitives, `deliver` and `signal`; everything else is made of them.
+
+A ref is hashable, ordered and picklable. It is unpickled in the system that is current then: an
+actor of that system is found again, others are made by `System.remote_refs`.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar, cast
+
+import pykka
+
+from actorcloud.actor import bonds
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.context import GUARD, check_fence, current_system, fenced, local, running
+from actorcloud.actor.errors import ActorDeadError, ActorExit, CallingSelf
+from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset
+from actorcloud.actor.mailbox import BUSY, IDLE, Ask, StopOrder
+from actorcloud.actor.ports import Waits
+from actorcloud.actor.proxy import ActorProxy
+from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor
+from actorcloud.base.exits import ExitReason
+from actorcloud.base.ids import ActorId
+
+A = TypeVar("A", bound=pykka.Actor)
+
+#: How deep inline turns nest on one stack; deeper, the actor is scheduled as usual.
+_INLINE_DEPTH = 16
+
+#: Messages an inline turn handles; what is left is scheduled.
+_INLINE_TURN = 64
+
+
+class ActorRef(pykka.ActorRef[A]):
+    """A reference to one actor, alive or dead. Thread: any."""
+
+    #: Whether its timers can be told of the actor's death; not so for refs that `cluster` makes.
+    _is_local = True
+    _cell: Cell
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    # -- identity ---------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> ActorId:
+        """The actor's identity, valid on every peer."""
+        return self._cell.id
+
+    @property
+    def actor_class(self) -> type[A]:  # type: ignore[override]  # Pykka's are attributes; ours cost no memory
+        """The class of the actor."""
+        return cast("type[A]", self._cell.kind)
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """Pykka's name of an actor."""
+        return f"urn:actorcloud:{self.id.peer.name}:{self.id.peer.incarnation:x}:{self.id.serial}"
+
+    @property
+    def reports_children(self) -> bool:
+        """Whether this is a supervisor: it logs the ends of its children itself."""
+        return bool(getattr(self._cell.kind, "_reports_children", False))
+
+    def __str__(self) -> str:
+        name = self._cell.name
+        return f"{self._cell.kind.__name__}{self.id}" + (f" {name!r}" if name else "")
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, ActorRef) and self.id == other.id)
+
+    def __lt__(self, other: ActorRef[Any]) -> bool:
+        return self.id < other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return resolve, (self.id,)
+
+    def is_alive(self) -> bool:
+        """Whether the actor runs and was not told to exit."""
+        return self._cell.is_alive()
+
+    def _actor_weakref(self) -> Any:  # type: ignore[override]  # Pykka's proxy looks at the actor through it
+        return self._cell.actor
+
+    # -- the two primitives -----------------------------------------------------------------------
+
+    def deliver(self, message: Any, reply_to: ReplyTo | None = None) -> None:
+        """Queue `message`; its answer, or the actor's death, goes to `reply_to`.
+
+        Never raises for a dead actor, never blocks.
+        """
+        self._cell.put(message if reply_to is None else Ask(message, reply_to))
+
+    def signal(self, signal: Signal) -> None:
+        """Let a signal take effect at the actor, at once. Never raises, never blocks."""
+        bonds.receive(self._cell, signal)
+
+    # -- Pykka's verbs ----------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message and go on.
+
+        A dead actor's message goes to the dead letters: counted, and logged once per actor.
+
+        Raises:
+            ActorExit: the sender itself was told to exit.
+        """
+        if fenced:
+            check_fence()
+        # `Cell.put`, unrolled: a call less is a tenth of a tell.
+        cell = self._cell
+        mail = cell.mail
+        if mail is None:
+            with GUARD:
+                mail = cell.open_mail()
+        mail.append(message)
+        if cell.state != BUSY:
+            cell.wake()
+
+    def ask(self, message: Any, *, block: bool = True, timeout: Timeout = DEFAULT) -> Any:
+        """Send a message and wait for the answer.
+
+        Args:
+            message: anything.
+            block: False returns a `Future` at once.
+            timeout: seconds; `ASK_TIMEOUT_DEFAULT` unless given, None waits for ever. A `Future`
+                keeps it as the limit of its `get`.
+
+        Returns:
+            What the handler returned, or a `Future` of it.
+
+        Raises:
+            AskTimeout: no answer in time; the message may still be handled.
+            ActorDeadError: the actor was dead, or died before it answered.
+            CallingSelf: the actor asks itself and waits.
+            Exception: what the handler raised; the actor is dead then.
+        Blocks:
+            until the answer, if `block`.
+        """
+        if fenced:
+            check_fence()
+        limit = ASK_TIMEOUT_DEFAULT if isinstance(timeout, Unset) else timeout
+        future: Future[Any] = Future(self._waits(), limit, self)
+        if not block:
+            self.deliver(message, future)
+            return future
+        if self._is_me():
+            raise CallingSelf(
+                f"{self} waits on this stack already: it would ask itself; use block=False, or call the method"
+            )
+        if local.pooled and local.depth < _INLINE_DEPTH:
+            self._ask_inline(message, future)
+        else:
+            self.deliver(message, future)
+        return future.get()
+
+    def _ask_inline(self, message: Any, future: Future[Any]) -> None:
+        """Run an idle inline actor's turn on this stack: a call instead of two wake-ups."""
+        cell = self._cell
+        if cell.state != IDLE or not cell.kind.inline or not cell.claim():
+            self.deliver(message, future)
+            return
+        cell.put(Ask(message, future))
+        local.depth += 1
+        try:
+            cell.turn(_INLINE_TURN)
+        finally:
+            local.depth -= 1
+
+    def stop(self, *, reason: object = ExitReason.NORMAL, block: bool = True, timeout: float | None = None) -> Any:
+        """Stop the actor after what is queued, and wait until it is dead.
+
+        Args:
+            reason: what it ends with.
+            block: False returns a `Future` of the result.
+            timeout: seconds; None waits for ever.
+
+        Returns:
+            True if it was alive; False if it was dead already.
+
+        Raises:
+            AskTimeout: it did not end in time.
+        """
+        if block and self._is_me():
+            raise CallingSelf(f"{self} stops itself and waits; use self.stop()")
+        future: Future[bool] = Future(self._waits(), timeout, f"the end of {self}")
+        watcher = _Watcher(lambda down: future.set(down.reason is not ExitReason.NOPROC))
+        self.signal(Monitor(new_monitor(), watcher, self))
+        self.deliver(StopOrder(reason))
+        return future.get() if block else future
+
+    def proxy(self) -> pykka.ActorProxy[A]:
+        """Return Pykka's proxy: methods and attributes as asks; arguments are bound here, at the caller.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+        """
+        return ActorProxy(actor_ref=self)
+
+    # -- OTP's nouns ------------------------------------------------------------------------------
+
+    def exit(self, reason: object) -> None:
+        """Send an exit signal.
+
+        A trapping actor gets `Exit(sender, reason)`; another ends with `reason`, unless that is
+        `NORMAL`. `KILL` ends anyone, with `KILLED`.
+        """
+        if fenced:
+            check_fence()
+        me = running()
+        self.signal(ExitSignal(None if me is None else me.ref, reason))
+        if me is not None and me.is_ending():
+            raise ActorExit(me.end_reason())
+
+    def kill(self) -> None:
+        """End the actor at once with `KILLED`; a handler that runs goes on, fenced."""
+        self.exit(ExitReason.KILL)
+
+    def monitor(self) -> Future[Down]:
+        """Return a Future of the actor's `Down`; for code outside actors, which use `self.monitor`."""
+        future: Future[Down] = Future(self._waits(), None, f"the end of {self}")
+        self.signal(Monitor(new_monitor(), _Watcher(future.set), self))
+        return future
+
+    def _waits(self) -> Waits | None:
+        return self._cell.system.dispatcher
+
+    def _is_me(self) -> bool:
+        """Whether the actor's own code runs on this stack, so that a wait for it would never end.
+
+        Also true deeper down: while a supervisor runs the `__init__` of its child.
+        """
+        return self._cell.thread == threading.get_ident()
+
+
+class _Watcher:
+    """The hidden identity of code outside actors that watches one."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def signal(self, signal: Signal) -> None:
+        if isinstance(signal, DownSignal):
+            self._function(signal.down)
+
+
+class NamedRef(ActorRef[Any]):
+    """A reference by name: every send goes to whoever has the name then."""
+
+    _is_local = False
+
+    def __init__(self, name: str, system: Any) -> None:
+        self._name = name
+        self._system = system
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._name
+
+    @property
+    def _cell(self) -> Cell:  # type: ignore[override]  # resolved at each use
+        return self._resolve()._cell  # noqa: SLF001  a ref of our own
+
+    def _resolve(self) -> ActorRef[Any]:
+        found = self._system.whereis(self._name)
+        if found is None:
+            raise ActorDeadError(f"no live actor is registered as {self._name!r}")
+        return cast("ActorRef[Any]", found)
+
+    def __str__(self) -> str:
+        return f"named {self._name!r}"
+
+    def __repr__(self) -> str:
+        return f"named({self._name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedRef) and (self._name, self._system) == (other._name, other._system)
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return named, (self._name,)
+
+    def is_alive(self) -> bool:
+        """Whether an actor has the name."""
+        return self._system.whereis(self._name) is not None
+
+    def tell(self, message: Any) -> None:
+        """Send to whoever has the name.
+
+        Raises:
+            NoSuchName: nobody has it; the one case in which `tell` raises.
+        """
+        self._system.lookup(self._name).tell(message)
+
+    def deliver(self, message: Any, reply_to: ReplyTo | None = None) -> None:
+        """See `ActorRef.deliver`; an ask of a missing name fails with `NOPROC`."""
+        found = self._system.whereis(self._name)
+        if found is not None:
+            found.deliver(message, reply_to)
+        elif reply_to is not None:
+            reply_to.set_exception(ActorDeadError(f"no live actor is registered as {self._name!r}"))
+
+    def signal(self, signal: Signal) -> None:
+        """See `ActorRef.signal`; a missing name answers as a dead actor does."""
+        found = self._system.whereis(self._name)
+        if found is not None:
+            found.signal(signal)
+        elif isinstance(signal, Monitor):
+            signal.watcher.signal(DownSignal(Down(signal.ref, signal.target, ExitReason.NOPROC)))
+
+    def ask(self, message: Any, *, block: bool = True, timeout: Timeout = DEFAULT) -> Any:
+        """See `ActorRef.ask`."""
+        found = self._system.whereis(self._name)
+        if found is not None:
+            return found.ask(message, block=block, timeout=timeout)
+        future: Future[Any] = Future(self._waits(), None, self)
+        self.deliver(message, future)
+        return future.get() if block else future
+
+    def _waits(self) -> Waits | None:
+        return cast("Waits", self._system.dispatcher)
+
+    def _is_me(self) -> bool:
+        found = self._system.whereis(self._name)
+        return found is not None and bool(found._is_me())  # noqa: SLF001  as above
+
+
+def resolve(actor_id: ActorId) -> ActorRef[Any]:
+    """Return the ref of `actor_id` in the current system; what pickle calls."""
+    found: ActorRef[Any] = current_system().ref(actor_id)
+    return found
+
+
+def named(name: str) -> NamedRef:
+    """Return a ref that finds the actor registered as `name` in the current system at every send."""
+    return NamedRef(name, current_system())

@@ -1,0 +1,105 @@
+"""Starting an actor: identity, name and links first, then `__init__`, then its life.
+
+The starter learns the outcome of `__init__`: `start` returns when it has, or raises what it raised,
+and then nothing is left behind.
+
+Reference: otp-semantics 2.2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, cast
+
+import pykka
+
+from actorcloud.actor import bonds
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.context import check_fence, current_system, fenced, local
+from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop
+from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.signals import MonitorRef, new_monitor
+from actorcloud.actor.system import System
+from actorcloud.base.errors import ActorError, StartError
+from actorcloud.base.exits import ExitReason
+
+A = TypeVar("A", bound=pykka.Actor)
+
+#: Seconds that the `__init__` of an actor with a thread of its own may take.
+START_TIMEOUT_DEFAULT = 30.0
+
+
+class Starter(Generic[A]):
+    """A class and the options it will be started with; see `Actor.options`."""
+
+    __slots__ = ("_kind", "_name", "_start_timeout", "_system")
+
+    def __init__(
+        self,
+        kind: type[A],
+        *,
+        name: str | None = None,
+        mailbox: int | None = None,
+        system: System | None = None,
+        start_timeout: float | None = None,
+    ) -> None:
+        if mailbox is not None:
+            kind = cast("type[A]", type(kind.__name__, (kind,), {"max_mailbox": mailbox}))
+        self._kind = kind
+        self._name = name
+        self._system = system
+        self._start_timeout = START_TIMEOUT_DEFAULT if start_timeout is None else start_timeout
+
+    def start(self, *args: Any, **kwargs: Any) -> ActorRef[A]:
+        """See `Actor.start`."""
+        return self._run(self._spawn(), args, kwargs)
+
+    def start_link(self, *args: Any, **kwargs: Any) -> ActorRef[A]:
+        """See `Actor.start_link`."""
+        parent = _caller("start_link")
+        cell = self._spawn()
+        cell.parent = parent.ref
+        bonds.link(parent, cell.ref)
+        return self._run(cell, args, kwargs)
+
+    def start_monitor(self, *args: Any, **kwargs: Any) -> tuple[ActorRef[A], MonitorRef]:
+        """See `Actor.start_monitor`."""
+        watcher = _caller("start_monitor")
+        cell = self._spawn()
+        name = new_monitor()
+        bonds.monitor(watcher, name, cell.ref, cell.ref)
+        try:
+            return self._run(cell, args, kwargs), name
+        except BaseException:
+            bonds.demonitor(watcher, name, flush=True)
+            raise
+
+    def _spawn(self) -> Cell:
+        if fenced:
+            check_fence()
+        kind: Any = self._kind
+        system: System = self._system or current_system()
+        home: Any = system.dispatcher
+        if kind.dispatcher == "thread":
+            home = system.dispatcher.pinned(kind.__name__)
+        return system.spawn(kind, name=self._name, home=home)
+
+    def _run(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[A]:
+        try:
+            cell.home.call(lambda: cell.start(args, kwargs), self._start_timeout)
+        except StartError:
+            bonds.kill(cell)
+            bonds.die(cell, ExitReason.KILLED)
+            raise
+        except (Stop, ActorExit, ActorDeadError) as error:
+            if cell.reason is None and not cell.is_dead():
+                raise
+            raise StartError(f"{cell.ref} ended while it started: {cell.reason}") from error
+        ref: ActorRef[A] = cell.ref
+        return ref
+
+
+def _caller(verb: str) -> Cell:
+    cell: Cell | None = local.cell
+    if cell is None:
+        raise ActorError(f"{verb} binds the new actor to the one that calls it, and this is no actor; use start")
+    return cell

@@ -1,0 +1,386 @@
+"""The system: the actors of one process, their names, and what is injected into them.
+
+A `System` owns the registry of actors, the names, a dispatcher, timers, a clock and a random
+source; nothing under it reads the wall clock or makes a thread by itself. Programs use
+`System.default()`, made at the first start and closed at interpreter exit; the simulation makes one
+for each simulated process.
+
+Thread: any. The registry and the names are guarded by `GUARD`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import logging
+import random as random_module
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+from actorcloud.actor import context
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.context import GUARD, local
+from actorcloud.actor.dispatcher import Pool
+from actorcloud.actor.errors import AlreadyStarted
+from actorcloud.actor.future import Future
+from actorcloud.actor.latch import Latch
+from actorcloud.actor.mailbox import DEAD, StopOrder
+from actorcloud.actor.ports import Dispatcher, Home
+from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.signals import Down, ExitSignal
+from actorcloud.actor.timers import TimerThread
+from actorcloud.base.clock import Clock, SystemClock
+from actorcloud.base.errors import ActorError, NameTaken, NoSuchName
+from actorcloud.base.exits import ExitReason
+from actorcloud.base.ids import ActorId, Peer, new_incarnation
+from actorcloud.base.ports import Random, Timers
+from actorcloud.base.telemetry import Telemetry
+
+logger = logging.getLogger("actorcloud.actor")
+
+#: Dead actors that are remembered, so that their dead letters are logged once.
+_MOURNED = 1_000
+
+#: Seconds that `close` gives all actors together.
+CLOSE_TIMEOUT_DEFAULT = 5.0
+
+_default_lock = threading.Lock()
+
+
+class _Gone:
+    """The class of an actor of which only the id is known."""
+
+    inline: ClassVar[bool] = False
+    trap_exit: ClassVar[bool] = False
+    max_mailbox: ClassVar[int | None] = None
+
+
+class System:
+    """The actors of one process.
+
+    >>> with System(name="demo") as system:
+    ...     system.peer.name
+    'demo'
+
+    Args:
+        name: the peer's name, as `base.ids.PEER_NAME`.
+        clock: the clock of this machine unless given.
+        timers: a timer thread unless given.
+        dispatcher: a `Pool` unless given.
+        random: the operating system's randomness unless given.
+        telemetry: where events go; nowhere unless given.
+    """
+
+    _default: System | None = None
+
+    def __init__(  # noqa: PLR0913  one for each thing that is injected
+        self,
+        *,
+        name: str = "local",
+        clock: Clock | None = None,
+        timers: Timers | None = None,
+        dispatcher: Dispatcher | None = None,
+        random: Random | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.timers: Timers = timers or TimerThread(self.clock)
+        self.dispatcher: Dispatcher = dispatcher or Pool()
+        self.random: Random = random or random_module.SystemRandom()
+        self.telemetry = telemetry
+        #: This start of this process; `cluster` may give it another before the first actor starts.
+        self.peer = Peer(name, new_incarnation(self.random.randbytes))
+        #: Makes the refs of other peers' actors; set by `cluster`.
+        self.remote_refs: Callable[[ActorId], ActorRef[Any]] | None = None
+        #: Messages to dead actors, so far.
+        self.dead_letters = 0
+        self._serials = itertools.count(1)
+        self._cells: dict[int, Cell] = {}
+        self._names: dict[str, Cell] = {}
+        self._zombies: dict[ActorId, Cell] = {}
+        self._mourned: dict[ActorId, None] = {}
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else f"{len(self._cells)} actors"
+        return f"<System {self.peer}: {state}>"
+
+    # -- the current system -----------------------------------------------------------------------
+
+    @classmethod
+    def default(cls) -> System:
+        """Return the process's own system, made at the first call and closed at interpreter exit."""
+        with _default_lock:
+            if System._default is None or System._default.is_closed:
+                System._default = System()
+                atexit.register(System._default.close)
+            return System._default
+
+    @contextlib.contextmanager
+    def activate(self) -> Iterator[System]:
+        """Make this system current on this thread: `Actor.start()` starts in it."""
+        outer, local.system = local.system, self
+        try:
+            yield self
+        finally:
+            local.system = outer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- actors -----------------------------------------------------------------------------------
+
+    def spawn(self, kind: Any, *, name: str | None, home: Home) -> Cell:
+        """Make the cell of a new actor, registered under `name`; for `Starter`.
+
+        Raises:
+            AlreadyStarted: another actor has the name; `ref` is it.
+            ActorError: the system is closed.
+        """
+        cell = Cell(self, kind, ActorId(self.peer, next(self._serials)), home)
+        cell.ref = kind._ref_class(cell)  # noqa: SLF001  the class knows its kind of ref
+        with GUARD:
+            taken = None if name is None else self._names.get(name)
+            if taken is None and not self._is_closed:
+                self._cells[cell.id.serial] = cell
+                if name is not None:
+                    self._names[name] = cell
+                    cell.name = name
+        if taken is not None:
+            raise AlreadyStarted(f"{taken.ref} is registered as {name!r} already", taken.ref)
+        if self._is_closed:
+            raise ActorError(f"{kind.__name__} cannot start: {self!r} is closed")
+        return cell
+
+    def forget(self, cell: Cell) -> None:
+        """Release a dying actor's name and registration. Under GUARD."""
+        self._cells.pop(cell.id.serial, None)
+        if cell.name is not None and self._names.get(cell.name) is cell:
+            del self._names[cell.name]
+
+    def ref(self, actor_id: ActorId) -> ActorRef[Any]:
+        """Return a ref for `actor_id`, wherever it lives, and whether it lives or not."""
+        if actor_id.peer == self.peer:
+            cell = self._cells.get(actor_id.serial)
+            if cell is not None:
+                found: ActorRef[Any] = cell.ref
+                return found
+        elif self.remote_refs is not None:
+            return self.remote_refs(actor_id)
+        return self._dead_ref(actor_id)
+
+    def actors(self) -> list[ActorRef[Any]]:
+        """Return the live actors, oldest first."""
+        with GUARD:
+            return [cell.ref for cell in self._cells.values()]
+
+    def zombies(self) -> list[ActorRef[Any]]:
+        """Return the killed actors whose handler still runs."""
+        with GUARD:
+            return [cell.ref for cell in self._zombies.values()]
+
+    def add_zombie(self, cell: Cell) -> None:
+        """Note that `cell` is killed in the middle of a handler. Under GUARD."""
+        self._zombies[cell.id] = cell
+
+    def drop_zombie(self, cell: Cell) -> None:
+        """Note that the handler of a killed actor has come back."""
+        with GUARD:
+            self._zombies.pop(cell.id, None)
+
+    def add_dead_letter(self, ref: ActorRef[Any], message: Any) -> None:
+        """Count a message to a dead actor; logged once per actor, for the last thousand actors."""
+        self.dead_letters += 1
+        with GUARD:
+            known = ref.id in self._mourned
+            self._mourned[ref.id] = None
+            if len(self._mourned) > _MOURNED:
+                del self._mourned[next(iter(self._mourned))]
+        if not known:
+            logger.info("%s is dead; %s and what follows is dropped", ref, type(message).__name__)
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def register(self, name: str, ref: ActorRef[Any]) -> None:
+        """Give a live local actor a name.
+
+        Raises:
+            NameTaken: another actor has the name, or this one has a name already.
+            ActorError: the actor is dead or lives elsewhere.
+        """
+        cell = ref._cell if ref.id.peer == self.peer else None  # noqa: SLF001  one package
+        with GUARD:
+            if cell is None or cell.state == DEAD:
+                problem: ActorError | None = ActorError(f"{ref} is no live actor of {self.peer}: it cannot be {name!r}")
+            elif name in self._names:
+                problem = NameTaken(f"{name!r} is taken by {self._names[name].id}")
+            elif cell.name is not None:
+                problem = NameTaken(f"{cell.id} is registered already, as {cell.name!r}")
+            else:
+                problem = None
+                self._names[name] = cell
+                cell.name = name
+        if problem is not None:
+            raise problem
+
+    def unregister(self, name: str) -> None:
+        """Take a name away.
+
+        Raises:
+            NoSuchName: nobody has it.
+        """
+        with GUARD:
+            cell = self._names.pop(name, None)
+            if cell is not None:
+                cell.name = None
+        if cell is None:
+            raise NoSuchName(f"no live actor is registered as {name!r}")
+
+    def whereis(self, name: str) -> ActorRef[Any] | None:
+        """Return the actor that has the name, or None."""
+        cell = self._names.get(name)
+        return None if cell is None or not cell.is_alive() else cell.ref
+
+    def lookup(self, name: str) -> ActorRef[Any]:
+        """Return the actor that has the name.
+
+        Raises:
+            NoSuchName: nobody has it.
+        """
+        found = self.whereis(name)
+        if found is None:
+            raise NoSuchName(f"no live actor is registered as {name!r}")
+        return found
+
+    def registered(self) -> list[str]:
+        """Return the names in use."""
+        return list(self._names)
+
+    def named(self, name: str) -> NamedRef:
+        """Return a ref that finds the name's holder at every send."""
+        return NamedRef(name, self)
+
+    # -- waiting ----------------------------------------------------------------------------------
+
+    def latch(self) -> Latch:
+        """Return a latch to wait on once with `wait`."""
+        return Latch()
+
+    def future(self, timeout: float | None = None, what: object = None) -> Future[Any]:
+        """Return a Future whose `get` blocks through this system; see `Future` for the arguments."""
+        return Future(self.dispatcher, timeout, what)
+
+    def wait(self, until: Latch | Future[Any], timeout: float | None = None) -> bool:
+        """Wait for a latch or a future, whatever its outcome.
+
+        Returns:
+            False if `timeout` seconds passed first.
+
+        Raises:
+            ActorExit: the actor that waits was told to exit.
+        Blocks:
+            as said; the pool runs others meanwhile, the simulation too.
+        """
+        if isinstance(until, Future):
+            latch = Latch()
+            until.add_done_callback(lambda _: latch.set())
+            return self.dispatcher.wait(latch, timeout) or until.is_done()
+        return self.dispatcher.wait(until, timeout) or until.is_set
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; in an actor an exit signal ends it, in the simulation no time passes outside."""
+        self.dispatcher.wait(Latch(), seconds)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_DEFAULT) -> None:
+        """Shut all actors down, those at the top newest first, and free every thread.
+
+        Args:
+            timeout: seconds for all together; who takes more than half of what is left while
+                others wait for their turn is killed.
+
+        Blocks:
+            at most about `timeout`.
+        """
+        if self._is_closed:
+            return
+        deadline = self.clock.monotonic() + timeout
+        self._shut_down(self._top_level(), deadline)
+        with GUARD:
+            self._is_closed = True
+        for ref in reversed(self.actors()):
+            ref.signal(ExitSignal(None, ExitReason.KILL))
+        closing = getattr(self.timers, "close", None)
+        if closing is not None:
+            closing()
+        self.dispatcher.close(max(0.1, deadline - self.clock.monotonic()))
+        if System._default is self:
+            atexit.unregister(self.close)
+
+    def abandon(self) -> None:
+        """Vanish as a killed process does: no hook runs, nobody is told. For the simulation."""
+        with GUARD:
+            cells = list(self._cells.values())
+            self._cells.clear()
+            self._names.clear()
+            self._is_closed = True
+            for cell in cells:
+                cell.vanish()
+
+    def _top_level(self) -> list[Cell]:
+        with GUARD:
+            return [cell for cell in reversed(self._cells.values()) if cell.parent is None]
+
+    def _shut_down(self, cells: list[Cell], deadline: float) -> None:
+        """End these in order; those without hooks need not be waited for one by one."""
+        ending: list[tuple[Cell, Future[Down]]] = []
+        for cell in cells:
+            if cell.is_trapping():
+                self._see_off(ending, deadline)
+                ending = [(cell, cell.ref.monitor())]
+                cell.put(StopOrder(ExitReason.SHUTDOWN))
+                self._see_off(ending, deadline)
+                ending = []
+            else:
+                ending.append((cell, cell.ref.monitor()))
+                cell.ref.signal(ExitSignal(None, ExitReason.SHUTDOWN))
+        self._see_off(ending, deadline)
+
+    def _see_off(self, ending: list[tuple[Cell, Future[Down]]], deadline: float) -> None:
+        """Wait for the ends of these together; who takes more than half of the time left is killed."""
+        left = deadline - self.clock.monotonic()
+        due = deadline if self._is_last(len(ending)) else deadline - left / 2
+        for cell, ended in ending:
+            if not self.wait(ended, max(0.0, due - self.clock.monotonic())):
+                logger.warning("%s did not end in time at the close of its system and is killed", cell.ref)
+                cell.ref.signal(ExitSignal(None, ExitReason.KILL))
+
+    def _is_last(self, count: int) -> bool:
+        return len(self._top_level()) <= count
+
+    def _dead_ref(self, actor_id: ActorId) -> ActorRef[Any]:
+        cell = Cell(self, _Gone, actor_id, self.dispatcher)
+        cell.state = DEAD
+        cell.reason = ExitReason.NOPROC
+        cell.ref = ref = ActorRef[Any](cell)
+        return ref
+
+
+def current_system() -> System:
+    """Return the running actor's system, else the one activated on this thread, else the default."""
+    system: System = context.current_system()
+    return system
+
+
+context.set_default_system(System.default)

@@ -1,0 +1,253 @@
+"""Asking: answers, and every way not to get one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pykka
+import pytest
+
+from actorcloud.actor import Actor, ActorDeadError, AskTimeout, CallingSelf, Future, NoReply, Stop, System, named
+from actorcloud.base.errors import NoSuchName
+from actorcloud.base.exits import Crash, ExitReason
+from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, end_of, log, run
+
+
+def test_what_the_handler_returns_is_the_answer(system: System) -> None:
+    assert Probe.start().ask("hello") == "hello"
+
+
+def test_a_crash_reaches_the_asker_as_it_is_and_ends_the_actor(system: System) -> None:
+    p = Probe.start()
+    with pytest.raises(Boom):
+        run(p, boom)
+    assert not p.is_alive()
+
+
+def test_the_asker_hears_of_the_crash_after_everybody_else(system: System) -> None:
+    watcher, p = Probe.start(), Probe.start()
+    run(watcher, lambda me: me.monitor(p))
+    with pytest.raises(Boom):
+        run(p, boom)
+    assert run(watcher, lambda me: len(me.log)) == 1
+
+
+def test_asking_the_dead_says_noproc(system: System) -> None:
+    p = Probe.start()
+    p.stop()
+    with pytest.raises(ActorDeadError) as caught:
+        p.ask("x")
+    assert caught.value.reason is ExitReason.NOPROC
+    assert isinstance(caught.value, pykka.ActorDeadError)
+
+
+def test_asks_queued_at_a_crash_get_its_reason(system: System) -> None:
+    p = Probe.start()
+    first = p.ask(Run(boom), block=False)
+    second = p.ask("x", block=False)
+    with pytest.raises(Boom):
+        first.get(PATIENCE)
+    with pytest.raises(ActorDeadError) as caught:
+        second.get(PATIENCE)
+    assert isinstance(caught.value.reason, Crash | ExitReason)
+
+
+def test_an_ask_of_an_actor_that_stops_without_answering_fails_with_its_reason(system: System) -> None:
+    def stop(_: Probe) -> None:
+        raise Stop("enough")
+
+    with pytest.raises(ActorDeadError) as caught:
+        run(Probe.start(), stop)
+    assert caught.value.reason == "enough"
+
+
+def test_an_answer_too_late_is_dropped_but_the_work_is_done(system: System) -> None:
+    # Given a server that answers when told to
+    class Slow(Actor):
+        def __init__(self) -> None:
+            self.owed: list[object] = []
+
+        def on_receive(self, message: object) -> object:
+            if message == "answer":
+                for sender in self.owed:
+                    self.reply(sender, "late")  # type: ignore[arg-type]
+                    self.reply(sender, "twice")  # type: ignore[arg-type]
+                return len(self.owed)
+            self.owed.append(self.sender)
+            return NoReply
+
+    p = Slow.start()
+    # When
+    with pytest.raises(AskTimeout) as caught:
+        p.ask("x", timeout=0.01)
+    # Then
+    assert isinstance(caught.value, pykka.Timeout)
+    assert isinstance(caught.value, TimeoutError)
+    assert p.ask("answer") == 1
+
+
+def test_a_deferred_answer_may_come_from_another_actor(system: System) -> None:
+    class Front(Actor):
+        def on_receive(self, message: object) -> object:
+            sender = self.sender
+            back.tell(Run(lambda me: me.reply(sender, "from the back")))
+            return NoReply
+
+    back = Probe.start()
+    front = Front.start()
+    assert front.ask("x") == "from the back"
+    assert not front._cell.deferred
+
+
+def test_a_deferred_answer_fails_when_its_actor_dies(system: System) -> None:
+    class Silent(Actor):
+        def on_receive(self, message: object) -> object:
+            return NoReply
+
+    p = Silent.start()
+    asked = p.ask("x", block=False)
+    p.stop(reason="gone")
+    with pytest.raises(ActorDeadError) as caught:
+        asked.get(PATIENCE)
+    assert caught.value.reason == "gone"
+
+
+def test_an_actor_cannot_wait_for_itself(system: System) -> None:
+    p = Probe.options(name="me").start()
+    with pytest.raises(CallingSelf):
+        run(p, lambda me: me.actor_ref.ask("x"))
+    q = Probe.options(name="me").start()
+    with pytest.raises(CallingSelf):
+        run(q, lambda _: named("me").ask("x"))
+
+
+def test_an_actor_may_ask_itself_without_waiting(system: System) -> None:
+    p = Probe.start()
+    future = run(p, lambda me: me.actor_ref.ask("x", block=False))
+    assert future.get(PATIENCE) == "x"
+
+
+def test_an_uncaught_timeout_crashes_the_asking_actor(system: System) -> None:
+    class Silent(Actor):
+        def on_receive(self, message: object) -> object:
+            return NoReply
+
+    silent, p = Silent.start(), Probe.start()
+    with pytest.raises(AskTimeout):
+        run(p, lambda _: silent.ask("x", timeout=0.01))
+    assert not p.is_alive()
+
+
+def test_ask_errors_reply_keeps_the_actor_alive(system: System) -> None:
+    class Forgiving(Probe):
+        ask_errors = "reply"
+
+    p = Forgiving.start()
+    with pytest.raises(Boom):
+        run(p, boom)
+    assert p.ask("x") == "x"
+
+
+def test_stop_waits_for_the_end_and_tells_whether_there_was_one(system: System) -> None:
+    p = Probe.options(name="n").start()
+    for number in range(10):
+        p.tell(number)
+    assert p.stop() is True
+    assert system.whereis("n") is None
+    assert p.stop() is False
+
+
+def test_a_name_is_resolved_at_every_send(system: System) -> None:
+    ref = named("n")
+    with pytest.raises(NoSuchName):
+        ref.tell("x")
+    with pytest.raises(ActorDeadError):
+        ref.ask("x")
+    assert not ref.is_alive()
+    first = Probe.options(name="n").start()
+    assert ref.ask(1) == 1
+    first.stop()
+    second = Probe.options(name="n").start()
+    ref.tell(2)
+    assert log(second, 1) == [2]
+    assert ref.proxy().trap_exit.get() is False
+
+
+def test_an_asker_that_dies_does_no_harm(system: System) -> None:
+    class Later(Actor):
+        def on_receive(self, message: object) -> object:
+            return "answer"
+
+    p, later = Probe.start(), Later.start()
+    run(p, lambda me: (later.ask("x", block=False), me.stop()))
+    end_of(p)
+    assert later.ask("x") == "answer"
+
+
+def test_a_future_is_set_once_and_tells_everyone() -> None:
+    # Given
+    future: Future[int] = Future()
+    told: list[int] = []
+    future.add_done_callback(lambda done: told.append(done.get()))
+    # When
+    assert future.set(1) is True
+    assert future.set(2) is False
+    assert future.set_exception(Boom()) is False
+    # Then
+    future.add_done_callback(lambda done: told.append(done.get()))
+    assert told == [1, 1]
+    with pytest.raises(TypeError):
+        future.push("part")
+
+
+def test_a_future_wakes_every_thread_that_waits() -> None:
+    future: Future[str] = Future()
+    seen: list[str] = []
+    threads = [threading.Thread(target=lambda: seen.append(future.get(PATIENCE))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    future.set("x")
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert seen == ["x"] * 3
+
+
+def test_a_future_can_be_mapped_as_pykkas(system: System) -> None:
+    future = Probe.start().ask([1, 2, 3], block=False)
+    assert future.map(len).get(timeout=PATIENCE) == 3
+
+
+def test_a_future_can_be_awaited(pool: System) -> None:
+    async def main() -> object:
+        p = Probe.start()
+        return [await p.ask(1, block=False), await p.ask(2, block=False)]
+
+    assert asyncio.run(main()) == [1, 2]
+
+
+def test_an_inline_actor_answers_on_the_askers_stack(pool: System) -> None:
+    class Quick(Actor):
+        inline = True
+
+        def on_receive(self, message: object) -> int:
+            return threading.get_ident()
+
+    class Front(Actor):
+        def __init__(self) -> None:
+            self.quick = Quick.start()
+
+        def on_receive(self, message: object) -> bool:
+            return bool(self.quick.ask("x") == threading.get_ident())
+
+    assert Front.start().ask("x") is True
+
+
+def test_a_crash_of_an_inline_actor_reaches_its_asker(pool: System) -> None:
+    class Quick(Probe):
+        inline = True
+
+    quick, p = Quick.start(), Probe.start(trap=True)
+    with pytest.raises(Boom):
+        run(p, lambda _: run(quick, boom))
+    assert not quick.is_alive()

@@ -1,0 +1,316 @@
+"""Starting: what `__init__` may do, and that a failed start leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+
+import pytest
+
+from actorcloud.actor import Actor, ActorExit, AlreadyStarted, Stop, System, TimerThread, named
+from actorcloud.base.clock import SystemClock
+from actorcloud.base.errors import ActorError, NameTaken, NoSuchName, StartError
+from actorcloud.base.exits import ExitReason
+from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run
+
+
+def test_init_runs_as_the_new_actor(system: System) -> None:
+    class Knows(Actor):
+        def __init__(self, friend: object) -> None:
+            self.me = self.actor_ref
+            self.found = system.whereis("knows")
+            self.link(friend)  # type: ignore[arg-type]
+            self.actor_ref.tell("note to self")
+            self.mail: list[object] = []
+
+        def on_receive(self, message: object) -> object:
+            if message == "facts":
+                return self.me == self.found == self.actor_ref, self.mail
+            self.mail.append(message)
+            return None
+
+    friend = Probe.start(trap=True)
+    ref = Knows.options(name="knows").start(friend)
+    assert ref.ask("facts") == (True, ["note to self"])
+    ref.stop()
+    assert log(friend, 1)[0].sender == ref
+
+
+def test_on_start_is_the_first_thing_an_actor_does(system: System) -> None:
+    class Eager(Probe):
+        def on_start(self) -> None:
+            self._note("started")
+
+    ref = Eager.start()
+    ref.tell("first")
+    assert log(ref, 2) == ["started", "first"]
+
+
+def test_what_init_raises_start_raises_and_nothing_is_left(system: System) -> None:
+    # Given
+    friend = Probe.start(trap=True)
+
+    class Failing(Actor):
+        def __init__(self) -> None:
+            self.link(friend)
+            self.send_after(1_000.0, "x")
+            raise Boom("no")
+
+    before = len(system.actors())
+    # When
+    with pytest.raises(Boom):
+        Failing.options(name="failing").start()
+    # Then
+    assert system.whereis("failing") is None
+    assert len(system.actors()) == before
+    assert log(friend, 1)[0].reason.message == "no"
+
+
+def test_a_linked_starter_hears_of_a_failed_start_only_by_its_error(system: System) -> None:
+    class Failing(Actor):
+        def __init__(self) -> None:
+            raise Boom("no")
+
+    def start(me: Probe) -> str:
+        for starting in (Failing.start_link, Failing.start_monitor):
+            with pytest.raises(Boom):
+                starting()
+        return "alive"
+
+    for trap in (True, False):
+        parent = Probe.start(trap=trap)
+        assert run(parent, start) == "alive"
+        parent.tell("last")
+        assert log(parent, 1) == ["last"]
+
+
+def test_stopping_in_init_is_a_failed_start(system: System) -> None:
+    class Unwilling(Actor):
+        def __init__(self) -> None:
+            raise Stop("not today")
+
+    with pytest.raises(StartError, match="not today"):
+        Unwilling.start()
+
+
+def test_being_told_to_exit_in_init_is_a_failed_start(system: System) -> None:
+    class Doomed(Actor):
+        def __init__(self) -> None:
+            with contextlib.suppress(ActorExit):
+                self.actor_ref.exit("doomed")
+
+    with pytest.raises(StartError):
+        Doomed.start()
+
+
+def test_a_taken_name_is_refused_and_says_who_has_it(system: System) -> None:
+    first = Probe.options(name="n").start()
+    with pytest.raises(AlreadyStarted) as caught:
+        Probe.options(name="n").start()
+    assert caught.value.ref == first
+
+
+def test_names_are_given_once_and_to_the_living(system: System) -> None:
+    p, q = Probe.start(), Probe.start()
+    system.register("n", p)
+    for name, ref in (("n", q), ("m", p)):
+        with pytest.raises(NameTaken):
+            system.register(name, ref)
+    q.stop()
+    with pytest.raises(ActorError):
+        system.register("m", q)
+    assert system.registered() == ["n"]
+    system.unregister("n")
+    with pytest.raises(NoSuchName):
+        system.unregister("n")
+
+
+def test_start_link_needs_an_actor_around_it(system: System) -> None:
+    with pytest.raises(ActorError, match="use start"):
+        Probe.start_link()
+
+
+def test_pykkas_super_init_does_no_harm(system: System) -> None:
+    class Polite(Actor):
+        def __init__(self) -> None:
+            super().__init__()
+            self.urn = self.actor_urn
+
+        def on_receive(self, message: object) -> object:
+            return self.urn == self.actor_ref.actor_urn
+
+    assert Polite.start().ask("x") is True
+
+
+def test_a_pinned_actor_has_a_thread_of_its_own(pool: System) -> None:
+    class Pinned(Actor):
+        dispatcher = "thread"
+
+        def __init__(self) -> None:
+            self.born = threading.current_thread().name
+
+        def on_receive(self, message: object) -> object:
+            return self.born, threading.current_thread().name
+
+    first, second = Pinned.start(), Pinned.start()
+    born, runs = first.ask("x")
+    assert born == runs == "actorcloud-Pinned"
+    first.kill()
+    assert second.ask("x")[0] == "actorcloud-Pinned"
+
+
+def test_a_pinned_actor_that_fails_to_start_leaves_no_thread(pool: System) -> None:
+    class Failing(Actor):
+        dispatcher = "thread"
+
+        def __init__(self) -> None:
+            raise Boom("no")
+
+    with pytest.raises(Boom):
+        Failing.start()
+    assert pool.actors() == []
+
+
+def test_a_pinned_actor_that_takes_too_long_to_start_is_given_up(pool: System) -> None:
+    # Given
+    leave = threading.Event()
+
+    class Slow(Actor):
+        dispatcher = "thread"
+
+        def __init__(self) -> None:
+            leave.wait(PATIENCE)
+
+    # When
+    with pytest.raises(StartError, match="start_timeout"):
+        Slow.options(name="slow", start_timeout=0.01).start()
+    # Then
+    assert pool.whereis("slow") is None
+    leave.set()
+
+
+def test_a_closed_system_starts_nothing() -> None:
+    system = System()
+    system.close()
+    with pytest.raises(ActorError, match="closed"):
+        Probe.options(system=system).start()
+
+
+def test_close_shuts_down_newest_first_and_kills_who_does_not_go(system: System) -> None:
+    # Given
+    ended: list[str] = []
+
+    class Orderly(Actor):
+        trap_exit = True
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def on_stop(self) -> None:
+            assert self.exit_reason is ExitReason.SHUTDOWN
+            ended.append(self.name)
+
+    class Stubborn(Actor):
+        trap_exit = True
+
+        def on_stop(self) -> None:
+            self.system.sleep(1_000.0)
+
+    for name in ("one", "two", "three"):
+        Orderly.start(name)
+    stubborn = Stubborn.start()
+    end = stubborn.monitor()
+    # When
+    system.close(timeout=0.2)
+    # Then
+    assert end.get(PATIENCE).reason is ExitReason.KILLED
+    assert set(ended) <= {"three", "two", "one"}
+    assert ended == [name for name in ("three", "two", "one") if name in ended]
+
+
+def test_the_default_system_is_made_at_the_first_start() -> None:
+    ref = Probe.start()
+    assert ref._cell.system is System.default()
+    System.default().close()
+    assert not ref.is_alive()
+
+
+def test_a_message_sent_later_comes_later(system: System) -> None:
+    p = Probe.start()
+    begun = system.clock.monotonic()
+    timers = run(p, lambda me: [me.send_after(delay, delay) for delay in (0.03, 0.01, 0.02)])
+    assert log(p, 3) == [0.01, 0.02, 0.03]
+    assert system.clock.monotonic() - begun >= 0.03
+    assert [timer.remaining for timer in timers] == [None] * 3
+    assert [timer.cancel() for timer in timers] == [False] * 3
+
+
+def test_a_cancelled_timer_sends_nothing(system: System) -> None:
+    p = Probe.start()
+    timer = run(p, lambda me: me.send_after(1_000.0, "never"))
+    assert 0 < timer.remaining <= 1_000.0
+    assert timer.cancel() is True
+    assert timer.cancel() is False
+    assert timer.remaining is None
+
+
+def test_a_timer_dies_with_its_receiver(system: System) -> None:
+    p, q = Probe.start(), Probe.start()
+    timer = run(p, lambda me: me.send_after(1_000.0, "never", q))
+    q.stop()
+    assert timer.remaining is None
+
+
+def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
+    p = Probe.start()
+    run(p, lambda me: (me.send_after(0.01, "x", named("later")), me.send_after(0.0, "y", named("nobody"))))
+    later = Probe.options(name="later").start()
+    assert log(later, 1) == ["x"]
+
+
+def test_a_negative_delay_is_refused(system: System) -> None:
+    with pytest.raises(ValueError, match="ago"):
+        run(Probe.start(), lambda me: me.send_after(-1.0, "x"))
+
+
+def test_many_cancelled_timers_are_swept() -> None:
+    timers = TimerThread(SystemClock())
+    try:
+        for _ in range(5_000):
+            timers.call_at(SystemClock().monotonic() + 1_000, lambda: None).cancel()
+        assert len(timers._heap) < 2_500
+    finally:
+        timers.close()
+
+
+def test_a_ref_survives_pickling_in_its_own_system(system: System) -> None:
+    p = Probe.start()
+    again = pickle.loads(pickle.dumps(p))
+    assert again == p
+    assert hash(again) == hash(p)
+    assert again.ask("x") == "x"
+    p.stop()
+    dead = pickle.loads(pickle.dumps(p))
+    assert not dead.is_alive()
+    assert end_of(dead) is ExitReason.NOPROC
+
+
+def test_a_wrong_argument_through_a_proxy_is_the_callers_error(system: System) -> None:
+    class Adder(Actor):
+        total = 0
+
+        def add(self, number: int, *, twice: bool = False) -> int:
+            self.total += number * (2 if twice else 1)
+            return self.total
+
+    proxy = Adder.start().proxy()
+    with pytest.raises(TypeError):
+        proxy.add()
+    with pytest.raises(TypeError):
+        proxy.add.defer(1, thrice=True)
+    proxy.add.defer(1)
+    assert proxy.add(2, twice=True).get() == 5
+    assert proxy.total.get() == 5
+    proxy.total = 7
+    assert proxy.total.get() == 7
