@@ -1,0 +1,93 @@
+"""The store: serializable transactions over an engine port, one sequencer, LMDB by default.
+
+The server's half (`StoreActor`, `WriterActor`, the engines) lives in the head; the callers' half
+(`Transactions`) in clients and workers, which never load lmdb: `LmdbEngine` is imported at its first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actorcloud.store import keys
+from actorcloud.store.actor import StoreActor
+from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
+from actorcloud.store.engine import (
+    Batch,
+    Engine,
+    EngineCaps,
+    EngineFailed,
+    EngineStats,
+    FencedOut,
+    Opened,
+    ReadPlan,
+    ReadView,
+    Unresolved,
+)
+from actorcloud.store.engine import Scan as EngineScan
+from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
+from actorcloud.store.memory import MemoryDisk, MemoryEngine
+from actorcloud.store.mutation import TRANSACTION_TIMEOUT_DEFAULT, Means, Staged, Transactions
+from actorcloud.store.outcome import Abort, Commit, Fail, FencedRun
+from actorcloud.store.stored import pack_time, time_of
+from actorcloud.store.transaction import Ask, Codec, Space, Transaction
+from actorcloud.store.writer import WriterActor
+
+if TYPE_CHECKING:
+    from actorcloud.store.lmdb_engine import LmdbEngine
+
+__all__ = [
+    "KEY_LIMIT_BYTES",
+    "TRANSACTION_TIMEOUT_DEFAULT",
+    "Abort",
+    "Applied",
+    "Apply",
+    "Ask",
+    "Batch",
+    "Change",
+    "Codec",
+    "Commit",
+    "Engine",
+    "EngineCaps",
+    "EngineFailed",
+    "EngineScan",
+    "EngineStats",
+    "Expect",
+    "Fail",
+    "Fed",
+    "FencedOut",
+    "FencedRun",
+    "Get",
+    "Got",
+    "Key",
+    "LmdbEngine",
+    "Means",
+    "MemoryDisk",
+    "MemoryEngine",
+    "Opened",
+    "Page",
+    "ReadPlan",
+    "ReadView",
+    "Recipient",
+    "Refused",
+    "Scan",
+    "Space",
+    "Staged",
+    "StoreActor",
+    "Transaction",
+    "Transactions",
+    "Unresolved",
+    "WriterActor",
+    "decode_key",
+    "encode_key",
+    "keys",
+    "pack_time",
+    "time_of",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "LmdbEngine":
+        from actorcloud.store.lmdb_engine import LmdbEngine
+
+        return LmdbEngine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,335 @@
+"""The store actor: every commit and every read of the store goes through it.
+
+A shell around pure files: `Sequencer` orders and judges, `extension` answers reads, `Janitor` cleans
+up; here are the mailbox, one engine read a turn, and the writer.
+
+::
+
+    turn:   take what is in the mailbox
+            one engine.read for all of it             (the last durable commit, or later)
+            judge the requests -> gathering batch; answer the reads
+            nothing in flight? the batch goes to the writer, and the next one gathers
+    Written: feed the listener, then send the answers
+
+There is no timer: a lone request goes at once, many share an fsync. Nothing is told that is not
+durable, and nothing before the listener (the job manager) has been fed the batch it rests on; so a
+read that sees a commit which the engine has and we have not been told of waits for the writer's word.
+
+The end of the writer is this actor's end, and the end of either is the end of the head's core.
+
+Reference: store-design 1.9, 2.6; design 6.1, rules 2, 6 and 9.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import msgspec
+
+from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
+from actorcloud.protocol.transaction import Commit, Read
+from actorcloud.protocol.transaction import Refused as RefusedCommit
+from actorcloud.store import change as own
+from actorcloud.store import keys, stored
+from actorcloud.store.engine import Engine, ReadPlan, ReadView
+from actorcloud.store.engine import Scan as EngineScan
+from actorcloud.store.extension import answer_read, check_read, keys_of_read
+from actorcloud.store.janitor import SWEEP_EVERY, Janitor
+from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of
+from actorcloud.store.view import View
+from actorcloud.store.writer import Write, WriterActor, Written
+
+logger = logging.getLogger("actorcloud.store")
+
+#: Commits of callers that wait to be judged; more are refused as busy. The manager's own never are.
+PENDING_LIMIT = 10_000
+
+#: Their bytes, as far as the limits of a message leave them.
+PENDING_LIMIT_BYTES = 64 * 1024 * 1024
+
+#: Seconds until what could not be thrown away, as the disk was full, is tried again.
+CLEAN_PAUSE = 1.0
+
+#: Items of one page.
+PAGE_LIMIT = 10_000
+
+
+class Clean(msgspec.Struct, frozen=True):
+    """To itself: go on cleaning up; with `sweep`, look for what has aged, and again in an hour."""
+
+    sweep: bool = False
+
+
+class _Query(NamedTuple):
+    """A read of this turn, and who takes what was found; it returns how to answer."""
+
+    keys: set[bytes]
+    scans: tuple[EngineScan, ...]
+    found: Callable[[ReadView, list[list[tuple[bytes, bytes]]]], Callable[[], None]]
+
+
+class StoreActor(Actor):
+    """See the module.
+
+    Args:
+        engine: not yet opened; this actor opens and closes it.
+        writer: a `WriterActor` on the same engine; None: one is started and linked.
+        listener: is told `Fed`.
+        owner: who this is, for the error of the next one who wants the store.
+
+    Raises:
+        StoreLocked, NotAStore, StoreTooNew, StoreDamaged: as the engine says; `start` raises them.
+    """
+
+    trap_exit = True
+    id: ClassVar[str] = "store"
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: ActorRef[Any] | None = None,
+        listener: own.Recipient | None = None,
+        owner: str = "head",
+    ) -> None:
+        opened = engine.open(owner)
+        self._engine = engine
+        self._epoch = opened.epoch
+        self._sequencer = Sequencer(opened.incarnation, opened.seq)
+        self._listener = listener
+        self._fed = 0
+        self._pending: deque[Request] = deque()
+        self._pending_bytes = 0
+        self._queries: list[_Query] = []
+        self._janitor = Janitor()
+        self._is_cleaning = False
+        if writer is None:
+            self._writer: ActorRef[Any] = WriterActor.start_link(engine)
+        else:
+            self._writer = writer
+            self.link(writer)
+
+    def on_start(self) -> None:
+        """Take up the cleaning where the last start left it."""
+        prefix = keys.GARBAGE
+        scan = EngineScan(prefix, keys.after_prefix(prefix), PAGE_LIMIT)
+        self._janitor.start(key for key, _ in self._engine.read(ReadPlan((), (scan,))).scans[0])
+        self.actor_ref.tell(Clean(sweep=True))
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def on_receive(self, message: object) -> object:
+        """Take a message; what needs the engine waits for the end of the turn."""
+        match message:
+            case Read():
+                return self._take_read(message)
+            case Commit():
+                return self._take_commit(message)
+            case own.Apply():
+                self._take_apply(message)
+            case own.Get():
+                self._take_get(message)
+            case own.Scan():
+                self._take_scan(message)
+            case Written():
+                self._land(message)
+            case Clean():
+                self._clean(message)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def on_batch_end(self) -> None:
+        """Read once for all that came in this turn, judge, answer, and send a batch on its way."""
+        queries, self._queries = self._queries, []
+        requests = [self._pending.popleft() for _ in range(min(len(self._pending), self._sequencer.room))]
+        if queries or requests:
+            self._work(queries, requests)
+        flight = self._sequencer.take()
+        if flight is not None:
+            self._writer.tell(Write(flight, self._epoch, self.actor_ref))
+
+    def on_exit(self, message: Exit) -> None:
+        """The writer has ended, and this actor with it."""
+        if message.sender == self._writer:
+            logger.critical("the store's writer ended: %s; what is on disk counts", message.reason)
+        self.stop(message.reason)
+
+    def on_stop(self) -> None:
+        """Let the writer finish what it has, then close the engine."""
+        self._writer.stop(timeout=None)
+        self._engine.close()
+
+    def on_failure(self, *_: object) -> None:
+        """Close the engine; the next one opens it anew."""
+        self._engine.close()
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def _take_read(self, read: Read) -> object:
+        refused = check_read(read)
+        if refused is not None:
+            return refused
+        asker = self.sender
+
+        def found(view: ReadView, _: object) -> Callable[[], None]:
+            moment = self._sequencer.moment(0.0)._replace(seq=view.seq)
+            answer = answer_read(View(view.values), moment, read)
+            return lambda: self._answer(asker, answer)
+
+        self._queries.append(_Query(keys_of_read(read), (), found))
+        return NoReply
+
+    def _take_commit(self, commit: Commit) -> object:
+        refused = check(commit)
+        if refused is not None:
+            return refused
+        size = sum(len(value or b"") for _, value in commit.writes)
+        if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
+            return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")
+        asker = self.sender
+        self._pending_bytes += size
+
+        def answer(verdict: Answer) -> None:
+            self._pending_bytes -= size
+            self._answer(asker, verdict)
+
+        self._pending.append(Request(commit, answer))
+        return NoReply
+
+    def _take_apply(self, apply: own.Apply) -> None:
+        gathered = _Answers(apply)
+        for index, change in enumerate(apply.changes):
+            refused = check(change)
+            if refused is None:
+                self._pending.append(Request(change, gathered.slot(index)))
+            else:
+                gathered.slot(index)(refused)
+
+    def _take_get(self, get: own.Get) -> None:
+        def found(view: ReadView, _: object) -> Callable[[], None]:
+            values = tuple(_payload(view.values[key]) for key in get.keys)
+
+            def answer() -> None:
+                get.reply_to.tell(own.Got(get.tag, values, self._fed))
+
+            return answer
+
+        self._queries.append(_Query(set(get.keys), (), found))
+
+    def _take_scan(self, scan: own.Scan) -> None:
+        limit = min(scan.limit, PAGE_LIMIT)
+        lo = scan.after + b"\0" if scan.after else scan.prefix
+        wanted = EngineScan(lo, keys.after_prefix(scan.prefix), limit)
+
+        def found(_: ReadView, scans: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
+            items = tuple((key, stored.payload_of(value)) for key, value in scans[0])
+
+            def answer() -> None:
+                scan.reply_to.tell(own.Page(scan.tag, items, len(items) == limit, self._fed))
+
+            return answer
+
+        self._queries.append(_Query(set(), (wanted,), found))
+
+    def _answer(self, asker: ReplyTo | None, verdict: object) -> None:
+        if asker is not None:
+            self.reply(asker, verdict)
+
+    # -- the turn's work --------------------------------------------------------------------------
+
+    def _work(self, queries: list[_Query], requests: list[Request]) -> None:
+        wanted = set().union(*(query.keys for query in queries), *(keys_of(request.body) for request in requests))
+        scans = [scan for query in queries for scan in query.scans]
+        view = self._engine.read(ReadPlan(wanted, scans))
+        self._sequencer.add(requests, view.values, self.system.clock.time())
+        at = 0
+        for query in queries:
+            answer = query.found(view, view.scans[at : at + len(query.scans)])
+            at += len(query.scans)
+            if view.seq == self._sequencer.durable:
+                answer()
+            else:
+                self._sequencer.when_landed(answer)
+
+    def _land(self, written: Written) -> None:
+        if written.problem is not None:
+            self._fail(str(written.problem))
+            return
+        durable = self._sequencer.done()
+        if durable.jobs:
+            self._fed += 1
+            if self._listener is not None:
+                self._listener.tell(own.Fed(self._fed, durable.jobs, self._sequencer.durable))
+        for answer in durable.answers:
+            answer()
+        deleted = [ref for ref, record in durable.jobs if record is None]
+        for ref in deleted:
+            self._janitor.collect(ref)
+        if deleted:
+            self.actor_ref.tell(Clean())
+
+    def _fail(self, text: str) -> None:
+        logger.error("a batch was not written: %s", text)
+        lost, again = self._sequencer.failed()
+        self._pending.extendleft(reversed(again))
+        for request in lost:
+            refused = RefusedCommit if isinstance(request.body, Commit) else own.Refused
+            request.answer(refused("no-space", text))
+
+    # -- cleaning up ------------------------------------------------------------------------------
+
+    def _clean(self, message: Clean) -> None:
+        if message.sweep:
+            self._janitor.sweep()
+            self.send_after(SWEEP_EVERY, Clean(sweep=True))
+        scan = None if self._is_cleaning else self._janitor.next()
+        if scan is not None:
+            self._is_cleaning = True
+            self._queries.append(_Query(set(), (scan,), self._found_garbage))
+
+    def _found_garbage(self, _: ReadView, scans: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
+        def throw_away() -> None:
+            change = self._janitor.found(scans[0], self.system.clock.time())
+            if change is None:
+                self._cleaned(None)
+            else:
+                self._pending.append(Request(change, self._cleaned))
+                # For another turn: this one has judged its requests already.
+                self.actor_ref.tell(Clean())
+
+        return throw_away
+
+    def _cleaned(self, refused: Answer) -> None:
+        self._is_cleaning = False
+        if refused is None:
+            # Through the mailbox: others come between two commits of a thousand keys.
+            self.actor_ref.tell(Clean())
+        else:
+            self._janitor.put_off()
+            self.send_after(CLEAN_PAUSE, Clean())
+
+
+class _Answers:
+    """The answers to one `Apply`, told together when the last is there."""
+
+    def __init__(self, apply: own.Apply) -> None:
+        self._apply = apply
+        self._refused: list[own.Refused | None] = [None] * len(apply.changes)
+        self._left = len(apply.changes)
+
+    def slot(self, index: int) -> Callable[[Any], None]:
+        def fill(refused: own.Refused | None) -> None:
+            self._refused[index] = refused
+            self._left -= 1
+            if self._left == 0:
+                tags = (change.tag for change in self._apply.changes)
+                self._apply.reply_to.tell(own.Applied(tuple(zip(tags, self._refused, strict=True))))
+
+        return fill
+
+
+def _payload(value: bytes | None) -> bytes | None:
+    return None if value is None else stored.payload_of(value)

@@ -1,0 +1,117 @@
+"""One run of a transaction's function: what it has read, what it will write.
+
+Pure. Everything is keyed by engine keys, for Python's `1 == 1.0 == True` are three keys here. A read
+sees the run's own writes first, then what it read before, then what came with the last conflict.
+
+Reference: store-design 2.3, 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actorcloud.protocol.record import Fence, NewJob
+from actorcloud.protocol.transaction import Commit, Conflict, Found, Read, ReadEntry, Snapshot, Values, Write
+from actorcloud.store import keys
+
+
+class Unknown:
+    """The type of `UNKNOWN`."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+#: What `Attempt.peek` returns for a key that must be asked for.
+UNKNOWN = Unknown()
+
+
+class Attempt:
+    """See the module.
+
+    Args:
+        txn: the transaction's id, the same for all its attempts.
+        number: counts them from 1.
+        fence: of the job in which it runs.
+        seed: the conflict that ended the attempt before; what it brought is not asked for again.
+    """
+
+    def __init__(self, txn: bytes, number: int, fence: Fence | None = None, seed: Conflict | None = None) -> None:
+        self.txn = txn
+        self.number = number
+        self.fence = fence
+        self.snapshot: Snapshot | None = None
+        self._seen: dict[bytes, Found] = {}
+        self._writes: dict[bytes, bytes | None] = {}
+        self._jobs: dict[bytes, NewJob] = {}
+        self._seed = seed
+        self._ahead: dict[bytes, Found] = dict(seed.fresh) if seed is not None else {}
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.number} of {self.txn.hex()[:8]}: {len(self._seen)} read, {len(self._writes)} written>"
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not self._writes and not self._jobs
+
+    @property
+    def reads(self) -> tuple[ReadEntry, ...]:
+        """All that was read, as the store wants it."""
+        return tuple((key, 0 if found is None else found[0]) for key, found in self._seen.items())
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """All that is to be written, one entry a key."""
+        return tuple(self._writes.items())
+
+    def peek(self, key: bytes) -> bytes | Unknown | None:
+        """Return the payload under an engine key, None if it is absent, `UNKNOWN` if it must be asked for."""
+        if key in self._writes:
+            return self._writes[key]
+        if key not in self._seen:
+            if self._is_of_new_job(key):
+                return None
+            if key not in self._ahead or self._seed is None:
+                return UNKNOWN
+            # The first use of what the conflict brought puts the run at the conflict's snapshot.
+            self.snapshot = self._seed.snapshot
+            self._seen[key] = self._ahead[key]
+        found = self._seen[key]
+        return None if found is None else found[1]
+
+    def ask_for(self, wanted: Sequence[bytes]) -> Read:
+        """Return the message that asks for these keys, all `UNKNOWN`."""
+        return Read(tuple(wanted), self.snapshot, self.reads, self.fence)
+
+    def take_in(self, wanted: Sequence[bytes], values: Values) -> None:
+        """Remember the answer to `ask_for`."""
+        if values.snapshot != self.snapshot:
+            # What came with the conflict held at its snapshot; the run has moved on from there.
+            self._ahead.clear()
+        self.snapshot = values.snapshot
+        self._seen.update(zip(wanted, values.values, strict=True))
+
+    def write(self, key: bytes, payload: bytes | None) -> None:
+        """Set a key, or delete it (None)."""
+        self._writes[key] = payload
+
+    def add_job(self, job: NewJob) -> None:
+        """Add a job."""
+        self._jobs[job.ref] = job
+
+    def to_commit(self, acked: tuple[bytes, ...] = ()) -> Commit:
+        """Return the message that commits this run."""
+        return Commit(
+            self.txn,
+            self.number,
+            self.snapshot,
+            self.reads,
+            self.writes,
+            tuple(self._jobs.values()),
+            self.fence,
+            acked,
+        )
+
+    def _is_of_new_job(self, key: bytes) -> bool:
+        return bool(self._jobs) and any(key.startswith(keys.job_space(ref)) for ref in self._jobs)

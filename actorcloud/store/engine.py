@@ -1,0 +1,162 @@
+"""The port of the engines: an ordered map of bytes with whole-batch commits.
+
+::
+
+    open() -> Opened(incarnation, epoch, seq)        the only writer from now on
+    read(plan) -> ReadView                           ONE snapshot, its seq from the same snapshot
+    commit(batch, epoch, expect, new)                all or nothing, and durable when it returns
+    resolve(epoch, expect, new) -> bool              after Unresolved: was it applied?
+
+Engines never interpret keys (but their own, prefix 00) or values. No cursor, transaction or
+callback crosses the port; `expect` and `new` make a commit idempotent, `epoch` fences an engine
+that was opened elsewhere after us. One conformance suite runs against each engine.
+
+Thread: `read` from any thread; `commit` always from one and the same.
+
+Reference: store-design 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from actorcloud.base.errors import StoreError
+
+
+class FencedOut(StoreError):
+    """Another process has opened this store after us: only that one may write."""
+
+    code = "fenced-out"
+
+
+class Unresolved(StoreError):
+    """The engine cannot tell whether a commit was applied; ask `resolve`, or open it anew."""
+
+    code = "unresolved"
+
+
+class EngineFailed(StoreError):
+    """The engine may not go on; what is in its file decides after the next open."""
+
+    code = "engine-failed"
+
+
+class EngineCaps(NamedTuple):
+    """What an engine can take."""
+
+    #: Bytes.
+    key_limit: int
+    #: Bytes.
+    value_limit: int
+    #: Whether other machines could open it.
+    shared: bool
+
+
+class Opened(NamedTuple):
+    """What `open` found."""
+
+    #: 16 random bytes, renewed when the store is created or restored.
+    incarnation: bytes
+    #: Goes up at each open.
+    epoch: int
+    #: Number of the last commit.
+    seq: int
+
+
+class Scan(NamedTuple):
+    """The first `limit` items with lo <= key < hi."""
+
+    lo: bytes
+    hi: bytes
+    limit: int
+
+
+class ReadPlan(NamedTuple):
+    """All that one read wants."""
+
+    keys: Collection[bytes] = ()
+    scans: Sequence[Scan] = ()
+
+
+class ReadView(NamedTuple):
+    """What was there, all at one moment."""
+
+    #: Number of the last commit it contains.
+    seq: int
+    #: Each key of the plan; None: absent.
+    values: dict[bytes, bytes | None]
+    #: One list for each scan, in the order of the keys.
+    scans: list[list[tuple[bytes, bytes]]]
+
+
+class Batch(NamedTuple):
+    """Changes that are applied together; no key is in both."""
+
+    puts: Mapping[bytes, bytes]
+    deletes: Collection[bytes]
+
+
+class EngineStats(NamedTuple):
+    """How full an engine is."""
+
+    #: Keys, its own included.
+    entries: int
+    #: Bytes in use.
+    used_bytes: int
+    #: Bytes it may grow to without further ado.
+    limit_bytes: int
+
+
+class Engine(Protocol):
+    """See the module."""
+
+    caps: EngineCaps
+
+    def open(self, owner: str) -> Opened:
+        """Become the only writer.
+
+        Args:
+            owner: who opens it, for the error of the next one.
+
+        Raises:
+            StoreLocked: another process has it open.
+            NotAStore: there is something else.
+            StoreTooNew: a newer actorcloud wrote it.
+            StoreDamaged: it cannot be trusted.
+        """
+        ...
+
+    def read(self, plan: ReadPlan) -> ReadView:
+        """Return what the plan asks for, of durable state only."""
+        ...
+
+    def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
+        """Apply the batch if the store is at commit `expect` of `epoch`; then it is at `new`.
+
+        Raises:
+            FencedOut: another one has opened the store.
+            NoSpace: nothing was applied, and the engine can go on.
+            Unresolved: ask `resolve`.
+            EngineFailed: the process must end.
+
+        Blocks: until it is on disk.
+        """
+        ...
+
+    def resolve(self, *, epoch: int, expect: int, new: int) -> bool:
+        """Tell whether an `Unresolved` commit was applied; if not, it never will be.
+
+        Raises:
+            FencedOut: another one has opened the store.
+            EngineFailed: it cannot be told before the next open.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leave the store in order; safe to call twice."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """Return how full it is."""
+        ...

@@ -1,0 +1,87 @@
+"""Reading at a snapshot that moves on: what a running function sees was all true at one moment.
+
+Pure. A transaction reads at its snapshot S. The store may have moved on to S' since:
+
+1. no S yet, or S = S': serve, S becomes S'.
+2. each key asked for is present and older than S: it was the same at S; serve at S.
+3. otherwise (a key is newer, or absent: a deletion leaves no trace) all that was read so far must
+   still hold at S'; then serve, and S becomes S'. If it does not: Conflict.
+
+So a function never sees two states mixed, and a transaction that only reads needs no commit.
+
+Reference: store-design 2.3; timestamp extension of LSA/TinySTM; TL2.
+"""
+
+from __future__ import annotations
+
+from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError
+from actorcloud.base.ids import JobRef
+from actorcloud.protocol.transaction import (
+    COMMIT_LIMIT_BYTES,
+    ENTRY_LIMIT,
+    VALUE_LIMIT_BYTES,
+    Conflict,
+    Read,
+    Refused,
+    Values,
+)
+from actorcloud.store import keys
+from actorcloud.store.view import Moment, View
+
+Answer = Values | Conflict | Refused
+
+
+def check_read(read: Read) -> Refused | None:
+    """Refuse a message that asks for too much or for keys that callers may not touch."""
+    if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
+        return Refused(TransactionError.code, f"a transaction may read {ENTRY_LIMIT} keys; split it")
+    try:
+        if read.fence is not None:
+            JobRef[object](read.fence[0])
+        _owners(read)
+    except (BadKey, BadJobRef) as error:
+        return Refused(error.code, str(error))
+    return None
+
+
+def keys_of_read(read: Read) -> set[bytes]:
+    """Return the engine keys on which the answer to a checked `read` depends."""
+    records = {keys.record(ref) for ref in _owners(read)}
+    return records.union(read.keys, (key for key, _ in read.reads))
+
+
+def answer_read(view: View, moment: Moment, read: Read) -> Answer:
+    """Answer a checked `read` from a view that stands at `moment`."""
+    for ref in _owners(read):
+        # All that a deleted job's space held is gone with its record, collected or not.
+        if not view.has_job(ref):
+            return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
+    snapshot = read.snapshot
+    if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(view, moment, read):
+        return _serve(view, read, moment._replace(seq=snapshot[1]))
+    if snapshot == moment.snapshot or not read.reads:
+        return _serve(view, read, moment)
+    if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads):
+        return _serve(view, read, moment)
+    return view.conflict(moment, [*(key for key, _ in read.reads), *read.keys])
+
+
+def _is_unchanged_since(view: View, moment: Moment, read: Read) -> bool:
+    incarnation, seq = read.snapshot or (b"", 0)
+    return incarnation == moment.incarnation and all(0 < view.seq(key) <= seq for key in read.keys)
+
+
+def _serve(view: View, read: Read, moment: Moment) -> Answer:
+    values = tuple(view.found(key) for key in read.keys)
+    size = sum(len(found[1]) for found in values if found is not None)
+    if size > COMMIT_LIMIT_BYTES + VALUE_LIMIT_BYTES:
+        return Refused(
+            TransactionError.code, f"{size} bytes in one answer; the limit is {COMMIT_LIMIT_BYTES}: ask for fewer keys"
+        )
+    return Values(moment.snapshot, values)
+
+
+def _owners(read: Read) -> set[bytes]:
+    stamps = () if read.fence is None else (read.fence[0],)
+    owners = {keys.owner_of(key, stamps) for key in (*read.keys, *(key for key, _ in read.reads))}
+    return {owner for owner in owners if owner is not None}

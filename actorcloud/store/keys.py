@@ -1,0 +1,238 @@
+"""The registry of engine keys: one prefix byte each, one function each.
+
+Pure. Nobody else builds or takes apart an engine key. `REGISTRY` has an example of each; a prefix
+is never given twice, nor used again after its records are gone.
+
+======  =====================  ======================================================
+prefix  key                    value
+======  =====================  ======================================================
+00      meta: a name           the engine's own (fmt, incarnation, epoch, seq, clean)
+01      record: ref            `protocol.record.JobRecord`
+02      arguments: ref         pickled arguments of the job
+03      user: space, key       users' data; space is 01 + ref, or 02 + a name
+04      commit id: txn         (seq, attempt, time) of a committed transaction
+05      garbage: ref           empty: this job's user keys are to be collected
+06      tombstone: ref         when the job was deleted
+07      once: ref, name        value of the transaction that this job ran once
+08      function: digest       a pickled function
+09      result: ref            `protocol.record.Outcome`
+0a      job key: name          the ref that the user's name stands for
+0b      pinned: peer name      the peer's public key
+======  =====================  ======================================================
+
+Reference: store-design 2.10; FoundationDB's directory of subspaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from actorcloud.base.errors import BadKey
+from actorcloud.base.ids import JOB_REF_BYTES
+from actorcloud.store.key_codec import escape, find_end
+
+#: LMDB's limit; all engines keep to it.
+ENGINE_KEY_LIMIT_BYTES = 511
+
+#: UTF-8 bytes of a named space; what it takes is missing from its keys.
+SPACE_LIMIT_BYTES = 64
+
+#: UTF-8 bytes of a once-name, a job's key, a peer's name.
+NAME_LIMIT_BYTES = 256
+
+META = b"\x00"
+RECORD = b"\x01"
+ARGUMENTS = b"\x02"
+USER = b"\x03"
+COMMIT_ID = b"\x04"
+GARBAGE = b"\x05"
+TOMBSTONE = b"\x06"
+ONCE = b"\x07"
+FUNCTION = b"\x08"
+RESULT = b"\x09"
+JOB_KEY = b"\x0a"
+PINNED = b"\x0b"
+
+_JOB_SPACE = b"\x01"
+_NAMED_SPACE = b"\x02"
+_JOB_SPACE_PREFIX = USER + _JOB_SPACE
+_NAMED_SPACE_PREFIX = USER + _NAMED_SPACE
+_JOB_SPACE_BYTES = len(_JOB_SPACE_PREFIX) + JOB_REF_BYTES
+
+
+def meta(name: str) -> bytes:
+    """Return the key of one of the engine's own facts."""
+    return META + name.encode()
+
+
+def record(ref: bytes) -> bytes:
+    """Return the key of a job's record."""
+    return RECORD + ref
+
+
+def arguments(ref: bytes) -> bytes:
+    """Return the key of a job's arguments."""
+    return ARGUMENTS + ref
+
+
+def user(space: bytes | str, key: bytes) -> bytes:
+    """Return the key of a user's value.
+
+    Args:
+        space: the 16 bytes of a job's reference, or the name of a space.
+        key: made by `key_codec.encode_key`.
+
+    Raises:
+        BadKey: the space's name is empty, broken or too long, or name and key together are.
+    """
+    if isinstance(space, bytes):
+        return _JOB_SPACE_PREFIX + space + key
+    whole = _NAMED_SPACE_PREFIX + escape(_name(space, "the name of a space", SPACE_LIMIT_BYTES)) + key
+    if len(whole) > ENGINE_KEY_LIMIT_BYTES:
+        over = len(whole) - ENGINE_KEY_LIMIT_BYTES
+        raise BadKey(f"a key of {len(key)} bytes in the space {space!r} is {over} bytes too long: shorten either")
+    return whole
+
+
+def commit_id(txn: bytes) -> bytes:
+    """Return the key under which a committed transaction is remembered."""
+    return COMMIT_ID + txn
+
+
+def garbage(ref: bytes) -> bytes:
+    """Return the key that asks for a deleted job's user keys to be collected."""
+    return GARBAGE + ref
+
+
+def tombstone(ref: bytes) -> bytes:
+    """Return the key that remembers that a job was deleted."""
+    return TOMBSTONE + ref
+
+
+def once(ref: bytes, name: str) -> bytes:
+    """Return the key of what a job did once under `name`.
+
+    Raises:
+        BadKey: the name is empty, broken or too long.
+    """
+    return ONCE + ref + _name(name, "a once-name", NAME_LIMIT_BYTES)
+
+
+def function(digest: bytes) -> bytes:
+    """Return the key of a pickled function."""
+    return FUNCTION + digest
+
+
+def result(ref: bytes) -> bytes:
+    """Return the key of a job's outcome."""
+    return RESULT + ref
+
+
+def job_key(name: str) -> bytes:
+    """Return the key of the user's own name for a job.
+
+    Raises:
+        BadKey: the name is empty, broken or too long.
+    """
+    return JOB_KEY + _name(name, "the key of a job", NAME_LIMIT_BYTES)
+
+
+def pinned(peer: str) -> bytes:
+    """Return the key of a peer's pinned public key.
+
+    Raises:
+        BadKey: the name is empty, broken or too long.
+    """
+    return PINNED + _name(peer, "the name of a peer", NAME_LIMIT_BYTES)
+
+
+# -- taking keys apart ----------------------------------------------------------------------------
+
+
+def ref_of(key: bytes) -> bytes:
+    """Return the reference in the key of a record, garbage, tombstone, arguments or result."""
+    return key[1 : 1 + JOB_REF_BYTES]
+
+
+def job_space(ref: bytes) -> bytes:
+    """Return what all user keys of this job begin with."""
+    return _JOB_SPACE_PREFIX + ref
+
+
+def once_names(ref: bytes) -> bytes:
+    """Return what the keys of all once-names of this job begin with."""
+    return ONCE + ref
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """Return the least key that is greater than all which begin with `prefix` (not all FF)."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes((head[-1] + 1,))
+
+
+def owner_of(key: bytes, stamps: Collection[bytes]) -> bytes | None:
+    """Return the job whose existence a caller's key depends on; None for a named space.
+
+    Args:
+        key: as it came over the wire: any bytes.
+        stamps: references of the caller's own jobs, whose once-names it may touch.
+
+    Raises:
+        BadKey: callers may not touch this key.
+    """
+    if len(key) <= ENGINE_KEY_LIMIT_BYTES:
+        if key.startswith(_JOB_SPACE_PREFIX) and len(key) > _JOB_SPACE_BYTES:
+            return key[len(_JOB_SPACE_PREFIX) : _JOB_SPACE_BYTES]
+        if key.startswith(_NAMED_SPACE_PREFIX) and _has_named_space(key):
+            return None
+        if key[:1] == ONCE and ref_of(key) in stamps and len(key) > 1 + JOB_REF_BYTES:
+            return ref_of(key)
+    raise BadKey(f"a caller may not touch the key {key[:32].hex()}; only its spaces and its own once-names")
+
+
+def _has_named_space(key: bytes) -> bool:
+    try:
+        return find_end(key, len(_NAMED_SPACE_PREFIX)) + 1 < len(key)
+    except IndexError:
+        return False
+
+
+def _name(name: str, what: str, limit: int) -> bytes:
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError:
+        raise BadKey(f"{what}, {name!r}, holds half a surrogate pair, which has no UTF-8") from None
+    if not 0 < len(encoded) <= limit:
+        raise BadKey(f"{what} has 1 to {limit} bytes, not the {len(encoded)} of {name[:40]!r}")
+    return encoded
+
+
+# -- the registry ---------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """A prefix, what its keys are called, and one of them."""
+
+    prefix: bytes
+    name: str
+    example: bytes
+
+
+_REF = bytes.fromhex("0193a1f0c0de0102030405060708090a")
+
+#: Every prefix, in order.
+REGISTRY = (
+    Entry(META, "meta", meta("seq")),
+    Entry(RECORD, "record", record(_REF)),
+    Entry(ARGUMENTS, "arguments", arguments(_REF)),
+    Entry(USER, "user", user("prices", b"\x02tea\x00")),
+    Entry(COMMIT_ID, "commit_id", commit_id(bytes(range(16)))),
+    Entry(GARBAGE, "garbage", garbage(_REF)),
+    Entry(TOMBSTONE, "tombstone", tombstone(_REF)),
+    Entry(ONCE, "once", once(_REF, "paid")),
+    Entry(FUNCTION, "function", function(bytes(range(16)))),
+    Entry(RESULT, "result", result(_REF)),
+    Entry(JOB_KEY, "job_key", job_key("avg-2024")),
+    Entry(PINNED, "pinned", pinned("n1")),
+)

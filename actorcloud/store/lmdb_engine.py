@@ -1,0 +1,340 @@
+"""The engine that ships: LMDB, one file, fsync at each commit.
+
+Owns: the LMDB environment and, through `StoreDirectory`, the store's lock. All settings that weaken
+durability are off and stay off: with `sync=False`, `metasync=False` or `writemap=True` a power cut or
+a full disk loses acknowledged commits, damages the file or ends the process.
+
+Thread: `commit` only ever from one thread: LMDB lets a second one through once and then deadlocks
+for ever, so the second is refused here. `read` from any. A forked child is refused too.
+
+What a failed commit means: a full map grows and the batch is applied again; a full disk is
+`NoSpace` and life goes on; anything else (EIO, a panic) is `EngineFailed`: LMDB may have written
+part of it, and only opening the file again can tell.
+
+Reference: store-design section 1; lmdb.h and mdb.c of LMDB 0.9.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection
+from typing import NoReturn
+
+import lmdb
+import msgspec
+
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreTooNew
+from actorcloud.store import keys
+from actorcloud.store.directory import StoreDirectory
+from actorcloud.store.engine import (
+    Batch,
+    EngineCaps,
+    EngineFailed,
+    EngineStats,
+    FencedOut,
+    Opened,
+    ReadPlan,
+    ReadView,
+    Scan,
+    Unresolved,
+)
+
+logger = logging.getLogger("actorcloud.store")
+
+#: Goes up when older releases cannot read what this one writes.
+FORMAT_MAJOR = 1
+
+#: Address space, not disk: files are sparse. Tried in turn where a limit on memory forbids it.
+MAP_BYTES_DEFAULT = 64 << 30
+_MAP_BYTES_SMALLER = (8 << 30, 1 << 30, 128 << 20)
+
+#: A full map doubles up to this.
+MAP_BYTES_LIMIT = 1 << 40
+
+#: Reads are one-shot, so a handful at a time; the rest is room for tools.
+_MAX_READERS = 512
+
+_FORMAT = keys.meta("fmt")
+_INCARNATION = keys.meta("incarnation")
+_EPOCH = keys.meta("epoch")
+_SEQ = keys.meta("seq")
+_CLEAN = keys.meta("clean")
+
+#: The disk is full, or a quota or file-size limit is reached.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class FormatRecord(msgspec.Struct, frozen=True):
+    """What a store says about its own format."""
+
+    magic: str = "actorcloud"
+    major: int = FORMAT_MAJOR
+    #: Releases older than this format must not open it.
+    min_reader: int = FORMAT_MAJOR
+    tuple_codec: int = 1
+
+
+class LmdbEngine:
+    """See `engine.Engine`.
+
+    Args:
+        path: the store's directory; created if it does not exist.
+        map_bytes: how large the store may grow before its map must.
+        map_limit_bytes: how large it may grow at all.
+        companions: names of files that others keep in that directory.
+        random: n -> n random bytes, for a new store's incarnation.
+    """
+
+    caps = EngineCaps(keys.ENGINE_KEY_LIMIT_BYTES, 1 << 30, shared=False)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        map_bytes: int = MAP_BYTES_DEFAULT,
+        map_limit_bytes: int = MAP_BYTES_LIMIT,
+        companions: Collection[str] = (),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._directory = StoreDirectory(path, companions)
+        self._map_bytes = map_bytes
+        self._map_limit_bytes = map_limit_bytes
+        self._random = random
+        self._env: lmdb.Environment | None = None
+        self._epoch = 0
+        self._pid = os.getpid()
+        self._writer: int | None = None
+        # Held during a commit and a close: an environment must not go while it is written to.
+        self._closing = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<LmdbEngine {self._directory.path} {'open' if self._env else 'closed'}>"
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    def open(self, owner: str) -> Opened:
+        """See `Engine.open`; an owner that was killed may have left this object open."""
+        with self._closing:
+            self._release()
+        self._pid = os.getpid()
+        self._writer = None
+        self._directory.lock(owner)
+        try:
+            if self._directory.is_new():
+                self._create()
+            self._directory.check()
+            self._env = self._open_env(str(self._directory.data), create=False)
+            return self._take_over(self._env)
+        except BaseException:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        with self._closing:
+            env = self._env
+            if env is None or os.getpid() != self._pid:
+                return
+            try:
+                with env.begin(write=True) as txn:
+                    if _number(txn.get(_EPOCH)) == self._epoch:
+                        txn.put(_CLEAN, b"1")
+            except lmdb.Error as error:
+                logger.warning("the store %s could not note that it was closed: %s", self._directory.path, error)
+            self._release()
+
+    def _create(self) -> None:
+        self._directory.new.mkdir(mode=0o700)
+        env = self._open_env(str(self._directory.new), create=True)
+        with env.begin(write=True) as txn:
+            txn.put(_FORMAT, msgspec.msgpack.encode(FormatRecord()))
+            txn.put(_INCARNATION, self._random(16))
+            txn.put(_EPOCH, _bytes(0))
+            txn.put(_SEQ, _bytes(0))
+            txn.put(_CLEAN, b"1")
+        env.close()
+        self._directory.publish()
+
+    def _open_env(self, path: str, *, create: bool) -> lmdb.Environment:
+        sizes = (self._map_bytes, *(size for size in _MAP_BYTES_SMALLER if size < self._map_bytes))
+        for size in sizes:
+            try:
+                return _open_lmdb(path, size, create=create)
+            except (lmdb.MemoryError, MemoryError):
+                logger.info("a map of %d bytes does not fit the limits of this process; trying a smaller one", size)
+            except lmdb.Error as error:
+                raise StoreDamaged(f"the store in {path} cannot be opened: {error}") from error
+        raise NoSpace(f"not even a map of {sizes[-1]} bytes fits this process; raise its limit of memory (ulimit -v)")
+
+    def _take_over(self, env: lmdb.Environment) -> Opened:
+        env.reader_check()
+        with env.begin(write=True) as txn:
+            _check_format(str(self._directory.path), txn.get(_FORMAT))
+            if not txn.delete(_CLEAN):
+                logger.info("the store %s was not closed in order; its last commit counts", self._directory.path)
+            epoch = _number(txn.get(_EPOCH)) + 1
+            txn.put(_EPOCH, _bytes(epoch))
+            opened = Opened(txn.get(_INCARNATION) or b"", epoch, _number(txn.get(_SEQ)))
+        self._epoch = epoch
+        return opened
+
+    def _release(self) -> None:
+        env, self._env = self._env, None
+        if env is not None:
+            env.close()
+        self._directory.unlock()
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def read(self, plan: ReadPlan) -> ReadView:
+        """See `Engine.read`."""
+        env = self._checked_env()
+        try:
+            return _read(env, plan)
+        except lmdb.PanicError as error:
+            raise EngineFailed(f"LMDB has given up on {self._directory.path}: {error}") from error
+        except lmdb.Error:
+            # A map that grew meanwhile has invalidated this one-shot transaction: once more.
+            return _read(env, plan)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
+        """See `Engine.commit`."""
+        with self._closing:
+            env = self._checked_env()
+            self._check_writer()
+            while True:
+                try:
+                    self._write(env, batch, epoch, (expect, new))
+                    return
+                except lmdb.MapFullError:
+                    self._grow(env)
+                except lmdb.Error as error:
+                    self._explain(env, error, expect)
+
+    def resolve(self, *, epoch: int, expect: int, new: int) -> bool:  # noqa: ARG002  the port's
+        """See `Engine.resolve`; here it only confirms, all that cannot be told is `EngineFailed`."""
+        return _read(self._checked_env(), ReadPlan()).seq == new
+
+    def stats(self) -> EngineStats:
+        """See `Engine.stats`."""
+        env = self._checked_env()
+        info = env.info()
+        used = (info["last_pgno"] + 1) * env.stat()["psize"]
+        return EngineStats(env.stat()["entries"], used, info["map_size"])
+
+    def _write(self, env: lmdb.Environment, batch: Batch, epoch: int, step: tuple[int, int]) -> None:
+        expect, new = step
+        with env.begin(write=True) as txn:
+            if _number(txn.get(_EPOCH)) != epoch:
+                raise FencedOut(f"epoch {epoch} of the store {self._directory.path} is over: it was opened again")
+            seq = _number(txn.get(_SEQ))
+            if seq != expect:
+                raise EngineFailed(f"a commit expected {self._directory.path} at {expect}, but it is at {seq}")
+            for key in batch.deletes:
+                txn.delete(key)
+            # One call for all: each call into LMDB gives up the GIL, and beside a busy thread
+            # waits 5 ms to get it back.
+            with txn.cursor() as cursor:
+                cursor.putmulti([(_SEQ, _bytes(new)), *sorted(batch.puts.items())])
+
+    def _grow(self, env: lmdb.Environment) -> None:
+        size = env.info()["map_size"]
+        if size * 2 > self._map_limit_bytes:
+            raise NoSpace(
+                f"the store {self._directory.path} has reached its limit of {size} bytes; delete jobs or data"
+            )
+        logger.warning("the map of %s is full at %d bytes; doubling it", self._directory.path, size)
+        env.set_mapsize(size * 2)
+
+    def _explain(self, env: lmdb.Environment, error: lmdb.Error, expect: int) -> NoReturn:
+        """Raise what this failed commit means."""
+        full = isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL
+        if not full:
+            raise EngineFailed(f"LMDB could not commit to {self._directory.path}: {error}") from error
+        try:
+            applied = _read(env, ReadPlan()).seq != expect
+        except lmdb.Error as panic:
+            raise EngineFailed(f"LMDB has given up on {self._directory.path}: {panic}") from error
+        if applied:
+            raise Unresolved(f"the disk of {self._directory.path} is full, but the commit is there") from error
+        raise NoSpace(f"the disk of {self._directory.path} is full: {error}; make room, or delete jobs") from error
+
+    # -- guards -----------------------------------------------------------------------------------
+
+    def _checked_env(self) -> lmdb.Environment:
+        if self._env is None:
+            raise EngineFailed(f"the store {self._directory.path} is not open")
+        if os.getpid() != self._pid:
+            raise EngineFailed(f"the store {self._directory.path} was opened by process {self._pid}, before a fork")
+        return self._env
+
+    def _check_writer(self) -> None:
+        thread = threading.get_ident()
+        if self._writer is None:
+            self._writer = thread
+        if self._writer != thread:
+            raise EngineFailed(f"a second thread wants to write to {self._directory.path}; LMDB would deadlock")
+
+
+def _open_lmdb(path: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
+    return lmdb.open(
+        path,
+        map_size=map_bytes,
+        max_readers=_MAX_READERS,
+        max_dbs=0,
+        subdir=True,
+        sync=True,
+        metasync=True,
+        writemap=False,
+        meminit=True,
+        lock=True,
+        max_spare_txns=0,
+        mode=0o600,
+        create=create,
+        lib_version=0,
+    )
+
+
+def _check_format(path: str, raw: bytes | None) -> None:
+    try:
+        record = msgspec.msgpack.decode(raw or b"", type=FormatRecord)
+    except msgspec.DecodeError:
+        record = None
+    if record is None or record.magic != "actorcloud":
+        raise NotAStore(f"{path} is an LMDB environment, but none of actorcloud's")
+    if record.min_reader > FORMAT_MAJOR:
+        raise StoreTooNew(
+            f"the store {path} has format {record.major}; this actorcloud reads up to {FORMAT_MAJOR}: upgrade it"
+        )
+
+
+def _read(env: lmdb.Environment, plan: ReadPlan) -> ReadView:
+    with env.begin() as txn, txn.cursor() as cursor:
+        found = dict(cursor.getmulti([_SEQ, *sorted(plan.keys)]))
+        values = {key: found.get(key) for key in plan.keys}
+        return ReadView(_number(found.get(_SEQ)), values, [_scan(cursor, scan) for scan in plan.scans])
+
+
+def _scan(cursor: lmdb.Cursor[bytes], scan: Scan) -> list[tuple[bytes, bytes]]:
+    items: list[tuple[bytes, bytes]] = []
+    if scan.limit > 0 and cursor.set_range(scan.lo):
+        for key, value in cursor:
+            if key >= scan.hi:
+                break
+            items.append((key, value))
+            if len(items) == scan.limit:
+                break
+    return items
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def _number(raw: bytes | None) -> int:
+    return int.from_bytes(raw or b"", "big")

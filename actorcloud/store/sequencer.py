@@ -1,0 +1,213 @@
+"""The order of all transactions: which batch a request is in, and who may hear of it when.
+
+Pure. One batch is in flight (the writer commits it), the next gathers::
+
+    add(requests, values) ---> gathering ---take()---> in flight ---done()---> durable: Fed, then answers
+                                   ^                        |
+                                   +------- failed() -------+   nothing written: the rest is judged again
+
+A request is judged the moment it is added, against the engine's values under both batches, and
+its answer waits: whatever rests on a value that is not durable yet, a refusal or a conflict too, is
+told only when the batches it was judged on are durable.
+
+Reference: store-design 1.9; etcd issue 14370 for what happens otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from actorcloud.protocol.record import JobRecord
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
+from actorcloud.store import change as own
+from actorcloud.store.engine import Batch
+from actorcloud.store.validation import (
+    Accepted,
+    check_change,
+    check_commit,
+    keys_of_change,
+    keys_of_commit,
+    validate_change,
+    validate_commit,
+)
+from actorcloud.store.view import Layer, Moment, View
+
+#: Requests of one batch: 256 of them reach most of what 1024 do, at a third of the wait.
+BATCH_REQUESTS = 512
+
+#: Bytes of keys and values of one batch; the last request may exceed it.
+BATCH_BYTES = 8 * 1024 * 1024
+
+#: What a request is answered with; None: a change that counts.
+Answer = Committed | Conflict | Fenced | Refused | own.Refused | None
+
+
+class Request(NamedTuple):
+    """A transaction to judge, and what to do with its answer."""
+
+    body: Commit | own.Change
+    answer: Callable[[Answer], None]
+
+
+class Durable(NamedTuple):
+    """What follows from a batch that is durable."""
+
+    #: The jobs it changed, as they are now.
+    jobs: tuple[tuple[bytes, JobRecord | None], ...]
+    #: To be called in this order, after the jobs were fed.
+    answers: tuple[Callable[[], None], ...]
+
+
+class InFlight(NamedTuple):
+    """A batch for the engine."""
+
+    batch: Batch
+    expect: int
+    new: int
+
+
+class _Gathered:
+    """A batch."""
+
+    def __init__(self, first: int) -> None:
+        #: Number of the last transaction before it, and of its own last.
+        self.first = self.last = first
+        self.layer: dict[bytes, bytes | None] = {}
+        self.jobs: dict[bytes, JobRecord | None] = {}
+        self.count = 0
+        self.size_bytes = 0
+        self.answers: list[Callable[[], None]] = []
+        #: (request, whether it was accepted), to do them over if the batch fails.
+        self.requests: list[tuple[Request, bool]] = []
+
+    def accept(self, accepted: Accepted) -> None:
+        self.last = accepted.seq
+        self.layer.update(accepted.writes)
+        self.size_bytes += sum(len(key) + len(value or b"") for key, value in accepted.writes.items())
+        for ref, record in accepted.records:
+            # The latest change last, so that feeds are in the order of commits.
+            self.jobs.pop(ref, None)
+            self.jobs[ref] = record
+
+
+class Sequencer:
+    """See the module. Owned by the store actor.
+
+    Args:
+        incarnation: of the store.
+        seq: number of its last commit.
+    """
+
+    def __init__(self, incarnation: bytes, seq: int) -> None:
+        self.incarnation = incarnation
+        #: Number of the last transaction that everybody may know of.
+        self.durable = seq
+        self._gathering = _Gathered(seq)
+        self._flying: _Gathered | None = None
+
+    def __repr__(self) -> str:
+        flying = self._flying.count if self._flying else 0
+        return f"<Sequencer at {self.durable}, {flying} in flight, {self._gathering.count} gather>"
+
+    @property
+    def is_flying(self) -> bool:
+        """Whether a batch is in flight."""
+        return self._flying is not None
+
+    @property
+    def room(self) -> int:
+        """How many more requests the gathering batch takes."""
+        return 0 if self._gathering.size_bytes >= BATCH_BYTES else BATCH_REQUESTS - self._gathering.count
+
+    def moment(self, now: float) -> Moment:
+        """Return the moment that everybody may know of."""
+        return Moment(self.incarnation, self.durable, now)
+
+    def add(self, requests: Sequence[Request], values: Layer, now: float) -> None:
+        """Judge requests and gather them.
+
+        Args:
+            requests: checked, in order of arrival.
+            values: what the engine had under `keys_of` each of them, at the last durable commit or later.
+            now: seconds since 1970.
+        """
+        flying: Layer = self._flying.layer if self._flying else {}
+        view = View(self._gathering.layer, flying, values)
+        for request in requests:
+            self._judge(view, request, now)
+
+    def when_landed(self, answer: Callable[[], None]) -> None:
+        """Call `answer` once the batch in flight is durable; at once if none is."""
+        if self._flying is not None:
+            self._flying.answers.append(answer)
+        else:
+            answer()
+
+    def take(self) -> InFlight | None:
+        """Send the gathered batch on its way; None if it is empty or another one flies."""
+        gathered = self._gathering
+        if self._flying is not None or not gathered.layer:
+            return None
+        self._flying = gathered
+        self._gathering = _Gathered(gathered.last)
+        puts = {key: value for key, value in gathered.layer.items() if value is not None}
+        deletes = [key for key, value in gathered.layer.items() if value is None]
+        return InFlight(Batch(puts, deletes), gathered.first, gathered.last)
+
+    def done(self) -> Durable:
+        """The batch in flight is durable."""
+        flying = self._landed()
+        self.durable = flying.last
+        return Durable(tuple(flying.jobs.items()), tuple(flying.answers))
+
+    def failed(self) -> tuple[list[Request], list[Request]]:
+        """Nothing of the batch in flight was written.
+
+        Returns:
+            The requests that it consisted of; and those which were judged on it, or with it: to be added again.
+        """
+        flying, gathered = self._landed(), self._gathering
+        self._gathering = _Gathered(self.durable)
+        lost = [request for request, accepted in flying.requests if accepted]
+        again = [request for request, accepted in flying.requests if not accepted]
+        return lost, again + [request for request, _ in gathered.requests]
+
+    def _landed(self) -> _Gathered:
+        flying, self._flying = self._flying, None
+        assert flying is not None, "no batch was in flight"
+        return flying
+
+    def _judge(self, view: View, request: Request, now: float) -> None:
+        moment = Moment(self.incarnation, self._gathering.last, now)
+        body = request.body
+        verdict = (
+            validate_commit(view, moment, body) if isinstance(body, Commit) else validate_change(view, moment, body)
+        )
+        answer: Answer
+        if isinstance(verdict, Accepted):
+            self._gathering.accept(verdict)
+            answer = Committed(verdict.seq, body.attempt) if isinstance(body, Commit) else None
+        else:
+            answer = verdict
+        self._keep(request, answer, accepted=isinstance(verdict, Accepted))
+
+    def _keep(self, request: Request, answer: Answer, *, accepted: bool) -> None:
+        owner = self._gathering if self._gathering.layer else self._flying
+        if owner is None:
+            request.answer(answer)
+            return
+        owner.requests.append((request, accepted))
+        owner.answers.append(lambda: request.answer(answer))
+        if owner is self._gathering:
+            owner.count += 1
+
+
+def check(body: Commit | own.Change) -> Refused | own.Refused | None:
+    """Refuse a request that cannot even be judged."""
+    return check_commit(body) if isinstance(body, Commit) else check_change(body)
+
+
+def keys_of(body: Commit | own.Change) -> set[bytes]:
+    """Return the engine keys on which the verdict on a checked request depends."""
+    return keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)

@@ -1,0 +1,62 @@
+"""The form of every value in the engine: format, number of the commit that wrote it, payload.
+
+Pure. Nine bytes of overhead; a key that is absent has the number 0. Payloads with a time in front
+(commit ids, tombstones) age out.
+
+Reference: store-design 2.2.
+"""
+
+from __future__ import annotations
+
+import struct
+
+#: The only format so far.
+FORMAT = 1
+
+_HEADER = struct.Struct(">BQ")
+_TIME = struct.Struct(">Q")
+_COMMIT_ID = struct.Struct(">QQI")
+
+
+def pack(seq: int, payload: bytes) -> bytes:
+    """Return the stored value of `payload`, written by the commit number `seq`."""
+    return _HEADER.pack(FORMAT, seq) + payload
+
+
+def seq_of(value: bytes | None) -> int:
+    """Return the number of the commit that wrote this stored value; 0 for an absent one."""
+    if value is None:
+        return 0
+    seq: int = _HEADER.unpack_from(value)[1]
+    return seq
+
+
+def payload_of(value: bytes) -> bytes:
+    """Return the payload of a stored value."""
+    return value[_HEADER.size :]
+
+
+def pack_time(at: float) -> bytes:
+    """Return the payload of a tombstone.
+
+    Args:
+        at: seconds since 1970.
+    """
+    return _TIME.pack(int(at * 1000))
+
+
+def time_of(payload: bytes) -> float:
+    """Return the seconds since 1970 with which the payload of a tombstone or a commit id begins."""
+    milliseconds: int = _TIME.unpack_from(payload)[0]
+    return milliseconds / 1000
+
+
+def pack_commit_id(at: float, seq: int, attempt: int) -> bytes:
+    """Return the payload under a transaction's id: its `attempt` was the commit `seq`."""
+    return _COMMIT_ID.pack(int(at * 1000), seq, attempt)
+
+
+def commit_id_of(payload: bytes) -> tuple[int, int]:
+    """Return (seq, attempt) of a payload made by `pack_commit_id`."""
+    _, seq, attempt = _COMMIT_ID.unpack(payload)
+    return seq, attempt

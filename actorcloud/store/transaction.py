@@ -1,0 +1,180 @@
+"""The running transaction, as its function sees it.
+
+A restart is signalled by a private `BaseException`, and the transaction is *poisoned* with it: each
+later call raises it again and the commit is refused, so that a bare `except:` in the function cannot
+commit half a run. After its end every call raises `NotInTransaction`, also on a captured handle.
+
+Thread: the one that runs the function.
+
+Reference: store-design 2.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from actorcloud.base.errors import ActorCloudError, BadKey, NotInTransaction, ValueTooLarge, from_code
+from actorcloud.base.ids import JobRef
+from actorcloud.protocol.message import Message
+from actorcloud.protocol.record import NewJob
+from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, Refused, Values
+from actorcloud.store import keys
+from actorcloud.store.attempt import Attempt, Unknown
+from actorcloud.store.key_codec import Key, encode_key
+
+#: Sends a message to the store and waits for the answer; see `Transactions`.
+Ask = Callable[[Message], Message]
+
+#: What keys a part of the store: a job, or a space's name.
+Space = JobRef[Any] | str
+
+#: The transaction whose function runs on this thread.
+running: ContextVar[Transaction | None] = ContextVar("actorcloud.store.running", default=None)
+
+
+class Codec(NamedTuple):
+    """How users' values become bytes, and back."""
+
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes], Any]
+
+
+class Restart(BaseException):
+    """What the function has read has changed: it is run again. Never leaves this package."""
+
+
+class Transaction:
+    """A serializable view of the store, while the function runs.
+
+    Args:
+        attempt: its state.
+        ask: the way to the store.
+        codec: of users' values.
+    """
+
+    def __init__(self, attempt: Attempt, ask: Ask, codec: Codec) -> None:
+        self._attempt = attempt
+        self._ask = ask
+        self._codec = codec
+        self._is_open = True
+        #: Set once what was read has changed.
+        self.conflict: Conflict | None = None
+        #: Set once the store has refused for good.
+        self.refusal: ActorCloudError | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._is_open else "ended"
+        return f"<Transaction {self._attempt.txn.hex()[:8]} attempt {self.attempt} {state}>"
+
+    @property
+    def id(self) -> bytes:
+        """16 bytes, the same for all attempts."""
+        return self._attempt.txn
+
+    @property
+    def attempt(self) -> int:
+        """Counts the runs of the function from 1."""
+        return self._attempt.number
+
+    def fetch(self, space: Space, key: Key, default: object = None) -> Any:  # noqa: ANN401  users' values
+        """Return the value under `key`, `default` if there is none.
+
+        Raises:
+            BadKey: the key cannot be one.
+            NoSuchJob: the space's job does not exist; this ends the transaction.
+            NotInTransaction: the transaction has ended.
+
+        Blocks:
+            for a round trip to the head, unless this transaction has seen the key before.
+        """
+        payload = self.read(user_key(space, key))
+        return default if payload is None else self._codec.loads(payload)
+
+    def store(self, space: Space, key: Key, value: object) -> None:
+        """Set `key` to `value` when the transaction commits.
+
+        Raises:
+            BadKey: the key cannot be one.
+            ValueTooLarge: the value takes more than 1 MiB.
+            NotInTransaction: the transaction has ended.
+        """
+        where = user_key(space, key)
+        payload = self._codec.dumps(value)
+        if len(payload) > VALUE_LIMIT_BYTES:
+            raise ValueTooLarge(
+                f"the value for the key {key!r} takes {len(payload)} bytes; the limit is {VALUE_LIMIT_BYTES}: "
+                "keep it in a file and store its name"
+            )
+        self.write(where, payload)
+
+    def delete(self, space: Space, key: Key) -> None:
+        """Delete `key` when the transaction commits; one that is absent is no error.
+
+        Raises:
+            BadKey: the key cannot be one.
+            NotInTransaction: the transaction has ended.
+        """
+        self.write(user_key(space, key), None)
+
+    def add_job(self, job: NewJob) -> None:
+        """Add a job that exists if and only if the transaction commits.
+
+        Raises:
+            NotInTransaction: the transaction has ended.
+        """
+        self._check()
+        self._attempt.add_job(job)
+
+    def read(self, key: bytes) -> bytes | None:
+        """Return the payload under an engine key."""
+        self._check()
+        payload = self._attempt.peek(key)
+        if isinstance(payload, Unknown):
+            self._fetch(key)
+            payload = self._attempt.peek(key)
+        assert not isinstance(payload, Unknown)
+        return payload
+
+    def write(self, key: bytes, payload: bytes | None) -> None:
+        """Set or delete (None) an engine key."""
+        self._check()
+        self._attempt.write(key, payload)
+
+    def end(self) -> Attempt:
+        """Close the handle; return what has gathered."""
+        self._is_open = False
+        return self._attempt
+
+    def _fetch(self, key: bytes) -> None:
+        answer = self._ask(self._attempt.ask_for([key]))
+        match answer:
+            case Values():
+                self._attempt.take_in([key], answer)
+            case Conflict():
+                self.conflict = answer
+            case Refused(code, text):
+                self.refusal = from_code(code, text)
+            case _:
+                raise TypeError(f"the store answered a Read with {answer!r}")
+        self._check()
+
+    def _check(self) -> None:
+        if not self._is_open:
+            raise NotInTransaction("this transaction has ended; use it only inside the function given to mutate_store")
+        if self.conflict is not None:
+            raise Restart
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def user_key(space: Space, key: Key) -> bytes:
+    """Return the engine key of a user's key.
+
+    Raises:
+        BadKey: there is none.
+    """
+    if not isinstance(space, JobRef | str):
+        raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
+    return keys.user(space.raw if isinstance(space, JobRef) else space, encode_key(key))

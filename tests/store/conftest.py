@@ -1,0 +1,55 @@
+"""The engines that the suites run against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine
+
+
+class Disk(Protocol):
+    """A place that engines open, one after the other."""
+
+    def engine(self) -> Engine: ...
+
+
+class _Memory:
+    def __init__(self) -> None:
+        self._disk = MemoryDisk()
+
+    def engine(self) -> Engine:
+        return MemoryEngine(self._disk)
+
+
+class _Lmdb:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: LmdbEngine | None = None
+
+    def engine(self) -> Engine:
+        self.close()
+        self._last = LmdbEngine(self._path, map_bytes=64 << 20)
+        return self._last
+
+    def close(self) -> None:
+        if self._last is not None:
+            self._last.close()
+
+
+@pytest.fixture(params=["memory", "lmdb"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    if request.param == "memory":
+        yield _Memory()
+    else:
+        lmdb = _Lmdb(tmp_path / "store")
+        yield lmdb
+        lmdb.close()
+
+
+@pytest.fixture
+def make_engine(disk: Disk) -> Callable[[], Engine]:
+    return disk.engine

@@ -1,0 +1,80 @@
+"""The registry of engine keys, and which of them callers may touch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorcloud.base.errors import BadKey
+from actorcloud.store import keys
+from actorcloud.store.key_codec import encode_key
+
+REF = bytes(range(16))
+OTHER = bytes(range(1, 17))
+
+
+def test_every_prefix_is_registered_once_and_in_order() -> None:
+    assert [entry.prefix for entry in keys.REGISTRY] == [bytes((number,)) for number in range(12)]
+    assert all(entry.example[:1] == entry.prefix for entry in keys.REGISTRY)
+    assert len({entry.name for entry in keys.REGISTRY}) == len(keys.REGISTRY)
+
+
+def test_a_users_key_is_its_space_and_its_bytes() -> None:
+    assert keys.user(REF, b"\x15\x07") == b"\x03\x01" + REF + b"\x15\x07"
+    assert keys.user("tea", b"\x15\x07") == b"\x03\x02tea\x00\x15\x07"
+
+
+@given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8))
+def test_spaces_do_not_run_into_each_other(one: str, other: str) -> None:
+    try:
+        first, second = keys.user(one, b""), keys.user(other, b"")
+    except BadKey:
+        return
+    assert one == other or not first.startswith(second)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65, "\ud800"])
+def test_a_bad_name_of_a_space_is_refused(name: str) -> None:
+    with pytest.raises(BadKey, match="the name of a space"):
+        keys.user(name, b"\x00")
+
+
+def test_a_long_name_and_a_long_key_are_too_long_together() -> None:
+    key = encode_key("x" * 478)
+    with pytest.raises(BadKey, match="36 bytes too long"):
+        keys.user("s" * 64, key)
+    assert len(keys.user(REF, key)) < keys.ENGINE_KEY_LIMIT_BYTES
+
+
+def test_a_caller_may_touch_its_spaces_and_its_own_once_names() -> None:
+    assert keys.owner_of(keys.user(REF, b"\x00"), ()) == REF
+    assert keys.owner_of(keys.user("tea", b"\x00"), ()) is None
+    assert keys.owner_of(keys.once(REF, "paid"), {REF}) == REF
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"",
+        *(entry.example for entry in keys.REGISTRY if entry.name != "user"),
+        keys.once(OTHER, "paid"),
+        keys.once_names(REF),
+        keys.job_space(REF),
+        keys.job_space(REF)[:-1],
+        b"\x03\x02no end",
+        b"\x03\x02no key\x00",
+        b"\x03\x03" + REF + b"\x00",
+        keys.user(REF, b"x" * 600),
+    ],
+)
+def test_a_caller_may_touch_nothing_else(key: bytes) -> None:
+    with pytest.raises(BadKey, match="may not touch"):
+        keys.owner_of(key, {REF})
+
+
+@given(st.binary(min_size=1, max_size=8), st.binary(max_size=8))
+def test_after_prefix_is_above_every_key_of_the_prefix(prefix: bytes, rest: bytes) -> None:
+    if prefix.strip(b"\xff"):
+        assert prefix + rest < keys.after_prefix(prefix)
+        assert not keys.after_prefix(prefix).startswith(prefix)

@@ -1,0 +1,295 @@
+"""LMDB: its directory and its lock, damaged files, full disks, guards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import lmdb
+import msgspec
+import pytest
+
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked, StoreTooNew
+from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, Unresolved, keys, lmdb_engine
+from actorcloud.store.lmdb_engine import FormatRecord
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[LmdbEngine]:
+    engine = LmdbEngine(path, map_bytes=16 * MIB)
+    engine.open("a test")
+    yield engine
+    engine.close()
+
+
+def made(path: Path) -> Path:
+    """Make a store with some pages in it, closed; return its file."""
+    engine = LmdbEngine(path, map_bytes=16 * MIB)
+    engine.open("maker")
+    engine.commit(Batch({b"k%d" % n: bytes(5000) for n in range(20)}, ()), epoch=1, expect=0, new=1)
+    engine.close()
+    return path / "data" / "data.mdb"
+
+
+def refused(path: Path, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match) as caught:
+        LmdbEngine(path, map_bytes=16 * MIB).open("late")
+    assert str(path) in str(caught.value)
+
+
+def test_a_second_head_is_refused_and_told_who_has_the_store(engine: LmdbEngine, path: Path) -> None:
+    refused(path, StoreLocked, rf"open in process {os.getpid()} \(a test\)")
+
+
+def test_a_store_that_was_closed_can_be_opened(path: Path) -> None:
+    made(path)
+    engine = LmdbEngine(path)
+    assert engine.open("next").seq == 1
+    engine.close()
+
+
+def test_a_store_that_was_not_closed_can_be_opened(path: Path) -> None:
+    # Given: only the lock goes, as with the process.
+    dead = LmdbEngine(path, map_bytes=16 * MIB)
+    dead.open("dead")
+    dead.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    dead._release()
+    # When
+    engine = LmdbEngine(path)
+    opened = engine.open("next")
+    # Then
+    assert (opened.epoch, opened.seq) == (2, 1)
+    assert engine.read(ReadPlan([b"k"])).values == {b"k": b"v"}
+    engine.close()
+
+
+def test_files_are_for_their_owner_only(engine: LmdbEngine, path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert (path / "data" / "data.mdb").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_with_other_things_is_no_store(path: Path) -> None:
+    path.mkdir()
+    (path / "thesis.tex").write_text("dear reader")
+    refused(path, NotAStore, r"thesis\.tex")
+    assert [entry.name for entry in path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_store(path: Path) -> None:
+    path.write_text("dear reader")
+    refused(path, NotAStore, "is a file")
+
+
+def test_companions_may_be_there_before_the_store(path: Path) -> None:
+    path.mkdir()
+    (path / "head.sock").touch()
+    engine = LmdbEngine(path, companions=["head.sock"])
+    assert engine.open("test").seq == 0
+    engine.close()
+
+
+def test_an_environment_of_somebody_else_is_no_store(path: Path) -> None:
+    file = made(path)
+    shutil.rmtree(file.parent)
+    with lmdb.open(str(file.parent), lib_version=0) as env, env.begin(write=True) as txn:
+        txn.put(b"dear", b"reader")
+    refused(path, NotAStore, "none of actorcloud's")
+
+
+def test_a_file_of_another_kind_is_no_store(path: Path) -> None:
+    made(path).write_bytes(b"dear reader" * 1000)
+    refused(path, NotAStore, "no LMDB file")
+
+
+def test_a_store_of_a_newer_format_is_refused(path: Path) -> None:
+    file = made(path)
+    with lmdb.open(str(file.parent)) as env, env.begin(write=True) as txn:
+        txn.put(keys.meta("fmt"), msgspec.msgpack.encode(FormatRecord(major=9, min_reader=9)))
+    refused(path, StoreTooNew, "format 9")
+
+
+def test_a_newer_format_that_we_can_read_is_read(path: Path) -> None:
+    file = made(path)
+    with lmdb.open(str(file.parent)) as env, env.begin(write=True) as txn:
+        txn.put(keys.meta("fmt"), msgspec.msgpack.encode({**msgspec.structs.asdict(FormatRecord(major=9)), "x": 1}))
+    engine = LmdbEngine(path)
+    assert engine.open("test").seq == 1
+    engine.close()
+
+
+@pytest.mark.parametrize("keep", [0, 100, 4096, 5000, 8192, 40_000])
+def test_a_file_that_was_cut_short_is_refused_and_not_opened(path: Path, keep: int) -> None:
+    with made(path).open("r+b") as file:
+        file.truncate(keep)
+    refused(path, StoreDamaged, "backup")
+
+
+def test_a_file_that_is_gone_is_refused(path: Path) -> None:
+    made(path).unlink()
+    refused(path, StoreDamaged, "lost its file")
+
+
+def test_a_creation_that_was_interrupted_begins_anew(path: Path) -> None:
+    made(path)
+    shutil.rmtree(path / "data")
+    (path / "data.new").mkdir()
+    (path / "data.new" / "data.mdb").write_bytes(b"half")
+    engine = LmdbEngine(path)
+    assert engine.open("test").seq == 0
+    assert not (path / "data.new").exists()
+    engine.close()
+
+
+def test_a_refused_store_can_be_opened_once_it_is_mended(path: Path) -> None:
+    file = made(path)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    engine = LmdbEngine(path)
+    with pytest.raises(StoreDamaged):
+        engine.open("test")
+    file.write_bytes(whole)
+    assert engine.open("test").seq == 1
+    engine.close()
+
+
+def test_a_full_map_grows(path: Path) -> None:
+    engine = LmdbEngine(path, map_bytes=MIB)
+    engine.open("test")
+    engine.commit(Batch({b"k%d" % n: bytes(100_000) for n in range(50)}, ()), epoch=1, expect=0, new=1)
+    assert engine.stats().limit_bytes >= 5_000_000
+    assert engine.read(ReadPlan([b"k49"])).values[b"k49"] == bytes(100_000)
+    engine.close()
+
+
+def test_a_map_at_its_limit_refuses_and_goes_on(path: Path) -> None:
+    # Given
+    engine = LmdbEngine(path, map_bytes=MIB, map_limit_bytes=MIB)
+    engine.open("test")
+    # When
+    with pytest.raises(NoSpace, match="limit of 1048576 bytes"):
+        engine.commit(Batch({b"k%d" % n: bytes(100_000) for n in range(50)}, ()), epoch=1, expect=0, new=1)
+    # Then
+    engine.commit(Batch({b"small": b"v"}, ()), epoch=1, expect=0, new=1)
+    assert engine.read(ReadPlan([b"small", b"k0"])).values == {b"small": b"v", b"k0": None}
+    engine.close()
+
+
+def test_a_second_thread_that_writes_is_refused(engine: LmdbEngine) -> None:
+    # Given
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    raised: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            engine.commit(Batch({b"k": b"w"}, ()), epoch=1, expect=1, new=2)
+        except EngineFailed as error:
+            raised.append(error)
+
+    # When
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    # Then
+    assert "second thread" in str(raised[0])
+    engine.commit(Batch({b"k": b"x"}, ()), epoch=1, expect=1, new=2)
+
+
+def test_a_forked_child_is_refused(engine: LmdbEngine) -> None:
+    engine._pid -= 1
+    with pytest.raises(EngineFailed, match="before a fork"):
+        engine.read(ReadPlan())
+    engine._pid += 1
+
+
+def test_a_closed_store_is_refused(engine: LmdbEngine) -> None:
+    engine.close()
+    with pytest.raises(EngineFailed, match="not open"):
+        engine.read(ReadPlan())
+
+
+def test_the_settings_that_weaken_durability_are_off(engine: LmdbEngine) -> None:
+    env = engine._env
+    assert env is not None
+    flags = env.flags()
+    assert (flags["sync"], flags["metasync"], flags["writemap"], flags["lock"]) == (True, True, False, True)
+    assert env.lib_version()[:2] == (0, 9)
+
+
+def test_a_full_disk_refuses_and_goes_on(engine: LmdbEngine, path: Path) -> None:
+    # Given: the file may not grow, which needs no full disk.
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (path / "data" / "data.mdb").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    # When
+    try:
+        with pytest.raises(NoSpace, match="disk"):
+            engine.commit(Batch({b"big": bytes(1_000_000)}, ()), epoch=1, expect=1, new=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Then
+    engine.commit(Batch({b"big": bytes(1_000_000)}, ()), epoch=1, expect=1, new=2)
+    assert engine.read(ReadPlan([b"k"])) == (2, {b"k": b"v"}, [])
+
+
+def test_any_other_error_of_a_commit_is_the_end(engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise lmdb.Error("mdb_txn_commit", errno.EIO)
+
+    monkeypatch.setattr(engine, "_write", write)
+    with pytest.raises(EngineFailed, match="could not commit"):
+        engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+
+
+def test_a_full_disk_with_the_commit_on_it_is_a_commit(engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = engine._write
+
+    def write(env: lmdb.Environment, batch: Batch, epoch: int, step: tuple[int, int]) -> None:
+        whole(env, batch, epoch, step)
+        raise lmdb.DiskError("mdb_txn_commit", errno.ENOSPC)
+
+    monkeypatch.setattr(engine, "_write", write)
+    with pytest.raises(Unresolved):
+        engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    assert engine.resolve(epoch=1, expect=0, new=1)
+
+
+def test_a_read_that_a_growing_map_broke_is_read_again(engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, broken = lmdb_engine._read, [lmdb.Error("mdb_cursor_get: closed/deleted/dropped")]
+
+    def once(env: lmdb.Environment, plan: ReadPlan) -> object:
+        if broken:
+            raise broken.pop()
+        return read(env, plan)
+
+    monkeypatch.setattr(lmdb_engine, "_read", once)
+    assert engine.read(ReadPlan([b"k"])).values == {b"k": None}
+
+
+def test_a_machine_that_forbids_large_maps_gets_a_smaller_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, refused_sizes = lmdb_engine._open_lmdb, []
+
+    def limited(where: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
+        if map_bytes > 1 << 30:
+            refused_sizes.append(map_bytes)
+            raise lmdb.MemoryError("mmap")
+        return whole(where, map_bytes, create=create)
+
+    monkeypatch.setattr(lmdb_engine, "_open_lmdb", limited)
+    engine = LmdbEngine(path)
+    engine.open("test")
+    assert engine.stats().limit_bytes == 1 << 30
+    assert refused_sizes[:2] == [64 << 30, 8 << 30]
+    engine.close()
