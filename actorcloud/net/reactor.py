@@ -1,0 +1,390 @@
+"""The transport with sockets: one I/O thread per process that owns them all.
+
+What to do is decided by the pure `Exchange`; here is only how: poll, drain, perform, tell the sink.
+
+::
+
+    any thread: send, dial ... --Inbox--> I/O thread: Exchange --effects--> Listener, Dealer
+                                              |    ^                            |
+                                            sink   +-------- frames, losses ----+
+
+All signals are blocked in the I/O thread. ZAP is answered there too, so it is the thread that lets
+people in; the start-up canary runs in the starting thread meanwhile.
+
+Reference: net-design 1.2, 1.8, 1.10; the reactor pattern.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from actorcloud.base.errors import ConfigError
+from actorcloud.base.ids import Peer
+from actorcloud.base.ports import PeerDown, PeerUp, Random, TransportEvent
+from actorcloud.net.canary import CANARY_TRIES, check_door
+from actorcloud.net.dealer import Dealer
+from actorcloud.net.effect import Close, Conn, Desk, Effect, Open, Transmit
+from actorcloud.net.enrolment import Gate, NoPins, Pins
+from actorcloud.net.exchange import Exchange
+from actorcloud.net.hub import ExchangeHub
+from actorcloud.net.keys import KeyPair, new_key_pair
+from actorcloud.net.listener import Listener, user_of_frame
+from actorcloud.net.loop import Loop
+from actorcloud.net.options import ReactorOptions
+from actorcloud.net.optionsheet import be_curve_client, be_curve_server, prepare, prepare_dealer, prepare_router
+from actorcloud.net.randomness import SystemRandom
+from actorcloud.net.resolver import Resolver, is_literal, parse_tcp, probe_port
+from actorcloud.net.route import Route, Taken
+from actorcloud.net.zap import ZapHandler
+
+#: Seconds `close` waits for the peers to acknowledge what was sent.
+DRAIN_TIMEOUT = 1.0
+
+#: Milliseconds that closed sockets get to put the goodbyes on the wire.
+_GOODBYE_LINGER_MS = 300
+
+#: ZeroMQ's default of 1023 sockets is not enough for a large cloud.
+_MAX_SOCKETS = 8192
+
+Sink = Callable[[TransportEvent], None]
+
+logger = logging.getLogger("actorcloud.net")
+
+
+class Reactor:
+    """A `Transport` over ZeroMQ.
+
+    Thread: every public method any. Used once: `start`, ..., `close`.
+
+    Args:
+        options: who we are and where we listen.
+        pins: where a head keeps the keys it has let in.
+        random: jitter and nonces.
+
+    Example::
+
+        reactor = Reactor(ReactorOptions(name="n1", role="node", incarnation=new_incarnation()))
+        reactor.start(print)
+        reactor.dial("ipc:///run/user/1000/actorcloud/head.sock")
+    """
+
+    def __init__(self, options: ReactorOptions, *, pins: Pins | None = None, random: Random | None = None) -> None:
+        self._options = options
+        self._desk = Desk()
+        key = options.key_pair.public if options.key_pair is not None else None
+        self._gate = Gate(pins or NoPins(), key, options.secret)
+        self._exchange = Exchange(options, self._gate, random or SystemRandom(), self._desk)
+        self._loop = Loop()
+        self._hub = ExchangeHub(self._exchange)
+        self._hub.forget = self._forget
+        self._resolver = Resolver()
+        self._dealers: dict[Conn, Dealer] = {}
+        self._listeners: list[Listener] = []
+        self._routes: dict[Peer, Route] = {}
+        self._sink: Sink = logger.debug
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._zap: ZapHandler | None = None
+        self._thread: threading.Thread | None = None
+        #: Monotonic; set by `close`.
+        self._closing_deadline: float | None = None
+
+    def __repr__(self) -> str:
+        state = "idle" if self._thread is None else "running" if self._closing_deadline is None else "closed"
+        return f"<Reactor {self._options.me} {self._options.role} {state} peers={len(self._routes)}>"
+
+    @property
+    def endpoints(self) -> Sequence[str]:
+        """Where a started head listens, with the real ports."""
+        return tuple(listener.endpoint for listener in self._listeners)
+
+    # -- Transport ----------------------------------------------------------------------------------
+
+    def start(self, sink: Sink) -> None:
+        """See `Transport.start`.
+
+        Raises:
+            AddressInUse: if another process listens at one of the endpoints.
+            ConfigError: if an endpoint is malformed.
+            CurveMissing: if libzmq cannot encrypt and an endpoint is tcp.
+            OpenDoor: if a tcp endpoint lets strangers in.
+            InsecureKey: if the directory of an ipc endpoint is open to others.
+
+        Blocks: for the canary, some milliseconds.
+        """
+        self._sink = sink
+        self._context = zmq.Context()
+        self._context.set(zmq.MAX_SOCKETS, _MAX_SOCKETS)
+        self._context.linger = 0
+        try:
+            self._zap = ZapHandler(self._context, self._gate.user_of, time.monotonic)
+            self._loop.watch(self._zap.socket, self._zap.answer)
+            self._listen()
+        except BaseException:
+            self._free()
+            raise
+        name = f"actorcloud-net-{self._options.name}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        try:
+            self._check_doors(self._zap)
+        except BaseException:
+            self.close()
+            raise
+
+    def send(self, peer: Peer, messages: Sequence[bytes]) -> bool:
+        """See `Transport.send`.
+
+        Raises:
+            MessageTooLarge: if one of them can never travel.
+        """
+        route = self._routes.get(peer)
+        if route is None or self._closing_deadline is not None:
+            return False
+        taken = route.put(messages)
+        if taken is Taken.FIRST:
+            self._loop.inbox.put(lambda: self._post(route))
+        return taken is not Taken.REFUSED
+
+    def dial(self, endpoint: str) -> None:
+        """See `Transport.dial`.
+
+        Raises:
+            ConfigError: if the endpoint is malformed, or tcp without keys.
+        """
+        if endpoint.startswith("tcp://"):
+            parse_tcp(endpoint)
+            if self._options.key_pair is None or (self._options.head_key is None and not self._options.is_head):
+                raise ConfigError(f"dialling {endpoint} needs key_pair, and head_key unless this is the head")
+        elif not endpoint.startswith("ipc:///"):
+            raise ConfigError(f"{endpoint!r} is no endpoint; it looks like tcp://host:7710 or ipc:///path")
+        self._loop.inbox.put(lambda: self._exchange.dial(endpoint, time.monotonic()))
+
+    def hang_up(self, endpoint: str) -> None:
+        """See `Transport.hang_up`."""
+        self._loop.inbox.put(lambda: self._exchange.hang_up(endpoint))
+
+    def reset(self, peer: Peer) -> None:
+        """See `Transport.reset`."""
+        self._loop.inbox.put(lambda: self._reset(peer))
+
+    def drop(self, peer: Peer, reason: str) -> None:
+        """See `Transport.drop`."""
+        self._loop.inbox.put(lambda: self._exchange.drop(peer, reason, time.monotonic()))
+
+    def close(self) -> None:
+        """See `Transport.close`.
+
+        Blocks: until the peers have acknowledged what was sent, at most `DRAIN_TIMEOUT`.
+        """
+        thread = self._thread
+        if thread is None:
+            return
+        if self._closing_deadline is None:
+            self._closing_deadline = time.monotonic() + DRAIN_TIMEOUT
+            self._loop.inbox.put(self._exchange.ask_acks)
+        if threading.current_thread() is not thread:
+            thread.join()
+
+    # -- starting -----------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for endpoint in self._options.listen:
+            is_tcp = endpoint.startswith("tcp://")
+            if is_tcp:
+                parse_tcp(endpoint)
+            if not self._options.is_head:
+                probe_port(endpoint)
+                self._exchange.dial(endpoint, time.monotonic(), is_listening=True)
+                continue
+            router = self._new_socket(zmq.ROUTER, is_tcp=is_tcp)
+            prepare_router(router)
+            if is_tcp:
+                be_curve_server(router, self._keys())
+            index = len(self._listeners)
+            listener = Listener(self._hub, index, router, endpoint, clock=time.monotonic)
+            self._listeners.append(listener)
+            listener.watch(self._loop)
+
+    def _check_doors(self, zap: ZapHandler) -> None:
+        for listener in self._listeners:
+            if listener.endpoint.startswith("tcp://"):
+                stranger = new_key_pair()
+                zap.denied = frozenset({stranger.public})
+                self._hub.expect_strangers(CANARY_TRIES)
+                try:
+                    check_door(listener.endpoint, self._keys().public, stranger)
+                finally:
+                    zap.denied = frozenset()
+
+    def _keys(self) -> KeyPair:
+        assert self._options.key_pair is not None, "checked by ReactorOptions"
+        return self._options.key_pair
+
+    def _new_socket(self, kind: int, *, is_tcp: bool) -> zmq.Socket[bytes]:
+        assert self._context is not None
+        socket = self._context.socket(kind)
+        prepare(socket, self._options.timing, is_tcp=is_tcp)
+        return socket
+
+    # -- the I/O thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            while not self._is_over():
+                self._turn()
+        except Exception:
+            # A bug here ends all networking of the process; what depends on it must not hang in ignorance.
+            logger.exception("the reactor of %s failed", self._options.name)
+            self._end_all()
+        finally:
+            self._say_goodbye()
+            self._free()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        self._exchange.settle(now)
+        for listener in self._listeners:
+            listener.sweep(now)
+        self._perform()
+        self._tell()
+        # Performing may have caused more (a send that failed): do that before sleeping.
+        seconds = 0.0 if self._desk.effects or self._desk.events else self._exchange.deadline - time.monotonic()
+        if self._closing_deadline is not None:
+            seconds = min(seconds, self._closing_deadline - time.monotonic())
+        self._loop.turn(seconds)
+
+    def _is_over(self) -> bool:
+        if self._closing_deadline is None:
+            return False
+        # What was sent before `close` may still wait to be taken over.
+        is_drained = self._loop.inbox.is_empty and self._exchange.is_drained
+        return is_drained or time.monotonic() >= self._closing_deadline
+
+    def _perform(self) -> None:
+        for effect in self._desk.take_effects():
+            try:
+                self._effect(effect)
+            except Exception:
+                logger.exception("the reactor of %s could not do %s", self._options.name, type(effect).__name__)
+                if not isinstance(effect, Close):
+                    self._exchange.lost(effect.conn, time.monotonic(), "internal", "see the log")
+
+    def _effect(self, effect: Effect) -> None:
+        match effect:
+            case Transmit((int(index), bytes(routing_id)), frame):
+                self._listeners[index].send(routing_id, frame)
+            case Transmit(conn, frame):
+                dealer = self._dealers.get(conn)
+                if dealer is not None:
+                    dealer.send(frame)
+            case Open(conn, endpoint, is_listening):
+                self._open(conn, endpoint, is_listening=is_listening)
+            case Close((int(index), bytes(routing_id))):
+                self._listeners[index].kick(routing_id)
+            case Close(conn):
+                dealer = self._dealers.pop(conn, None)
+                if dealer is not None:
+                    dealer.close(_GOODBYE_LINGER_MS)
+
+    def _tell(self) -> None:
+        for event in self._desk.take_events():
+            self._follow(event)
+            try:
+                self._sink(event)
+            except Exception:
+                logger.exception("the sink of %s raised on %s", self._options.name, type(event).__name__)
+
+    def _follow(self, event: TransportEvent) -> None:
+        """Keep the routes in step, before the sink is told: what it sends in answer must find them."""
+        if isinstance(event, PeerUp) and event.reset:
+            session = self._exchange.table.of(event.peer)
+            if session is not None:
+                self._routes[event.peer] = Route(event.peer, session.link, self._options.limits)
+        elif isinstance(event, PeerDown):
+            self._routes.pop(event.peer, None)
+
+    def _post(self, route: Route) -> None:
+        # Another route means a reset in between: the messages belong to the stream that is gone.
+        if self._routes.get(route.peer) is route:
+            self._exchange.send(route.peer, route.take())
+
+    def _reset(self, peer: Peer) -> None:
+        self._routes.pop(peer, None)
+        self._exchange.reset(peer, time.monotonic())
+
+    # -- connections --------------------------------------------------------------------------------
+
+    def _open(self, conn: int, endpoint: str, *, is_listening: bool) -> None:
+        if endpoint.startswith("tcp://") and not is_listening and not is_literal(parse_tcp(endpoint)[0]):
+
+            def reply(found: str | None, why: str) -> None:
+                self._loop.inbox.put(lambda: self._resolved(conn, found, why))
+
+            if not self._resolver.resolve(endpoint, reply):
+                self._exchange.lost(conn, time.monotonic(), "no-route", f"{endpoint}: still resolving its name")
+            return
+        self._attempt(conn, endpoint, is_listening=is_listening)
+
+    def _resolved(self, conn: int, endpoint: str | None, why: str) -> None:
+        if endpoint is None:
+            self._exchange.lost(conn, time.monotonic(), "no-route", why)
+        elif self._exchange.is_opening(conn):
+            self._attempt(conn, endpoint, is_listening=False)
+
+    def _attempt(self, conn: int, endpoint: str, *, is_listening: bool) -> None:
+        is_tcp = endpoint.startswith("tcp://")
+        socket = self._new_socket(zmq.DEALER, is_tcp=is_tcp)
+        prepare_dealer(socket)
+        vouch: Callable[[zmq.Frame], str] | None = None
+        if is_tcp and self._options.is_head:
+            be_curve_server(socket, self._keys())
+            vouch = user_of_frame
+        elif is_tcp:
+            assert self._options.head_key is not None, "checked by dial and ReactorOptions"
+            be_curve_client(socket, self._keys(), self._options.head_key)
+        dealer = Dealer(self._hub, self._loop, conn, socket, vouch=vouch)
+        self._dealers[conn] = dealer
+        try:
+            if is_listening:
+                dealer.bind(endpoint)
+            else:
+                dealer.connect(endpoint)
+        except zmq.ZMQError as error:
+            dealer.close()
+            code = "address-in-use" if error.errno == zmq.EADDRINUSE else "no-route"
+            self._hub.on_lost(conn, code, f"{endpoint}: {error}")
+
+    def _forget(self, conn: Conn) -> None:
+        self._dealers.pop(conn, None)
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def _end_all(self) -> None:
+        self._desk.take_events()
+        for peer in tuple(self._routes):
+            self._desk.events.append(PeerDown(peer, "our own networking failed"))
+        self._tell()
+
+    def _say_goodbye(self) -> None:
+        self._routes.clear()
+        self._exchange.leave("it was closed")
+        self._perform()
+        self._desk.take_events()
+
+    def _free(self) -> None:
+        for dealer in self._dealers.values():
+            dealer.close(_GOODBYE_LINGER_MS)
+        for listener in self._listeners:
+            listener.close(_GOODBYE_LINGER_MS)
+        if self._zap is not None:
+            self._zap.close()
+        self._loop.close()
+        if self._context is not None:
+            self._context.term()
