@@ -1,0 +1,60 @@
+"""Testing: run whole systems of actors, or a whole cloud, by a seed, in virtual time.
+
+==========  ==================================================================================
+baton       threads of which exactly one runs at a time
+scheduler   picks by the seed what happens next: a turn, a blocked thread, a timer
+simulation  `Simulation(seed)`: simulated processes, their crash, running until something holds
+network     a lossy network in memory, on the simulation's clock; `wire`: one connection of it
+engine      a store's engine in memory that crashes
+cloud       `SimCloud`: head, nodes, workers and programs in a simulation; `worker`: its workers
+audit       `Auditor`: the promises, after every step; `history`, `witness`: what it knows them by
+==========  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorcloud.testing.audit import Auditor, Broken
+    from actorcloud.testing.cloud import SimCloud
+    from actorcloud.testing.engine import RELIABLE, Chances, CrashingDisk, CrashingEngine
+    from actorcloud.testing.network import SimNetwork, SimTransport
+    from actorcloud.testing.scheduler import Crashed, SimulationError
+    from actorcloud.testing.simulation import Simulation
+    from actorcloud.testing.worker import kill_worker
+
+__all__ = [
+    "RELIABLE",
+    "Auditor",
+    "Broken",
+    "Chances",
+    "Crashed",
+    "CrashingDisk",
+    "CrashingEngine",
+    "SimCloud",
+    "SimNetwork",
+    "SimTransport",
+    "Simulation",
+    "SimulationError",
+    "kill_worker",
+]
+
+_HOMES = {
+    "audit": ("Auditor", "Broken"),
+    "cloud": ("SimCloud",),
+    "engine": ("RELIABLE", "Chances", "CrashingDisk", "CrashingEngine"),
+    "network": ("SimNetwork", "SimTransport"),
+    "scheduler": ("Crashed", "SimulationError"),
+    "simulation": ("Simulation",),
+    "worker": ("kill_worker",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: a test of actors loads neither store nor network.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
