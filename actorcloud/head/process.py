@@ -1,0 +1,210 @@
+"""The process of a head.
+
+::
+
+    main thread      starts the head's own node, waits for signals and for the end of the tree
+    reactor thread   the network
+    actor threads    everything else
+
+It ends with 0 when it was told to, or its last client has left; with 1 when the tree has given up:
+whoever started it starts it again. Codes that say that this would not help: `base.exitcode`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+
+from actorcloud.actor import Supervisor, System
+from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
+from actorcloud.base.exitcode import ExitCode, exit_code
+from actorcloud.base.ids import new_incarnation
+from actorcloud.base.ports import Transport
+from actorcloud.base.version import VERSION
+from actorcloud.cluster import Neighbours
+from actorcloud.head.clients import Clients
+from actorcloud.head.identity import Identity, load_identity
+from actorcloud.head.nodeprocess import NodeProcess
+from actorcloud.head.options import HeadOptions
+from actorcloud.head.tree import Core, Parts
+from actorcloud.net import private_directory
+from actorcloud.store import LmdbEngine
+
+#: Seconds: threads that wait for the GIL ask for it after this time; the default of 5 ms makes each
+#: wake-up of the reactor wait that long behind a busy actor.
+SWITCH_INTERVAL = 0.0005
+
+#: Seconds between two looks at whether the head's own node lives.
+KEEP_EVERY = 1.0
+
+#: Characters of an error's text that a client is told: they fit a pipe, in one piece.
+FAILURE_LIMIT_CHARS = 1000
+
+#: What a head and its clients keep beside the store.
+COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
+
+logger = logging.getLogger("actorcloud.head")
+
+
+def serve_head(options: HeadOptions, node: NodeProcess | None = None) -> int:
+    """Be a head until told to stop; see the module.
+
+    Args:
+        options: the settings.
+        node: the head's own node, if it has been started already.
+
+    Returns:
+        The exit code.
+
+    Blocks: until then. Thread: the main thread.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    if node is None:
+        node = NodeProcess(options.runtime, options.workers, options.node_timeout)
+        node.begin()
+    process = _HeadProcess(options, node)
+    try:
+        return process.run()
+    except ActorCloudError as error:
+        _tell_failure(options, error)
+        return exit_code(error)
+
+
+class _HeadProcess:
+    def __init__(self, options: HeadOptions, node: NodeProcess) -> None:
+        self._options = options
+        self._node = node
+        self._stop = threading.Event()
+        self._code = 0
+        self._incarnation = 0
+
+    def run(self) -> int:
+        with contextlib.ExitStack() as stack:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self._stop.set())
+            private_directory(Path(self._options.runtime))
+            stack.callback(self._node.end)
+            system = stack.enter_context(System(name=self._options.name))
+            with system.activate():
+                self._start(system)
+            # Whatever ends this block, the tree ends because of it, not by itself.
+            stack.callback(self._stop.set)
+            self._announce()
+            while not self._stop.wait(KEEP_EVERY if self._node.is_wanted else None):
+                self._node.keep()
+        if self._options.temporary:
+            _remove_temporary(self._options)
+        return self._code
+
+    # -- the tree ---------------------------------------------------------------------------------
+
+    def _start(self, system: System) -> None:
+        options = self._options
+        if Path(options.store).is_file():
+            raise NotAStore(f"{options.store} is a file; a store is a directory, which is made if it is missing")
+        identity = load_identity(Path(options.store)) if options.listen is not None else None
+        self._identity = identity
+        subscribers = (Clients.start(self._stop.set),) if options.is_private else ()
+        parts = Parts(
+            make_engine=lambda: LmdbEngine(options.store, companions=COMPANIONS),
+            make_transport=lambda: self._transport(identity),
+            neighbours=Neighbours(system),
+            node_timeout=options.node_timeout,
+            subscribers=subscribers,
+            owner=f"{options.name} in {options.runtime}",
+        )
+        supervisors = logging.getLogger("actorcloud.actor")
+        # What keeps the tree from starting is told once, by us, without the way that it took.
+        supervisors.disabled = True
+        try:
+            root = Supervisor.start([Core.child_spec(parts, id="core")], max_restarts=0)
+        except Exception as error:
+            raise _cause(error, options.store) from error
+        finally:
+            supervisors.disabled = False
+        root.monitor().add_done_callback(lambda _: self._given_up())
+
+    def _given_up(self) -> None:
+        if not self._stop.is_set():
+            logger.critical("the head's core ended too often; this process ends, to be started again")
+            self._code = 1
+            self._stop.set()
+
+    def _transport(self, identity: Identity | None) -> Transport:
+        from actorcloud.net import Reactor, ReactorOptions  # noqa: PLC0415  loads zmq, after the node was started
+
+        options = self._options
+        self._incarnation = new_incarnation()
+        endpoints = [options.endpoint]
+        if options.listen is not None:
+            endpoints.append(f"tcp://{options.listen}")
+        settings = ReactorOptions(
+            name=options.name,
+            role="head",
+            incarnation=self._incarnation,
+            node_timeout=options.node_timeout,
+            listen=tuple(endpoints),
+            key_pair=identity.key_pair if identity else None,
+            secret=identity.secret if identity else None,
+            facts={"version": VERSION, "private": "1" if options.is_private else ""},
+        )
+        return Reactor(settings, pins=identity.pins if identity else None)
+
+    # -- the word that it is ready ----------------------------------------------------------------
+
+    def _announce(self) -> None:
+        from actorcloud.net import write_private  # noqa: PLC0415  as above
+
+        options, identity = self._options, getattr(self, "_identity", None)
+        join = str(identity.join_string(options.listen)) if identity is not None and options.listen else ""
+        said = {"endpoint": options.endpoint, "incarnation": self._incarnation, "pid": os.getpid(), "join": join}
+        write_private(Path(options.runtime) / "head.json", msgspec.json.encode(said))
+        if options.ready_fd is not None:
+            # A client that was interrupted meanwhile has gone; `Clients` ends a head that nobody uses.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(options.ready_fd, b"1")
+            os.close(options.ready_fd)
+
+
+def _tell_failure(options: HeadOptions, error: ActorCloudError) -> None:
+    if options.ready_fd is None:
+        logger.error("%s", error)
+        return
+    # The client that started this head raises it, or knows what to do.
+    said = msgspec.json.encode({"code": error.code, "text": str(error)[:FAILURE_LIMIT_CHARS]})
+    with contextlib.suppress(OSError):
+        os.write(options.ready_fd, b"!" + said)
+
+
+def _remove_temporary(options: HeadOptions) -> None:
+    """Remove what a client would have removed, had it not been killed; one that lives holds its lock."""
+    from actorcloud.client import remove_abandoned  # noqa: PLC0415  only now
+
+    if remove_abandoned(Path(options.store).parent):
+        shutil.rmtree(options.runtime, ignore_errors=True)
+
+
+def _cause(error: BaseException, store: str) -> ActorCloudError:
+    """Return the error at the root of a failed start that has an exit code of its own."""
+    found: BaseException = error
+    step: BaseException | None = error
+    while step is not None:
+        if exit_code(step) is not ExitCode.FAILED:
+            found = step
+        elif isinstance(step, OSError) and step.errno in {errno.ENOSPC, errno.EDQUOT}:
+            found = NoSpace(f"the disk of {store} is full: make room, and start again")
+        elif isinstance(step, OSError) and str(step.filename).startswith(store):
+            found = NotAStore(f"{store} cannot be used as a store: {step.strerror}")
+        step = step.__cause__ or step.__context__
+    if exit_code(found) is ExitCode.FAILED:
+        logger.error("the head could not start", exc_info=error)
+    return found if isinstance(found, ActorCloudError) else ActorCloudError(f"the head could not start: {error}")

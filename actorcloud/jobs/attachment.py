@@ -1,0 +1,83 @@
+"""Nodes that come, pause and go.
+
+A node's inventory is believed at its reset, and at once: what it does not hold of what the records
+give it is lost; what it holds beyond them is killed (design 6.1, rule 14). Nodes that the records
+name and that have not come back within the grace after the head's start lose their runs: head
+losses, which are never the job's fault.
+"""
+
+from __future__ import annotations
+
+from actorcloud.base.telemetry import telemetry
+from actorcloud.jobs.completion import Completion
+from actorcloud.jobs.desk import Desk
+from actorcloud.jobs.message import Attached, Closed, Detached, Opened, Paused, Removed, Seated
+from actorcloud.jobs.removal import Removal
+from actorcloud.protocol.job import NodeLine
+
+
+class Attachment:
+    """Knows the nodes. One of the parts of the manager."""
+
+    def __init__(self, desk: Desk, completion: Completion, removal: Removal) -> None:
+        self._desk = desk
+        self._completion = completion
+        self._removal = removal
+        self._lines: dict[str, NodeLine] = {}
+
+    def attached(self, message: Attached) -> None:
+        """Reconcile what the node holds with what the records say."""
+        desk, node, inventory = self._desk, message.node, message.inventory
+        desk.proxies[node] = message.proxy
+        expected = desk.ledger.on_node(node)
+        told = {*inventory.held, *inventory.done}
+        held = tuple(ref for ref, record in expected.items() if (ref, record.run) in told)
+        lost = {ref: record for ref, record in expected.items() if (ref, record.run) not in told}
+        surplus = tuple((ref, run) for ref, run in inventory.held if ref not in expected or expected[ref].run != run)
+        desk.scheduler.tell(Seated(node, inventory.slots, inventory.capacity, held))
+        self._lines[node] = NodeLine(node, "up", inventory.slots, len(held), message.facts)
+        if surplus:
+            desk.kill(node, surplus)
+        for ref, record in lost.items():
+            # A run of an earlier head may never have left it: nobody can say that the job is to blame.
+            self._completion.lost(ref, record, head_lost=not desk.is_ours(record.run))
+        counts = {"held": len(held), "lost": len(lost), "killed": len(surplus)}
+        telemetry.emit("actorcloud.jobs.node.attached", counts, {"node": node})
+
+    def paused(self, message: Paused) -> None:
+        """Place nothing more on a node that does not answer; or place again."""
+        line = self._lines.get(message.node)
+        if line is None or message.node not in self._desk.proxies:
+            return
+        state = "suspect" if message.away else "up"
+        self._lines[message.node] = NodeLine(line.name, state, line.slots, line.held, line.facts)
+        self._desk.scheduler.tell(Closed(line.name) if message.away else Opened(line.name))
+
+    def detached(self, message: Detached) -> None:
+        """Lose what a node held; a word of a proxy that was replaced counts for nothing."""
+        if self._desk.proxies.get(message.node) != message.proxy:
+            return
+        del self._desk.proxies[message.node]
+        self._lines.pop(message.node, None)
+        self._desk.scheduler.tell(Removed(message.node))
+        lost = self._desk.ledger.on_node(message.node)
+        self._removal.dead([(ref, record.run) for ref, record in lost.items()])
+        for ref, record in lost.items():
+            self._completion.lost(ref, record)
+        telemetry.emit("actorcloud.jobs.node.detached", {"lost": len(lost)}, {"node": message.node})
+
+    def grace_ended(self) -> None:
+        """Lose the runs of nodes that have not come back since the head started."""
+        for node in self._desk.ledger.nodes():
+            if node in self._desk.proxies:
+                continue
+            for ref, record in self._desk.ledger.on_node(node).items():
+                self._completion.lost(ref, record, head_lost=True)
+
+    def lines(self) -> tuple[NodeLine, ...]:
+        """Return the nodes as people see them, by name."""
+        held = {node: len(self._desk.ledger.on_node(node)) for node in self._lines}
+        return tuple(
+            NodeLine(line.name, line.state, line.slots, held[name], line.facts)
+            for name, line in sorted(self._lines.items())
+        )

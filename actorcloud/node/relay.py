@@ -1,0 +1,145 @@
+"""The calls that a job makes to the head, passed on by its node.
+
+A call that changes something must carry the fence of a run that is at this worker just now; the
+agent never trusts the worker's word alone (design 6.1, rule 3). Calls wait while the head is away
+and are made again when a head answers that does not know them: all of them are idempotent.
+
+Owned by a port; what is open dies with the run that asked, and its worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from typing import Any
+
+import msgspec
+
+from actorcloud.actor import ActorDeadError, ActorRef
+from actorcloud.base.errors import ActorCloudError, TransactionError, WireError
+from actorcloud.cluster import Asking, RemoteRef
+from actorcloud.protocol.job import Await
+from actorcloud.protocol.message import Message, decode, encode
+from actorcloud.protocol.record import Fence
+from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
+
+#: Calls of one worker that may be open at a time.
+OPEN_LIMIT = 10_000
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """To the port: a part of an answer has come."""
+
+    id: int
+    #: Tells the answers to a call apart from those to the same call made before a reset.
+    attempt: int
+    value: object
+    more: bool
+
+
+class _Call(msgspec.Struct):
+    to: str
+    message: Message
+    run: Fence | None
+    attempt: int = 0
+    asking: Asking | None = None
+
+
+class Relay:
+    """The open calls of one worker.
+
+    Args:
+        send: sends a message to the worker.
+        me: the port, which hands `Answered` back to `answered`.
+    """
+
+    def __init__(self, send: Callable[[Message], None], me: ActorRef[Any]) -> None:
+        self._send = send
+        self._me = me
+        self._calls: dict[int, _Call] = {}
+        self._head: dict[str, RemoteRef] = {}
+        self._stuck: list[int] = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether the worker waits for the ends of other jobs."""
+        return any(isinstance(call.message, Await) for call in self._calls.values())
+
+    def ask(self, message: Ask, assigned: Iterable[Fence]) -> None:
+        """Pass a call on, or say at once why not."""
+        runs = tuple(assigned)
+        try:
+            body = decode(message.body)
+            self._check(message, body, runs)
+        except ActorCloudError as error:
+            self._send(Failed(message.id, error.code, str(error)))
+            return
+        call = self._calls[message.id] = _Call(str(message.to), body, runs[0] if runs else None)
+        self._go(message.id, call)
+
+    def forget(self, message: Forget) -> None:
+        """The job wants no more answers to this call."""
+        call = self._calls.pop(message.id, None)
+        if call is not None and call.asking is not None:
+            call.asking.forget()
+
+    def answered(self, message: Answered) -> None:
+        """Pass an answer on to the worker."""
+        call = self._calls.get(message.id)
+        if call is None or call.attempt != message.attempt:
+            return
+        if isinstance(message.value, ActorDeadError):
+            # The head, or its core, is on its way down: the call is made again when one is back, or
+            # when another answer shows that the connection was only full.
+            call.asking = None
+            self._stuck.append(message.id)
+            return
+        if not message.more:
+            del self._calls[message.id]
+        if isinstance(message.value, Message):
+            self._send(Reply(message.id, msgspec.Raw(encode(message.value)), message.more))
+        else:
+            code = getattr(message.value, "code", ActorCloudError.code)
+            self._send(Failed(message.id, code, str(message.value)))
+        stuck, self._stuck = self._stuck, []
+        for number in stuck:
+            waiting = self._calls.get(number)
+            if waiting is not None and waiting.asking is None:
+                self._go(number, waiting)
+
+    def head_back(self, head: dict[str, RemoteRef], *, again: bool) -> None:
+        """A head answers; with `again` it knows nothing of what is open here."""
+        self._head = head
+        self._stuck.clear()
+        for number, call in self._calls.items():
+            if again or call.asking is None:
+                self._go(number, call)
+
+    def close(self, run: Fence) -> None:
+        """A run has ended: nobody waits for what it asked."""
+        for number in [number for number, call in self._calls.items() if call.run == run]:
+            self.forget(Forget(number))
+
+    def close_all(self) -> None:
+        """The worker is dead."""
+        for number in list(self._calls):
+            self.forget(Forget(number))
+
+    def _check(self, message: Ask, body: Message, runs: Container[Fence]) -> None:
+        fence = getattr(body, "fence", None)
+        changes = "fence" in body.__struct_fields__
+        if changes and fence is None and type(body).__name__ != "Read":
+            raise WireError(f"a job may not send {type(body).__name__} without its fence")
+        if fence is not None and tuple(fence) not in runs:
+            raise TransactionError("this run of the job has ended: what it still does is refused")
+        if len(self._calls) >= OPEN_LIMIT or message.id in self._calls:
+            raise TransactionError(f"a job may have {OPEN_LIMIT} calls open, each with a number of its own")
+
+    def _go(self, number: int, call: _Call) -> None:
+        actor = self._head.get(call.to)
+        if actor is None:
+            return
+        call.attempt += 1
+        attempt, me = call.attempt, self._me
+        call.asking = actor.ask_stream(
+            call.message, lambda value, more: me.tell(Answered(number, attempt, value, more))
+        )

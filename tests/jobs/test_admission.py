@@ -1,0 +1,120 @@
+"""Adding jobs again: the same is the same, anything else is refused; in a simulated cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from actorcloud import Cloud
+from actorcloud.base.code import dump_function
+from actorcloud.base.codec import dump_call
+from actorcloud.base.errors import JobConflict, NoSuchJob, WireError
+from actorcloud.protocol.job import (
+    BATCH_LIMIT,
+    Added,
+    AddJobs,
+    DeleteJob,
+    GetJob,
+    JobDetail,
+    NeedFunction,
+    Outcomes,
+)
+from actorcloud.protocol.message import Message
+from actorcloud.testing import SimCloud, Simulation
+from tests.simulation.jobs import echo
+
+Say = Callable[[Cloud], object]
+
+DIGEST, CODE = dump_function(echo)
+ONE, TWO = (bytes([number]) * 16 for number in (1, 2))
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[[Say], Any]]:
+    """Run a program in a cloud of one node."""
+    with Simulation(1) as sim:
+        cloud = SimCloud(sim)
+        cloud.start_head()
+        cloud.start_node("n1")
+
+        def run(say: Say) -> Any:
+            program = cloud.program("c1", say)
+            sim.run_until(program.is_done)
+            return program.get()
+
+        yield run
+
+
+def add(cloud: Cloud, *jobs: tuple[bytes, int], code: bytes = CODE, key: str | None = None) -> Message:
+    items = tuple((ref, dump_call((number,), {})) for ref, number in jobs)
+    return cloud.room.session.call(AddJobs(DIGEST, code, items, key=key), Message)
+
+
+def test_a_job_that_is_added_again_is_the_same_job(run: Any) -> None:
+    assert run(lambda cloud: [add(cloud, (ONE, 1)), add(cloud, (ONE, 1))]) == [Added((ONE,))] * 2
+
+
+def test_of_a_batch_that_is_added_again_what_is_missing_is_added(run: Any) -> None:
+    assert run(lambda cloud: [add(cloud, (ONE, 1)), add(cloud, (ONE, 1), (TWO, 2))][1]) == Added((ONE, TWO))
+
+
+def test_the_same_reference_with_other_arguments_is_refused(run: Any) -> None:
+    with pytest.raises(JobConflict, match="other arguments"):
+        run(lambda cloud: [add(cloud, (ONE, 1)), add(cloud, (ONE, 2))])
+
+
+def test_a_deleted_job_is_not_added_again(run: Any) -> None:
+    def say(cloud: Cloud) -> None:
+        add(cloud, (ONE, 1))
+        cloud.room.session.call(DeleteJob(ONE), Message)
+        add(cloud, (ONE, 1))
+
+    with pytest.raises(NoSuchJob, match="deleted"):
+        run(say)
+
+
+def test_a_function_that_the_head_does_not_have_is_asked_for(run: Any) -> None:
+    assert run(lambda cloud: add(cloud, (ONE, 1), code=b"")) == NeedFunction(DIGEST)
+
+
+def test_a_key_that_is_taken_gives_the_job_that_has_it(run: Any) -> None:
+    assert run(lambda cloud: [add(cloud, (ONE, 1), key="k"), add(cloud, (TWO, 2), key="k")][1]) == Added((ONE,))
+
+
+@pytest.mark.parametrize(
+    ("jobs", "key"),
+    [
+        ([(ONE, 1), (ONE, 1)], None),
+        ([(ONE, 1), (TWO, 1)], "k"),
+        ([(number.to_bytes(16, "big"), 1) for number in range(BATCH_LIMIT + 1)], None),
+    ],
+    ids=["twice", "a key for two", "too many"],
+)
+def test_a_request_that_makes_no_sense_is_refused(run: Any, jobs: list[tuple[bytes, int]], key: str | None) -> None:
+    with pytest.raises(JobConflict):
+        run(lambda cloud: add(cloud, *jobs, key=key))
+
+
+def test_a_message_that_the_manager_does_not_know_is_refused(run: Any) -> None:
+    with pytest.raises(WireError, match="Outcomes"):
+        run(lambda cloud: cloud.room.session.call(Outcomes(()), Message))
+
+
+def test_all_jobs_are_listed_page_by_page(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from actorcloud.jobs import query
+
+    monkeypatch.setattr(query, "PAGE", 3)
+
+    def say(cloud: Cloud) -> tuple[int, int, int]:
+        refs = cloud.add_jobs(echo, range(10))
+        cloud.results(refs)
+        return len(cloud.jobs()), len(cloud.jobs("done", limit=4)), len(cloud.jobs("failed"))
+
+    assert run(say) == (10, 4, 0)
+
+
+def test_a_job_that_never_was_is_not_found(run: Any) -> None:
+    with pytest.raises(NoSuchJob):
+        run(lambda cloud: cloud.room.session.call(GetJob(ONE), JobDetail))

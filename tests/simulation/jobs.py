@@ -1,0 +1,115 @@
+"""The jobs of the simulated programs; they travel by value, so each brings what it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorcloud import Cloud, JobRef, current
+
+
+def rest(cloud: Cloud, seconds: float) -> None:
+    """Let virtual time pass in a job."""
+    cloud.room.session.head.wait(lambda: False, seconds)
+
+
+def increment(cloud: Cloud, space: str, key: str) -> int:
+    value: int = cloud.fetch(space, key, 0) + 1
+    cloud.store(space, key, value)
+    return value
+
+
+def echo(value: int) -> int:
+    return value
+
+
+def count(number: int) -> int:
+    """Count itself, exactly once."""
+    cloud = current().cloud
+    rest(cloud, 0.02 * (number % 4))
+    cloud.mutate_store(lambda: increment(cloud, "sum", "once"), once="add")
+    return number
+
+
+def finish(number: int) -> int:
+    """Count itself with its end, and say by which run."""
+    job = current()
+    cloud = job.cloud
+    fence = cloud.room.session.fence
+    assert fence is not None
+
+    def end() -> None:
+        increment(cloud, "sum", "done")
+        cloud.store("finished", str(job.ref), fence[1])
+
+    job.on_done(end)
+    rest(cloud, 0.01 * (number % 3))
+    return number
+
+
+def parent(number: int) -> list[JobRef[Any]]:
+    """Add children exactly once, in a transaction of its own."""
+    cloud = current().cloud
+
+    def add() -> list[JobRef[Any]]:
+        cloud.store("parents", str(current().ref), number)
+        return [cloud.add_job(count, number + child) for child in range(2)]
+
+    refs: list[JobRef[Any]] = cloud.mutate_store(add, once="children").value
+    rest(cloud, 0.02)
+    return refs
+
+
+def reckless(number: int) -> JobRef[Any]:
+    """Add a child at least once."""
+    cloud = current().cloud
+    ref = cloud.add_job(echo, number)
+    rest(cloud, 0.05)
+    return ref
+
+
+def await_children(depth: int) -> int:
+    """Count the jobs of a binary tree by waiting for them."""
+    cloud = current().cloud
+    if depth == 0:
+        return 1
+    refs = cloud.add_jobs(await_children, [depth - 1] * 2)
+    return 1 + sum(cloud.results(refs))
+
+
+def overtake(number: int) -> int:
+    """Write and write again: whatever a run commits, it must be the current one."""
+    cloud = current().cloud
+    total = 0
+    for _ in range(3):
+        total += cloud.mutate_store(lambda: increment(cloud, "sum", "often")).value
+        rest(cloud, 0.03)
+    return number
+
+
+def flaky(failures: int) -> int:
+    """Fail in the first attempts."""
+    if current().attempt <= failures:
+        raise RuntimeError(f"attempt {current().attempt} fails")
+    return failures
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+def sleep(seconds: float) -> float:
+    rest(current().cloud, seconds)
+    return seconds
+
+
+def wait_for(ref: JobRef[Any], timeout: float) -> Any:
+    """Wait for another job, but not for long."""
+    return current().cloud.result(ref, timeout)
+
+
+def die() -> None:
+    """Kill its own process."""
+    from actorcloud.testing import kill_worker
+
+    rest(current().cloud, 0.005)
+    kill_worker()
