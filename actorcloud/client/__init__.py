@@ -1,0 +1,78 @@
+"""The client: `Cloud` over the head's two actors, the job manager and the store.
+
+A worker opens the job's own cloud by `Cloud.over(head, fence=...)` with a `Head` of its own, and
+names the running job by `fill(CurrentJob(...))`.
+
+Everything is loaded at its first use: a worker that runs plain jobs never needs the most of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorcloud.client.adder import JobAdder
+    from actorcloud.client.cloud import Cloud, current
+    from actorcloud.client.current_job import CurrentJob, fill, filled
+    from actorcloud.client.finishing import finish_job
+    from actorcloud.client.future import JobFuture
+    from actorcloud.client.headprocess import child_environment
+    from actorcloud.client.info import CloudInfo, NodeInfo
+    from actorcloud.client.link import Asking, Head, OnReply, Waiters
+    from actorcloud.client.localhead import Connection, find_head
+    from actorcloud.client.options import JobOptions
+    from actorcloud.client.private import runtime_directory, usable_cpus
+    from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT
+    from actorcloud.client.temporary import remove_abandoned
+
+__all__ = [
+    "HEAD_TIMEOUT_DEFAULT",
+    "Asking",
+    "Cloud",
+    "CloudInfo",
+    "Connection",
+    "CurrentJob",
+    "Head",
+    "JobAdder",
+    "JobFuture",
+    "JobOptions",
+    "NodeInfo",
+    "OnReply",
+    "Waiters",
+    "child_environment",
+    "current",
+    "fill",
+    "filled",
+    "find_head",
+    "finish_job",
+    "remove_abandoned",
+    "runtime_directory",
+    "usable_cpus",
+]
+
+_HOMES = {
+    "adder": ("JobAdder",),
+    "cloud": ("Cloud", "current"),
+    "current_job": ("CurrentJob", "fill", "filled"),
+    "finishing": ("finish_job",),
+    "future": ("JobFuture",),
+    "headprocess": ("child_environment",),
+    "info": ("CloudInfo", "NodeInfo"),
+    "link": ("Asking", "Head", "OnReply", "Waiters"),
+    "localhead": ("Connection", "find_head"),
+    "options": ("JobOptions",),
+    "private": ("runtime_directory", "usable_cpus"),
+    "session": ("HEAD_TIMEOUT_DEFAULT",),
+    "temporary": ("remove_abandoned",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # Called once a name: what is found becomes an attribute.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = found
+    return found

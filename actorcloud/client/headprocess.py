@@ -1,0 +1,322 @@
+"""The process of a private head: found or started, and started again if it dies.
+
+The contract with `actorcloud.head`::
+
+    python -P -m actorcloud.head --store DIR --runtime DIR --workers N --ready-fd FD [--temporary]
+
+    --store      its store; created if need be, and locked while the head has it
+    --runtime    a 0700 directory: it listens at `head.sock` in there, and writes `head.json`
+                 (0600, whole or not at all: a `Connection`) when it does
+    --ready-fd   inherited: it writes "1" there after `head.json`, or "!" and a `Failure` in JSON, and closes it
+    --temporary  when it ends, it removes the directory around the store unless a client holds
+                 `clients.lock` in there (`client.temporary`)
+    exit code    `STORE_LOCKED` where another head has the store; any other is a failure
+
+It has a session of its own, so that a Ctrl-C for the program is none for the head, and it ends when
+its last client has left. Which of two heads may stay is decided by the flock on the store: clients
+connect, else start one, in a loop, and whoever comes second finds the first (design 6.1, rule 1).
+
+Owns the child process and, once watching, a thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
+from actorcloud.client.localhead import Connection, is_alive, is_locked, owner_of, read_connection
+
+#: -P: the working directory is no place to import from; a script's `queue.py` must not shadow the library's.
+COMMAND = (sys.executable, "-P", "-m", "actorcloud.head")
+
+#: The exit code that says "another head has this store"; `EX_TEMPFAIL` of sysexits.h: try again.
+STORE_LOCKED = 75
+
+#: Seconds that a head may take until it is ready: a large store is verified after a power cut.
+START_TIMEOUT_DEFAULT = 60.0
+
+#: Seconds that a head may take to end after its last client has left.
+END_TIMEOUT = 5.0
+
+#: Ends within `_ENDS_SECONDS` after which a head that keeps dying is started again only after a pause:
+#: as many as a supervisor would forgive.
+_ENDS_LIMIT, _ENDS_SECONDS = 3, 60.0
+
+#: Seconds of the longest such pause: it must leave waits, which give up after a minute, some tries.
+_PAUSE_LIMIT = 10.0
+
+#: Seconds between two tries while another head is on its way up or down.
+_PAUSE = 0.02
+
+logger = logging.getLogger("actorcloud.client")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a head cannot start."""
+
+    #: As in `base.errors`.
+    code: str
+    text: str
+
+
+class HeadProcess:
+    """A private head, from the side of a client that uses it.
+
+    Args:
+        store: directory of its store.
+        runtime: a private directory that belongs to this store alone.
+        workers: worker processes of its own node.
+        temporary: whether the store goes with its last client.
+        start_timeout: seconds; see `START_TIMEOUT_DEFAULT`.
+        command: what starts a head; tests have one of their own.
+    """
+
+    def __init__(  # noqa: PLR0913  the last two are for tests
+        self,
+        store: Path,
+        runtime: Path,
+        workers: int,
+        *,
+        temporary: bool = False,
+        start_timeout: float = START_TIMEOUT_DEFAULT,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.store = store
+        self.runtime = runtime
+        self._arguments = [*command, "--store", str(store), "--runtime", str(runtime), "--workers", str(workers)]
+        if temporary:
+            self._arguments.append("--temporary")
+        self._start_timeout = start_timeout
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ready_fd = -1
+        self._watcher: threading.Thread | None = None
+        self._stop_reader, self._stop_writer = os.pipe()
+        self._ends: list[float] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Where the head listens, or will."""
+        return f"ipc://{self.runtime}/head.sock"
+
+    # -- connect, else start -------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start a head unless one listens; `wait_ready` waits for it. Lets the caller do something meanwhile."""
+        if self._connection() is None:
+            self._start()
+
+    def wait_ready(self) -> Connection:
+        """Return once a head listens, started by whomever.
+
+        Raises:
+            HeadUnreachable: it ended, or did not listen within the start timeout.
+            StoreLocked: a head that listens elsewhere has the store.
+            ActorCloudError: what the head said before it ended: `NotAStore`, `StoreTooNew`, `NoSpace` and more.
+        """
+        deadline = time.monotonic() + self._start_timeout
+        while True:
+            if self._child is not None:
+                self._wait_child_ready(deadline)
+            found = self._connection()
+            if found is not None:
+                return found
+            if time.monotonic() >= deadline:
+                raise HeadUnreachable(
+                    f"no head listens at {self.endpoint} after {self._start_timeout:g} s, but another one has the "
+                    f"store {self.store}; see what holds head.lock in there"
+                )
+            # The one that has the store is on its way up or down; nothing tells us when.
+            self._is_stopped(_PAUSE)
+            self._start()
+
+    def _connection(self) -> Connection | None:
+        """Return what `head.json` says if the head that wrote it has the store."""
+        # The lock alone may be that of its successor, not ready yet; the pid alone may be anybody's by now.
+        found = read_connection(self.runtime)
+        return found if found is not None and is_alive(found.pid) and is_locked(self.store) else None
+
+    def _start(self) -> None:
+        reader, writer = os.pipe()
+        try:
+            self._child = subprocess.Popen(
+                [*self._arguments, "--ready-fd", str(writer)],
+                stdin=subprocess.DEVNULL,
+                # What jobs print goes to our stderr; stdout is the program's own.
+                stdout=2,
+                pass_fds=(writer,),
+                start_new_session=True,
+                env=child_environment(),
+            )
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        self._ready_fd = reader
+
+    def _wait_child_ready(self, deadline: float) -> None:
+        child = self._child
+        assert child is not None
+        try:
+            said = self._read_ready(deadline)
+        finally:
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+        if said == b"1":
+            return
+        if said is None:
+            child.kill()
+        code = child.wait()
+        self._child = None
+        if said is None:
+            raise HeadUnreachable(f"the private head was not ready after {self._start_timeout:g} s and was killed")
+        error = _failure(said)
+        if error is not None and (not isinstance(error, StoreLocked) or self._has_a_stranger()):
+            raise error
+        if code != STORE_LOCKED:
+            raise HeadUnreachable(
+                f"the private head for {self.store} ended with exit code {code} before it was ready; "
+                "what it said is on stderr"
+            )
+
+    def _read_ready(self, deadline: float) -> bytes | None:
+        """Return what it said about being ready; empty: it ended; None: neither until the deadline."""
+        left = max(0.0, deadline - time.monotonic())
+        readable, _, _ = select.select([self._ready_fd, self._stop_reader], [], [], left)
+        if self._ready_fd in readable:
+            return os.read(self._ready_fd, select.PIPE_BUF)
+        return None
+
+    def _has_a_stranger(self) -> bool:
+        """Tell whether the head that has the store listens elsewhere: waiting for it is of no use."""
+        owner = owner_of(self.store)
+        return bool(owner) and str(self.runtime) not in owner
+
+    # -- watching ------------------------------------------------------------------------------------
+
+    def watch(self, connection: Connection) -> None:
+        """Start the head again whenever it dies, until `leave`."""
+        self._watcher = threading.Thread(
+            target=self._watch, args=(connection,), name="actorcloud-head-watch", daemon=True
+        )
+        self._watcher.start()
+
+    def _watch(self, connection: Connection) -> None:
+        found: Connection | None = connection
+        while found is not None and not self._wait_death(found.pid):
+            code = None if self._child is None else self._child.wait()
+            self._child = None
+            told = "" if code is None else f" with exit code {code}"
+            logger.warning("the private head (pid %d) ended%s; starting it again", found.pid, told)
+            found = self._start_again()
+
+    def _start_again(self) -> Connection | None:
+        """Return the connection to another head; None: we are leaving."""
+        while True:
+            self._ends.append(time.monotonic())
+            if self._is_stopped(self._pause_after_ends()):
+                return None
+            try:
+                self.begin()
+                return self.wait_ready()
+            except (ActorCloudError, OSError) as error:
+                if self._is_stopped(0):
+                    return None
+                logger.warning("the private head could not be started again: %s", error)
+
+    def _pause_after_ends(self) -> float:
+        """Return the seconds to wait before another start: none, unless it ends again and again."""
+        now = time.monotonic()
+        self._ends = [end for end in self._ends if end > now - _ENDS_SECONDS]
+        excess = len(self._ends) - _ENDS_LIMIT
+        if excess <= 0:
+            return 0.0
+        pause = min(_PAUSE_LIMIT, 2.0 ** (excess - 1))
+        text = "the private head ended %d times in %g s; it is started again in %g s; what it said is on stderr"
+        logger.error(text, len(self._ends), _ENDS_SECONDS, pause)
+        return pause
+
+    def _wait_death(self, pid: int) -> bool:
+        """Wait until the process is dead; return True if it is to be left alone first."""
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return self._is_stopped(0)
+        except (AttributeError, OSError):
+            return self._wait_death_by_polling(pid)
+        try:
+            readable, _, _ = select.select([descriptor, self._stop_reader], [], [])
+        finally:
+            os.close(descriptor)
+        return self._stop_reader in readable
+
+    def _wait_death_by_polling(self, pid: int) -> bool:
+        # Where there is no pidfd.
+        while not self._is_stopped(0.5):
+            if not is_alive(pid):
+                return False
+            if self._child is not None and self._child.poll() is not None:
+                return False
+        return True
+
+    def _is_stopped(self, seconds: float) -> bool:
+        return bool(select.select([self._stop_reader], [], [], seconds)[0])
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """Stop watching; give a head of our own, without clients now, a moment to end. Idempotent.
+
+        Blocks: at most `END_TIMEOUT`, where the head has other clients.
+        """
+        if self._stop_writer < 0:
+            return
+        os.close(self._stop_writer)
+        self._stop_writer = -1
+        if self._watcher is not None:
+            self._watcher.join()
+        if self._ready_fd >= 0:
+            os.close(self._ready_fd)
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(END_TIMEOUT)
+            if self._child.returncode is None:
+                # It has other clients and outlives us, as it should; kept, so that no warning says otherwise.
+                _outliving.append(self._child)
+        os.close(self._stop_reader)
+
+    def end(self) -> None:
+        """End the head by force, if it is ours and has not ended: its store is about to go."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
+
+
+def _failure(said: bytes) -> ActorCloudError | None:
+    try:
+        failure = msgspec.json.decode(said.removeprefix(b"!"), type=Failure)
+    except msgspec.MsgspecError:  # it died without a word
+        return None
+    return from_code(failure.code, failure.text)
+
+
+_outliving: list[subprocess.Popen[bytes]] = []
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of a child process that is to run this very actorcloud."""
+    # It must find this very actorcloud, wherever that was imported from.
+    home = str(Path(__file__).parents[2])
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": home if not path else f"{home}{os.pathsep}{path}"}

@@ -1,0 +1,102 @@
+"""What `cloud.info()` gives: the statistics of jobs and nodes, readable by people and by programs."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from actorcloud.base.ids import NodeRef
+from actorcloud.protocol.job import Info, NodeLine
+
+logger = logging.getLogger("actorcloud.client")
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine of the cloud."""
+
+    ref: NodeRef
+    #: "up", "suspect" or "away".
+    state: str
+    #: Worker processes.
+    workers: int
+    #: Jobs it holds, running or about to.
+    held: int
+    #: What it told of itself: versions, cpus.
+    facts: dict[str, str]
+
+    @classmethod
+    def of(cls, line: NodeLine) -> NodeInfo:
+        """Return what the head's line says."""
+        return cls(ref=NodeRef(line.name), state=line.state, workers=line.slots, held=line.held, facts=line.facts)
+
+
+class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The statistics of a cloud at one moment.
+
+    `print(cloud.info())` shows it as a table.
+    """
+
+    queued: int
+    running: int
+    suspended: int
+    #: Ended since this head started.
+    done: int
+    failed: int
+    nodes: tuple[NodeInfo, ...]
+    #: Seconds since this head started.
+    uptime: float
+    #: Of the head's actorcloud.
+    version: str
+    #: Number of the store's last commit.
+    commits: int
+
+    @classmethod
+    def of(cls, info: Info) -> CloudInfo:
+        """Return what the head's answer says."""
+        return cls(
+            queued=info.live.get("queued", 0),
+            running=info.live.get("running", 0),
+            suspended=info.live.get("suspended", 0),
+            done=info.ended.get("done", 0),
+            failed=info.ended.get("failed", 0),
+            nodes=tuple(NodeInfo.of(line) for line in info.nodes),
+            uptime=info.uptime,
+            version=info.version,
+            commits=info.commits,
+        )
+
+    @property
+    def workers(self) -> int:
+        """Worker processes of the nodes that are up."""
+        return sum(node.workers for node in self.nodes if node.state == "up")
+
+    @property
+    def unfinished(self) -> int:
+        """Jobs that are neither done nor failed."""
+        return self.queued + self.running + self.suspended
+
+    def summary(self) -> str:
+        """Return one line, made for a person who wonders why nothing happens."""
+        if not self.nodes:
+            return f"0 nodes have joined, {_count(self.queued, 'job')} queued; `actorcloud node` makes a machine join"
+        up = sum(node.state == "up" for node in self.nodes)
+        away = f" ({len(self.nodes) - up} away)" if up < len(self.nodes) else ""
+        machines = f"{_count(len(self.nodes), 'node')}{away}, {_count(self.workers, 'worker')}"
+        return f"{machines}; {self.queued} queued, {self.running} running, {self.suspended} suspended"
+
+    def __str__(self) -> str:
+        ended = f"{self.done} done, {self.failed} failed"
+        lines = [
+            f"actorcloud {self.version}, up {self.uptime:.0f} s, {self.commits} commits",
+            f"jobs   {self.queued} queued, {self.running} running, {self.suspended} suspended, {ended}",
+        ]
+        machines = [
+            f"node   {node.ref}  {node.state}  {_count(node.workers, 'worker')}  {node.held} held"
+            for node in self.nodes
+        ]
+        return "\n".join([*lines, *(machines or ["node   none has joined"])])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,112 @@
+"""Opening a private head: its directories, its process, the connection to it.
+
+::
+
+    Cloud()            TMPDIR/actorcloud-UID/store-RANDOM   gone with its last client
+    Cloud(path=P)      P                                  kept; a second program with P finds the same head
+
+    $XDG_RUNTIME_DIR/actorcloud/NAME/     0700; NAME is made from the store's path
+        head.sock                         the head listens here
+        head.json                         and says so here (`localhead.Connection`)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+
+from actorcloud.base.errors import ConfigError
+from actorcloud.client import connect
+from actorcloud.client.headprocess import HeadProcess
+from actorcloud.client.room import Room
+from actorcloud.client.session import Session
+from actorcloud.client.temporary import TemporaryStore
+from actorcloud.net import private_directory
+
+#: Bytes of a unix socket's path on Linux; macOS has a few less.
+_SOCKET_PATH_LIMIT = 100
+
+#: Bytes of the digest that names a store's runtime directory.
+_NAME_BYTES = 8
+
+
+def open_private(path: str | PathLike[str] | None, workers: int | None) -> Room:
+    """Return a room over a private head.
+
+    Args:
+        path: of its durable store; None: a temporary one.
+        workers: worker processes; None: the usable CPUs.
+
+    Raises:
+        ConfigError: `path` is no directory.
+        HeadUnreachable: the head did not start; what it said is on stderr.
+
+    Blocks: until the head answers.
+    """
+    if path is None:
+        temporary = TemporaryStore()
+        fate = "discarded with the temporary store; Cloud(path=...) would keep them"
+        return _open(temporary.path, workers, "temporary store", fate, temporary)
+    store = Path(path).expanduser().resolve()
+    if store.exists() and not store.is_dir():
+        raise ConfigError(f"path={str(path)!r} is a file; a store is a directory, which is made if it is missing")
+    fate = f"kept in {store}; they go on while a program has it open"
+    return _open(store, workers, f"store {store}", fate, None)
+
+
+def _open(store: Path, workers: int | None, kind: str, fate: str, temporary: TemporaryStore | None) -> Room:
+    runtime = runtime_directory(store)
+    count = usable_cpus() if workers is None else workers
+    process = HeadProcess(store, runtime, count, temporary=temporary is not None)
+
+    def release() -> None:
+        process.leave()
+        if temporary is not None:
+            process.end()
+            shutil.rmtree(runtime, ignore_errors=True)
+            temporary.release()
+
+    return Room(_session(process, release), kind=f"private, {kind}", fate=fate, release=release)
+
+
+def _session(process: HeadProcess, release: Callable[[], None]) -> Session:
+    try:
+        process.begin()
+        # While the head starts, this process loads what it needs to talk to it.
+        connect.load()
+        connection = process.wait_ready()
+        head = connect.connect(connection.endpoint)
+        process.watch(connection)
+    except BaseException:
+        release()
+        raise
+    return Session(head)
+
+
+def runtime_directory(store: Path) -> Path:
+    """Return the private directory in which the head of `store` has its socket; made if it is missing.
+
+    Raises:
+        InsecureKey: it belongs to somebody else, or is open to others.
+    """
+    from hashlib import blake2b  # noqa: PLC0415  loads OpenSSL
+
+    name = blake2b(os.fsencode(store), digest_size=_NAME_BYTES).hexdigest()
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    fallback = Path("/tmp") / f"actorcloud-{os.geteuid()}"  # noqa: S108  made 0700 and checked below
+    base = Path(own) / "actorcloud" if own and os.access(own, os.W_OK) else fallback
+    if len(os.fsencode(base / name / "head.sock")) > _SOCKET_PATH_LIMIT:
+        base = fallback
+    private_directory(base)
+    return private_directory(base / name)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1

@@ -1,0 +1,194 @@
+"""A private head's process, with a stand-in that keeps the contract."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actorcloud.base.errors import HeadUnreachable
+from actorcloud.client.headprocess import HeadProcess
+from actorcloud.client.localhead import Connection
+
+COMMAND = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    # Short: a unix socket's path has its limit.
+    with tempfile.TemporaryDirectory(prefix="h-") as name:
+        yield Path(name)
+
+
+def head_in(place: Path, **options: object) -> HeadProcess:
+    return HeadProcess(place / "store", place, 2, command=COMMAND, **options)  # type: ignore[arg-type]
+
+
+def end(connection: Connection, code: int = 0) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(connection.endpoint.removeprefix("ipc://"))
+        client.sendall(b"end %d" % code)
+
+
+def listening(place: Path, died: list[int]) -> Connection:
+    """Return the head that listens in `place` and is none of the dead ones."""
+    finder = head_in(place)
+    deadline = time.monotonic() + 20
+    while (found := finder._connection()) is None or found.pid in died:
+        # A foreign process is on its way up; the place where it says so is what is looked at.
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.01)
+    finder.leave()
+    return found
+
+
+def starts(place: Path) -> list[int]:
+    return [int(line) for line in (place / "store" / "started").read_text().split()]
+
+
+def test_a_head_is_started_and_outlives_nothing(place: Path) -> None:
+    # Given
+    head = head_in(place)
+    # When
+    head.begin()
+    connection = head.wait_ready()
+    # Then
+    assert connection.endpoint == head.endpoint
+    assert os.getsid(connection.pid) == connection.pid != os.getsid(0)
+    # When
+    end(connection)
+    head.leave()
+    head.leave()
+    # Then
+    assert starts(place) == [connection.pid]
+
+
+def test_a_second_client_finds_the_first_ones_head(place: Path) -> None:
+    # Given
+    first, second = head_in(place), head_in(place)
+    first.begin()
+    connection = first.wait_ready()
+    # When
+    second.begin()
+    # Then
+    assert second.wait_ready() == connection
+    assert len(starts(place)) == 1
+    end(connection)
+    second.leave()
+    first.leave()
+
+
+def test_of_clients_that_start_at_once_all_find_the_same_head(place: Path) -> None:
+    # Given
+    heads = [head_in(place) for _ in range(3)]
+    found: list[Connection] = []
+
+    def open_one(head: HeadProcess) -> None:
+        head.begin()
+        found.append(head.wait_ready())
+
+    threads = [threading.Thread(target=open_one, args=(head,)) for head in heads]
+    # When
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(25)
+    # Then
+    assert len(found) == 3
+    assert len(set(found)) == 1
+    end(found[0])
+    for head in heads:
+        head.leave()
+
+
+def test_what_a_dead_head_left_behind_is_no_head(place: Path) -> None:
+    # Given
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+    os.kill(connection.pid, signal.SIGKILL)
+    head.leave()
+    assert (place / "head.json").exists()
+    # When
+    again = head_in(place)
+    again.begin()
+    fresh = again.wait_ready()
+    # Then
+    assert fresh.pid != connection.pid
+    end(fresh)
+    again.leave()
+
+
+def test_a_head_that_cannot_start_says_its_exit_code(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setenv("STAND_IN_FAILS", "1")
+    head = head_in(place)
+    head.begin()
+    # Then
+    with pytest.raises(HeadUnreachable, match="exit code 9"):
+        head.wait_ready()
+    head.leave()
+
+
+def test_a_head_that_is_never_ready_is_killed(place: Path) -> None:
+    # Given
+    sleeper = (sys.executable, "-c", "import time; time.sleep(60)")
+    head = HeadProcess(place / "store", place, 2, command=sleeper, start_timeout=0.2)
+    head.begin()
+    # Then
+    with pytest.raises(HeadUnreachable, match=r"not ready after 0\.2 s"):
+        head.wait_ready()
+    head.leave()
+
+
+def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    warned = threading.Semaphore(0)
+    handler = logging.Handler()
+    handler.emit = lambda record: warned.release()  # type: ignore[method-assign]
+    logging.getLogger("actorcloud.client").addHandler(handler)
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+    head.watch(connection)
+    # When: once more than is forgiven
+    died: list[int] = []
+    for _ in range(4):
+        current = listening(place, died)
+        died.append(current.pid)
+        os.kill(current.pid, signal.SIGKILL)
+        assert warned.acquire(timeout=20)
+    # Then
+    assert warned.acquire(timeout=20)
+    head.leave()
+    logging.getLogger("actorcloud.client").removeHandler(handler)
+    assert starts(place) == died
+    assert f"(pid {died[0]}) ended with exit code -9; starting it again" in caplog.text
+    assert "ended 4 times in 60 s; it is started again in 1 s" in caplog.text
+
+
+def test_leaving_ends_the_watch_before_the_head_ends(place: Path) -> None:
+    # Given
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+    head.watch(connection)
+    left = threading.Thread(target=head.leave)
+    # When
+    left.start()
+    assert head._watcher is not None
+    head._watcher.join(20)
+    end(connection)
+    left.join(20)
+    # Then
+    assert starts(place) == [connection.pid]

@@ -1,0 +1,80 @@
+"""What `Cloud(...)` opens, and what it refuses to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from actorcloud.base.errors import ConfigError, InsecureKey, UnknownHead
+from actorcloud.client import Cloud
+from actorcloud.client.opening import HEAD_VARIABLE
+from actorcloud.client.private import runtime_directory, usable_cpus
+
+
+@pytest.mark.parametrize("workers", [-1, 1.0, True, "2"])
+def test_a_wrong_number_of_workers_is_named(workers: object) -> None:
+    with pytest.raises(ConfigError, match="workers="):
+        Cloud(workers=workers)  # type: ignore[arg-type]  # the point
+
+
+def test_a_joined_head_has_its_own_store_and_workers(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="leave path away"):
+        Cloud("db1:7710", path=tmp_path)
+    with pytest.raises(ConfigError, match="leave workers away"):
+        Cloud("db1:7710", workers=2)
+
+
+def test_a_file_is_no_store(tmp_path: Path) -> None:
+    # Given
+    (tmp_path / "file").touch()
+    # Then
+    with pytest.raises(ConfigError, match="is a file"):
+        Cloud(path=tmp_path / "file")
+
+
+def test_the_environment_names_the_head_of_programs_that_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    monkeypatch.setenv(HEAD_VARIABLE, "db9:7710")
+    # Then
+    with pytest.raises(UnknownHead, match="db9:7710"):
+        Cloud()
+    with pytest.raises(UnknownHead, match="db9:7710"):
+        Cloud(workers=3)
+    with Cloud(workers=0) as cloud:
+        assert repr(cloud).startswith("<Cloud (workers=0")
+
+
+def test_each_store_has_a_private_runtime_directory(tmp_path: Path) -> None:
+    # When
+    one, two = runtime_directory(tmp_path / "one"), runtime_directory(tmp_path / "two")
+    # Then
+    assert one != two
+    assert one == runtime_directory(tmp_path / "one")
+    assert one.stat().st_mode & 0o777 == 0o700
+    assert str(one).startswith(os.environ["XDG_RUNTIME_DIR"])
+
+
+def test_a_runtime_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+    # Given
+    runtime_directory(tmp_path / "one").chmod(0o755)
+    # Then
+    with pytest.raises(InsecureKey):
+        runtime_directory(tmp_path / "one")
+
+
+def test_a_path_too_long_for_a_socket_is_avoided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+    # When
+    found = runtime_directory(tmp_path / "one")
+    # Then
+    assert len(str(found / "head.sock")) < 100
+    found.rmdir()
+
+
+def test_there_is_at_least_one_cpu() -> None:
+    assert usable_cpus() >= 1

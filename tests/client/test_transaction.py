@@ -1,0 +1,173 @@
+"""The store through a `Cloud`: the protocol itself is tested in tests/store."""
+
+from __future__ import annotations
+
+import contextvars
+
+import pytest
+
+from actorcloud.base.errors import NotInJob, NotInTransaction, OnceReused
+from actorcloud.base.ids import JobRef
+from actorcloud.client import Cloud, finish_job
+from actorcloud.protocol.job import AddJobs, Finished, FinishJob
+from actorcloud.protocol.message import Message
+from actorcloud.protocol.record import Outcome
+from actorcloud.store import Abort, Commit, Fail
+from tests.client.fakes import FakeHead
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+@pytest.fixture
+def head() -> FakeHead:
+    return FakeHead()
+
+
+@pytest.fixture
+def cloud(head: FakeHead) -> Cloud:
+    return Cloud.over(head)
+
+
+def test_a_transaction_commits_its_writes_and_its_value(cloud: Cloud) -> None:
+    # Given
+    def count() -> int:
+        total: int = cloud.fetch("visits", "total", 0) + 1
+        cloud.store("visits", "total", total)
+        return total
+
+    # Then
+    assert cloud.mutate_store(count) == Commit(1)
+    assert cloud.mutate_store(count) == Commit(2)
+    assert cloud.fetch("visits", "total") == 2
+
+
+def test_an_abort_writes_nothing(cloud: Cloud) -> None:
+    # Given
+    def spend() -> None:
+        cloud.store("purse", "coins", -1)
+        raise Abort("too poor")
+
+    # When
+    outcome = cloud.mutate_store(spend)
+    # Then
+    assert outcome == Fail("too poor")
+    assert not outcome
+    assert cloud.fetch("purse", "coins", 7) == 7
+
+
+def test_a_job_keys_the_store_and_takes_its_keys_along(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    ref = cloud.add_job(double, 1)
+    cloud.mutate_store(lambda: cloud.store(ref, "half", 0.5))
+    assert cloud.fetch(ref, "half") == 0.5
+    # When
+    cloud.mutate_store(lambda: cloud.delete(ref, "half"))
+    # Then
+    assert cloud.fetch(ref, "half") is None
+
+
+def test_a_conflict_runs_the_function_again(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    other = Cloud.over(head)
+    seen: list[int] = []
+
+    def count() -> int:
+        seen.append(cloud.fetch("s", "n", 0))
+        if len(seen) == 1:
+            # In a context of its own, as another program would be.
+            contextvars.Context().run(other.mutate_store, lambda: other.store("s", "n", 10))
+        cloud.store("s", "n", seen[-1] + 1)
+        return seen[-1] + 1
+
+    # Then
+    assert cloud.mutate_store(count) == Commit(11)
+    assert seen == [0, 10]
+
+
+def test_storing_needs_a_transaction(cloud: Cloud) -> None:
+    with pytest.raises(NotInTransaction):
+        cloud.store("s", "n", 1)
+    with pytest.raises(NotInTransaction):
+        cloud.delete("s", "n")
+    with pytest.raises(NotInTransaction):
+        _ = cloud.txn
+
+
+def test_once_needs_a_job(cloud: Cloud) -> None:
+    with pytest.raises(NotInJob):
+        cloud.mutate_store(lambda: None, once="paid")
+
+
+def test_a_once_name_serves_one_transaction_of_a_run(head: FakeHead) -> None:
+    # Given
+    ref = Cloud.over(head).add_job(double, 1)
+    cloud = Cloud.over(head, fence=(ref.raw, head.records[ref.raw].run))
+    assert cloud.mutate_store(lambda: 1, once="paid") == Commit(1)
+    # Then
+    with pytest.raises(OnceReused):
+        cloud.mutate_store(lambda: 2, once="paid")
+
+
+def test_a_job_added_in_a_transaction_exists_if_that_commits(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    def both() -> tuple[JobRef[int], ...]:
+        cloud.store("orders", 1, "paid")
+        return cloud.options(retries=1).add_job(double, 21), *cloud.add_jobs(double, [1, 2])
+
+    def neither() -> None:
+        cloud.add_job(double, 1)
+        raise Abort
+
+    cloud.add_job(double, 1)
+    # When
+    refs: tuple[JobRef[int], ...] = cloud.mutate_store(both).value
+    # Then
+    assert cloud.results(refs) == [42, 2, 4]
+    assert {head.records[ref.raw].retries for ref in refs[:1]} == {1}
+    # When
+    assert not cloud.mutate_store(neither)
+    # Then
+    assert len(head.records) == 4
+    # The function was sent once for the transactions, alone.
+    sent = [(len(message.jobs), bool(message.code)) for message in head.received if isinstance(message, AddJobs)]
+    assert sent == [(1, True), (0, True)]
+
+
+def test_a_job_finishes_with_what_it_staged(head: FakeHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    ref = Cloud.over(head).add_job(double, 1)
+    fence = (ref.raw, head.records[ref.raw].run)
+    cloud = Cloud.over(head, fence=fence)
+    finished: list[FinishJob] = []
+    reply = head._reply
+
+    def finish(message: Message) -> Message:
+        if not isinstance(message, FinishJob):
+            return reply(message)
+        finished.append(message)
+        return Finished(stored=True)
+
+    monkeypatch.setattr(head, "_reply", finish)
+    outcome = Outcome("done", b"value")
+    # When
+    stored = finish_job(cloud, outcome, [lambda: cloud.store(ref, "a", 1), lambda: cloud.store(ref, "b", 2)])
+    # Then
+    assert stored is True
+    (message,) = finished
+    assert (message.fence, message.outcome) == (fence, outcome)
+    assert len(message.writes) == 2
+
+
+def test_a_staged_abort_is_raised(head: FakeHead) -> None:
+    # Given
+    ref = Cloud.over(head).add_job(double, 1)
+    cloud = Cloud.over(head, fence=(ref.raw, head.records[ref.raw].run))
+
+    def refuse() -> None:
+        raise Abort("no")
+
+    # Then
+    with pytest.raises(Abort):
+        finish_job(cloud, Outcome("done"), [refuse])
