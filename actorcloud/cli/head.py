@@ -1,0 +1,77 @@
+"""`actorcloud head`: a head that stays until it is told to end; and what it prints for people to paste."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from actorcloud.base.exitcode import ExitCode
+from actorcloud.cli import report
+from actorcloud.cli.exits import Failure
+from actorcloud.cli.option import option
+from actorcloud.cli.place import local_command, store_path
+from actorcloud.cli.respawn import Keeper
+from actorcloud.client import child_environment, find_head, runtime_directory
+
+#: Where a head listens unless told otherwise: outside the range of ephemeral ports.
+LISTEN_DEFAULT = "0.0.0.0:7710"
+
+#: What turns listening on TCP off.
+LISTEN_OFF = "off"
+
+
+@click.command(short_help="Run a head: it keeps jobs and store.")
+@option("store")
+@option(
+    "listen",
+    default=LISTEN_DEFAULT,
+    text=f"Where to listen for other machines over TCP, always encrypted; '{LISTEN_OFF}': this machine alone.",
+)
+@option("workers", default=0, text="Worker processes of the head's own node.")
+@option("node_timeout")
+@option("quiet", "-q")
+def head(*, store: str | None, listen: str, workers: int, node_timeout: float, quiet: bool) -> None:
+    """Run a head: it keeps jobs and store, and hands the jobs to nodes.
+
+    It is started again when it dies. The first Ctrl-C ends it in order, the second at once; either way its
+    store has all that was acknowledged, and nodes keep what they run for when it is back.
+    """
+    directory = store_path(store)
+    place = runtime_directory(directory)
+    arguments = ["--store", str(directory), "--runtime", str(place), "--workers", str(workers)]
+    arguments += ["--node-timeout", f"{node_timeout:g}"]
+    if listen != LISTEN_OFF:
+        arguments += ["--listen", listen]
+    keeper = Keeper(
+        [sys.executable, "-P", "-m", "actorcloud.head", *arguments],
+        child_environment(),
+        is_ready=lambda pid: _is_ready(place, pid),
+        tell=lambda text: report.talk(text, quiet=quiet),
+        on_ready=lambda: _welcome(place, directory, quiet=quiet),
+    )
+    code = keeper.run()
+    if code != ExitCode.OK:
+        raise Failure(None, ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED)
+
+
+def _is_ready(runtime: Path, pid: int) -> bool:
+    found = find_head(runtime)
+    return found is not None and found.pid == pid
+
+
+def _welcome(runtime: Path, store: Path, *, quiet: bool) -> None:
+    found = find_head(runtime)
+    if found is None or quiet:
+        return
+    where = found.join or found.endpoint
+    local = local_command("node", store)
+    node = f"actorcloud node --join {found.join}" if found.join else local
+    click.echo(f"The head is ready. Its store is {store}.\n", err=True)
+    click.echo("A machine joins it by", err=True)
+    click.echo(f"    {node}")
+    click.echo("and a program by", err=True)
+    click.echo(f"    export ACTORCLOUD_HEAD={where}")
+    click.echo(f"On this machine `{local}` is enough. Ctrl-C ends the head.", err=True)
+    sys.stdout.flush()

@@ -1,0 +1,106 @@
+"""Which head a command speaks to: the one it is told, else the one of this machine.
+
+The head of this machine is known by its store: the runtime directory, where its connection file
+is, follows from the store's path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import shlex
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import platformdirs
+
+from actorcloud.base.errors import HeadUnreachable
+from actorcloud.cli import report
+from actorcloud.cli.option import option
+from actorcloud.client import Cloud, Connection, find_head, runtime_directory
+
+#: Seconds without an answer after which a person begins to wonder.
+_WONDERING_AFTER = 3.0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What the options say about the head to speak to, and how much to say."""
+
+    head: str | None
+    store: str | None
+    quiet: bool
+
+    def open(self) -> AbstractContextManager[Cloud]:
+        """Open the cloud, for one command.
+
+        Raises:
+            HeadUnreachable: there is no head.
+        """
+        opener: Callable[[str], AbstractContextManager[Cloud]] = click.get_current_context().obj or functools.partial(
+            _opened, talk=self.talk
+        )
+        return opener(self.head or local_head(self.store).endpoint)
+
+    def talk(self, text: str) -> None:
+        """Say something to the person at the terminal, unless that is not wanted."""
+        report.talk(text, quiet=self.quiet)
+
+
+def speaks_to_head(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which head it speaks to; it gets them as `place`."""
+
+    @functools.wraps(command)
+    def run(*args: Any, head: str | None, store: str | None, quiet: bool, **kwargs: Any) -> None:
+        command(*args, place=Place(head, store, quiet), **kwargs)
+
+    for add in (option("quiet", "-q"), option("store"), option("head")):
+        run = add(run)
+    return run
+
+
+@contextlib.contextmanager
+def _opened(where: str, talk: Callable[[str], None]) -> Iterator[Cloud]:
+    wondering = threading.Timer(_WONDERING_AFTER, talk, ["no head has answered yet; still waiting"])
+    wondering.daemon = True
+    wondering.start()
+    try:
+        cloud = Cloud(where)
+    finally:
+        wondering.cancel()
+    try:
+        yield cloud
+    finally:
+        # Not `cloud.close()`: that tells a program what becomes of its jobs, and a command has none.
+        cloud.room.session.close()
+
+
+def local_head(store: str | None) -> Connection:
+    """Return the connection of this machine's head.
+
+    Raises:
+        HeadUnreachable: none runs; the message says what to do.
+    """
+    path = store_path(store)
+    found = find_head(runtime_directory(path))
+    if found is None:
+        raise HeadUnreachable(
+            f"no head runs on this machine with the store {path}: start one with `actorcloud head`, or name "
+            "one by --head (a join string, or HOST:PORT of one that is known here)"
+        )
+    return found
+
+
+def local_command(command: str, store: Path) -> str:
+    """Return how to write a command about the head of this machine that has this store."""
+    named = "" if store == store_path(None) else f" --store {shlex.quote(str(store))}"
+    return f"actorcloud {command}{named}"
+
+
+def store_path(store: str | None) -> Path:
+    """Return the directory of the head's store."""
+    return Path(store).expanduser().resolve() if store else Path(platformdirs.user_data_dir("actorcloud")) / "store"

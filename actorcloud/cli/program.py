@@ -1,0 +1,77 @@
+"""The program `actorcloud`: its commands, and what holds for all of them.
+
+A command is loaded when it is used: the parent of a head lives as long as the head, and needs no
+progress bars.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+import click
+
+from actorcloud.base.errors import ActorCloudError
+from actorcloud.base.exitcode import ExitCode, exit_code
+from actorcloud.cli.exits import Failure
+from actorcloud.cli.option import file_settings
+
+#: Command -> the file that has it, in the order of help; the function is called like the command.
+COMMANDS = {
+    "head": "head",
+    "node": "node",
+    "join-string": "cloud",
+    "status": "cloud",
+    "jobs": "job",
+    "add-job": "job",
+    "job": "job",
+    "result": "job",
+    "cancel": "job",
+    "delete-job": "job",
+    "demo": "demo",
+    "version": "version",
+}
+
+
+class Program(click.Group):
+    """A group whose commands are loaded late and may raise actorcloud's errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See `click.Group.list_commands`."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See `click.Group.get_command`."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"actorcloud.cli.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; see `click.Group.invoke`."""
+        try:
+            return super().invoke(ctx)
+        except ActorCloudError as error:
+            raise Failure(str(error), exit_code(error)) from error
+        except KeyboardInterrupt as interrupt:
+            raise Failure(None, ExitCode.INTERRUPTED) from interrupt
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="An option of any command may also be set by its environment variable, in ./actorcloud.toml, in "
+    "[tool.actorcloud] of ./pyproject.toml, or in config.toml in the user's configuration directory.",
+)
+@click.pass_context
+def program(ctx: click.Context) -> None:
+    """Supervised actors and durable jobs across machines.
+
+    Begin with `actorcloud demo`; then `actorcloud head` on one machine and `actorcloud node` on each.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    values = {name: resolved.value for name, resolved in file_settings().items()}
+    ctx.default_map = dict.fromkeys(COMMANDS, values)

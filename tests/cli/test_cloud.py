@@ -1,0 +1,86 @@
+"""The commands about the cloud."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from actorcloud.base.errors import HeadUnreachable, JoinRefused, UnknownHead
+from actorcloud.base.version import VERSION
+from tests.cli.runner import open_desk
+
+
+def test_status_tells_jobs_and_nodes_for_people_and_for_programs() -> None:
+    with open_desk() as desk:
+        # Given
+        desk.add("math:sqrt", "4")
+        # When
+        people, programs = desk.run("status"), desk.run("status", "--json")
+    # Then
+    assert "1 queued" in people.stdout
+    told = json.loads(programs.stdout)
+    assert told["version"] == VERSION
+    assert told["jobs"] == {"queued": 1, "running": 0, "suspended": 0, "done": 0, "failed": 0}
+    assert {"name", "state", "workers", "held", "facts"} == set(told["nodes"][0])
+
+
+def test_version_prints_the_version() -> None:
+    with open_desk() as desk:
+        assert desk.run("version").stdout == f"{VERSION}\n"
+        assert json.loads(desk.run("version", "--json").stdout)["actorcloud"] == VERSION
+
+
+@pytest.mark.parametrize("command", [["status"], ["jobs"], ["job", "0" * 26], ["join-string"]])
+def test_without_a_head_on_this_machine_a_command_says_so_and_ends_with_69(command: list[str]) -> None:
+    with open_desk() as desk:
+        result = desk.run(*command, env={"ACTORCLOUD_HEAD": None})
+    assert result.exit_code == 69
+    assert "actorcloud head" in result.stderr
+
+
+def test_a_node_without_a_head_prints_the_two_ways_to_join_and_ends_with_69() -> None:
+    with open_desk() as desk:
+        result = desk.run("node")
+    assert result.exit_code == 69
+    assert "actorcloud node --join STRING" in result.stderr
+    assert "cloud.add_node" in result.stderr
+
+
+@pytest.mark.parametrize(("error", "code"), [(HeadUnreachable(), 69), (UnknownHead(), 77), (JoinRefused(), 77)])
+def test_a_head_that_cannot_be_spoken_to_has_its_exit_code(error: Exception, code: int) -> None:
+    with open_desk() as desk:
+
+        def refuse(_: str) -> None:
+            raise error
+
+        desk._open = refuse  # type: ignore[method-assign,assignment]
+        result = desk.run("status")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr == f"actorcloud: {error}\n"
+
+
+def test_a_node_must_know_the_head_that_it_lets_in() -> None:
+    with open_desk() as desk:
+        result = desk.run("node", "--listen", "127.0.0.1:7711")
+    assert result.exit_code == 2
+    assert "--join" in result.stderr
+
+
+def test_a_join_string_that_is_none_is_wrong_usage() -> None:
+    with open_desk() as desk:
+        result = desk.run("node", "--join", "ac1.nonsense", "--workers", "1")
+    assert result.exit_code == 2
+    assert "join string" in result.stderr
+
+
+def desk_asked(*arguments: str, **variables: str) -> list[str]:
+    with open_desk() as desk:
+        assert desk.run(*arguments, env={**variables}).exit_code == 0
+        return list(desk.asked)
+
+
+def test_the_head_is_named_by_option_before_environment() -> None:
+    assert desk_asked("status", "--head", "db1:7710") == ["db1:7710"]
+    assert desk_asked("status", ACTORCLOUD_HEAD="db2:7710") == ["db2:7710"]

@@ -1,0 +1,196 @@
+"""The commands about jobs: what they print where, and how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from actorcloud.base.ids import JobRef
+from tests.cli.runner import Desk, open_desk
+
+UNKNOWN = "0" * 26
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with open_desk() as desk:
+        yield desk
+
+
+def test_add_job_prints_the_reference_alone(desk: Desk) -> None:
+    # When
+    result = desk.run("add-job", "math:sqrt", "16")
+    # Then
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout == f"{JobRef.parse(result.stdout.strip())}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (("math:sqrt", "16"), "4.0"),
+        (("math:fabs", "-3"), "3.0"),
+        (("builtins:sum", "[1, 2, 3]"), "6"),
+        (("builtins:str.upper", "Seattle"), "SEATTLE"),
+        (("builtins:str.upper", '"3"'), "3"),
+        (("builtins:complex", "1", "2"), "(1+2j)"),
+        (("builtins:bool", "0"), "false"),
+    ],
+)
+def test_arguments_are_json_else_text_and_result_prints_the_value(
+    desk: Desk, arguments: tuple[str, ...], printed: str
+) -> None:
+    result = desk.run("result", desk.add(*arguments))
+    assert (result.exit_code, result.stdout) == (0, f"{printed}\n")
+
+
+def test_the_options_of_a_job_are_kept_with_it(desk: Desk) -> None:
+    # Given
+    ref = desk.add("--retries", "2", "--run-timeout", "60", "--key", "root", "math:sqrt", "4")
+    # When
+    told = json.loads(desk.run("job", ref, "--json").stdout)
+    # Then
+    assert (told["retries"], told["timeout"], told["key"]) == (2, 60.0, "root")
+    assert desk.add("--key", "root", "math:sqrt", "4") == ref
+
+
+def test_a_list_has_a_json_object_a_line_with_promised_fields(desk: Desk) -> None:
+    # Given
+    refs = [desk.add("math:sqrt", str(number)) for number in range(3)]
+    # When
+    lines = desk.run("jobs", "--json").stdout.splitlines()
+    # Then
+    assert [json.loads(line)["ref"] for line in lines] == refs
+    assert {"ref", "state", "node", "attempt", "added_at", "changed_at", "key", "error"} <= set(json.loads(lines[0]))
+
+
+def test_a_limited_list_says_on_stderr_that_there_may_be_more(desk: Desk) -> None:
+    # Given
+    for number in range(3):
+        desk.add("math:sqrt", str(number))
+    # When
+    result = desk.run("jobs", "--limit", "2")
+    # Then
+    assert len(result.stdout.splitlines()) == 2
+    assert "--limit" in result.stderr
+
+
+def test_quiet_leaves_the_talk_away(desk: Desk) -> None:
+    assert desk.run("jobs").stderr == "no jobs\n"
+    assert desk.run("jobs", "-q").stderr == ""
+
+
+def test_jobs_are_found_by_state(desk: Desk) -> None:
+    # Given
+    done, queued = desk.add("math:sqrt", "4"), desk.add("math:sqrt", "5")
+    desk.run("result", done)
+    # Then
+    assert desk.run("jobs", "--state", "done").stdout.split()[0] == done
+    assert desk.run("jobs", "--state", "queued").stdout.split()[0] == queued
+    assert desk.run("jobs", "--state", "lost").exit_code == 2
+
+
+def test_a_job_that_raised_ends_result_with_1_and_its_traceback_on_stderr(desk: Desk) -> None:
+    # Given
+    ref = desk.add("builtins:int", "Seattle")
+    # When
+    result = desk.run("result", ref)
+    # Then
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "ValueError: invalid literal for int() with base 10: 'Seattle'" in result.stderr
+
+
+def test_the_failure_of_a_job_is_told_as_json(desk: Desk) -> None:
+    # Given
+    ref = desk.add("builtins:int", "Seattle")
+    # When
+    result = desk.run("result", ref, "--json")
+    # Then
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (told["ref"], told["state"], told["value"]) == (ref, "failed", None)
+    assert told["error"]["type"] == "ValueError"
+
+
+def test_a_value_is_told_as_json(desk: Desk) -> None:
+    ref = desk.add("builtins:sum", "[1, 2]")
+    told = json.loads(desk.run("result", ref, "--json").stdout)
+    assert told == {"ref": ref, "state": "done", "value": 3, "error": None}
+
+
+def test_the_result_of_a_cancelled_job_ends_with_137(desk: Desk) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+    # When
+    cancelled, result = desk.run("cancel", ref), desk.run("result", ref)
+    # Then
+    assert cancelled.exit_code == 0
+    assert result.exit_code == 137
+    assert "cancelled" in result.stderr
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(desk: Desk) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+    desk.run("result", ref)
+    # When
+    result = desk.run("cancel", ref)
+    # Then
+    assert result.exit_code == 1
+    assert "had ended by itself" in result.stderr
+
+
+def test_a_deleted_job_is_unknown(desk: Desk) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+    # When
+    deleted = desk.run("delete-job", ref)
+    # Then
+    assert deleted.exit_code == 0
+    assert desk.run("job", ref).exit_code == 1
+    assert desk.run("jobs").stdout == ""
+
+
+@pytest.mark.parametrize("command", ["job", "result", "cancel", "delete-job"])
+def test_an_unknown_reference_is_a_failure_and_a_malformed_one_wrong_usage(desk: Desk, command: str) -> None:
+    unknown, malformed = desk.run(command, UNKNOWN), desk.run(command, "seattle")
+    assert (unknown.exit_code, malformed.exit_code) == (1, 2)
+    assert UNKNOWN in unknown.stderr
+    assert "'seattle' is not a job reference" in malformed.stderr
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("math", "is not module:function"),
+        ("nosuchmodule:f", "No module named 'nosuchmodule'"),
+        ("math:nosuch", "math has no nosuch"),
+        ("math:pi", "is float, which cannot be called"),
+    ],
+)
+def test_a_function_that_is_none_is_wrong_usage(desk: Desk, function: str, words: str) -> None:
+    result = desk.run("add-job", function)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_ctrl_c_ends_with_130_and_the_job_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    # When
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.cloud, "as_completed", interrupt)
+        result = desk.run("result", ref)
+    # Then
+    assert result.exit_code == 130
+    assert "goes on" in result.stderr
+    assert json.loads(desk.run("job", ref, "--json").stdout)["state"] == "queued"
