@@ -21,7 +21,7 @@ from actorcloud.jobs import transition
 from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.message import Place, Placed, Queue, Withdraw
 from actorcloud.jobs.reply import Reply
-from actorcloud.protocol.job import BATCH_LIMIT, Added, AddJobs, NeedFunction
+from actorcloud.protocol.job import BATCH_LIMIT, DIGEST_BYTES, Added, AddJobs, NeedFunction
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.store import Change, Expect, Refused, keys
 
@@ -168,5 +168,22 @@ def _check(request: AddJobs, refs: list[bytes]) -> None:
         raise JobConflict("a job reference stands twice in one request")
     if request.key is not None and len(refs) != 1:
         raise JobConflict(f"the key {request.key!r} can name one job, not {len(refs)}")
-    if any(len(ref) != JOB_REF_BYTES for ref in refs):
-        raise BadJobRef(f"a job reference has {JOB_REF_BYTES} bytes")
+    if request.key is not None:
+        keys.job_key(request.key)
+    if len(request.function) != DIGEST_BYTES:
+        raise JobConflict(f"a function's digest has {DIGEST_BYTES} bytes, not {len(request.function)}")
+
+
+def check_references(request: object) -> None:
+    """Refuse a request whose references cannot be any.
+
+    Raises:
+        BadJobRef: one has another length.
+    """
+    refs = [getattr(request, "ref", None), *getattr(request, "refs", ())]
+    if isinstance(request, AddJobs):
+        refs = [ref for ref, _ in request.jobs]
+    fence = getattr(request, "fence", None)
+    refs.extend(fence or ())
+    if any(ref is not None and len(ref) != JOB_REF_BYTES for ref in refs):
+        raise BadJobRef(f"a job reference has {JOB_REF_BYTES} bytes, a run as many")

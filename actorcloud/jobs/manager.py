@@ -21,11 +21,11 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor import Actor, ActorRef, NoReply
-from actorcloud.base.errors import WireError
+from actorcloud.base.errors import ActorCloudError, WireError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.telemetry import telemetry
 from actorcloud.cluster import Abandoned
-from actorcloud.jobs.admission import Admission
+from actorcloud.jobs.admission import Admission, check_references
 from actorcloud.jobs.attachment import Attachment
 from actorcloud.jobs.commits import Commits, StageAgain
 from actorcloud.jobs.completion import Completion
@@ -131,7 +131,14 @@ class JobManager(Actor):
 
     def _handle(self, message: object, reply: Any) -> None:  # noqa: ANN401  an ask's reply handle, or None
         route = self._routes.get(type(message))
-        if route is not None:
+        if route is not None and reply is not None:
+            # What somebody asked wrongly is answered; only our own mistakes end the core.
+            try:
+                check_references(message)
+                route(message, reply)
+            except ActorCloudError as error:
+                reply.set_exception(error)
+        elif route is not None:
             route(message, reply)
         elif reply is not None:
             reply.set_exception(WireError(f"the job manager does not know {type(message).__name__}"))

@@ -49,6 +49,9 @@ from actorcloud.protocol.record import Fence, Outcome
 from actorcloud.protocol.signal import Ask, Forget
 from actorcloud.protocol.worker import Finished, Outage, Output, Revoke, Revoked, Work, WorkerReady
 
+#: How a worker may say that a run has ended; the other ends are for us to tell.
+ENDS = frozenset({"done", "failed", "lost"})
+
 
 class _TimedOut(msgspec.Struct, frozen=True):
     """To the port itself: this run has had its time."""
@@ -186,6 +189,10 @@ class WorkerPort(Actor):
             self._timer = self.send_after(item.timeout, _TimedOut(run))
 
     def _finished(self, message: Finished) -> None:
+        if message.item.kind not in ENDS:
+            # User code wrote to our descriptor: nothing that it says can be trusted.
+            self._worker.kill()
+            return
         run = (message.item.ref, message.item.run)
         if self._assigned.pop(run, None) is None:
             return

@@ -17,7 +17,7 @@ import msgspec
 from actorcloud.actor import ActorDeadError, ActorRef
 from actorcloud.base.errors import ActorCloudError, TransactionError, WireError
 from actorcloud.cluster import Asking, RemoteRef
-from actorcloud.protocol.job import Await
+from actorcloud.protocol.job import JOBS, STORE, Await
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.record import Fence
 from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
@@ -125,6 +125,8 @@ class Relay:
             self.forget(Forget(number))
 
     def _check(self, message: Ask, body: Message, runs: Container[Fence]) -> None:
+        if message.to not in {JOBS, STORE}:
+            raise WireError(f"a job may ask {JOBS!r} and {STORE!r}, not {message.to!r}")
         fence = getattr(body, "fence", None)
         changes = "fence" in body.__struct_fields__
         if changes and fence is None and type(body).__name__ != "Read":

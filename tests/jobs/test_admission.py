@@ -15,6 +15,8 @@ from actorcloud.protocol.job import (
     BATCH_LIMIT,
     Added,
     AddJobs,
+    Await,
+    CancelJob,
     DeleteJob,
     GetJob,
     JobDetail,
@@ -118,3 +120,31 @@ def test_all_jobs_are_listed_page_by_page(run: Any, monkeypatch: pytest.MonkeyPa
 def test_a_job_that_never_was_is_not_found(run: Any) -> None:
     with pytest.raises(NoSuchJob):
         run(lambda cloud: cloud.room.session.call(GetJob(ONE), JobDetail))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        GetJob(b"x"),
+        CancelJob(b"x" * 600),
+        Await((b"x",)),
+        AddJobs(b"f" * 16, b"", ((b"short", b""),)),
+        AddJobs(b"f" * 16, b"", ((bytes(16), b""),), key=""),
+        AddJobs(b"f", b"", ((bytes(16), b""),)),
+        AddJobs(b"f" * 16, b"", ((bytes(16), b""),), fence=(b"x", b"y")),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_a_request_is_answered_and_ends_nothing(request_: object) -> None:
+    # Given a head
+    with Simulation(1) as sim:
+        cloud = SimCloud(sim)
+        cloud.start_head()
+        assert cloud.head is not None
+        manager = cloud.head.lookup("jobs")
+        sim.run(1.0)
+        # When somebody asks what nobody could
+        with pytest.raises((ValueError, LookupError)):
+            manager.ask(request_)
+        # Then the manager is the same
+        assert manager.is_alive()
