@@ -13,7 +13,9 @@ bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 ref, proxy          what actors know of each other; `deliver` and `signal` are the primitives
 timers              the timer thread; `Timer`
-dispatcher          the pool of threads, its watchdog, pinned threads
+pinned              the thread of one actor
+watchdog, guest     more threads while all are stuck; the pool on the network's thread
+pool                the threads that run actors
 system              registry, names, clock, random, closing
 starter, actor      starting; the class that users subclass
 child               child specs
@@ -34,9 +36,8 @@ from typing import Any
 
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
-from actorcloud.actor.context import check_exit
+from actorcloud.actor.context import check_exit, wait_as_actor
 from actorcloud.actor.context import local as thread_context
-from actorcloud.actor.dispatcher import Pool, wait_as_actor
 from actorcloud.actor.dynamic import DynamicSupervisor
 from actorcloud.actor.errors import (
     ActorDeadError,
@@ -54,6 +55,7 @@ from actorcloud.actor.errors import (
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.pool import Pool
 from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
 from actorcloud.actor.signals import (

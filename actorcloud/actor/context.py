@@ -51,11 +51,16 @@ class Local(threading.local):
     system: Any = None
     #: Whether this is a thread of a pool: it may run an inline actor's turn on its own stack.
     pooled: bool = False
+    #: The pool's `PoolGuest` where the thread is a host's.
+    guest: Any = None
     #: How many turns are nested on this stack.
     depth: int = 0
 
 
 local = Local()
+
+#: How a thread blocks: (latch, timeout) -> False if the timeout passed first.
+Acquire = Callable[[Latch, float | None], bool]
 
 #: Guards the shared state of all cells; see the module's docstring.
 GUARD = threading.Lock()
@@ -93,6 +98,33 @@ def check_exit() -> None:
     cell = running()
     if cell is not None and cell.is_ending():
         raise ActorExit(cell.end_reason())
+
+
+def wait_as_actor(latch: Latch, timeout: float | None, acquire: Acquire = Latch.acquire) -> bool:
+    """Wait on this thread; if an actor runs here, an exit signal ends the wait.
+
+    Args:
+        latch: of this thread alone.
+        timeout: seconds; None waits for ever.
+        acquire: how this thread blocks.
+
+    Returns:
+        False if `timeout` passed first.
+
+    Raises:
+        ActorExit: the actor was told to exit.
+    """
+    cell = running()
+    if cell is None:
+        return acquire(latch, timeout)
+    cell.latch = latch
+    try:
+        # Set before it is looked at, so that a signal after the look finds the latch.
+        check_exit()
+        return acquire(latch, timeout)
+    finally:
+        cell.latch = None
+        check_exit()
 
 
 def set_default_system(maker: Callable[[], Any]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 #: What `lock.acquire` takes at most.
 _LONGEST = threading.TIMEOUT_MAX
@@ -20,12 +21,13 @@ _LONGEST = threading.TIMEOUT_MAX
 class Latch:
     """A one-shot event for one waiting thread; a bare lock, since an `Event` costs ten times that."""
 
-    __slots__ = ("_is_set", "_lock")
+    __slots__ = ("_is_set", "_lock", "_on_set")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
         self._is_set = False
+        self._on_set: Callable[[], object] | None = None
 
     @property
     def is_set(self) -> bool:
@@ -38,6 +40,15 @@ class Latch:
         # An error means that it was set twice: by the outcome and by an exit. Once is enough.
         with contextlib.suppress(RuntimeError):
             self._lock.release()
+        if self._on_set is not None:
+            self._on_set()
+
+    def call_when_set(self, function: Callable[[], object]) -> None:
+        """Call `function` when the latch is set, on the thread that sets it; it must not block. Dispatchers only.
+
+        Who looks at `is_set` afterwards misses nothing.
+        """
+        self._on_set = function
 
     def acquire(self, timeout: float | None) -> bool:
         """Block this thread until the latch is set; for dispatchers only.

@@ -1,6 +1,6 @@
 """The ports of this floor: where actors run, and how threads wait. Protocols only.
 
-Real ones are in `dispatcher`; the simulation brings its own.
+Real ones are in `pool` and `pinned`; the simulation brings its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from actorcloud.actor.latch import Latch
+from actorcloud.base.ports import Guest
 
 R = TypeVar("R")
 
@@ -70,6 +71,10 @@ class Dispatcher(Home, Waits, Protocol):
 
     def pinned(self, name: str, /) -> Home:
         """Return a home of its own for one actor."""
+        ...
+
+    def guest(self) -> Guest | None:
+        """Return what a transport's thread takes in, to run actors there; None if they run elsewhere."""
         ...
 
     def close(self, timeout: float, /) -> None:

@@ -113,6 +113,49 @@ class FromPeer(msgspec.Struct, frozen=True):
 TransportEvent = PeerUp | PeerSuspect | PeerDown | Received | DialFailed
 
 
+class HostThread(Protocol):
+    """A thread with work of its own, such as a transport's, that takes in a `Guest`."""
+
+    def wake(self) -> None:
+        """Have `Guest.run` called soon. Thread: any; never blocks."""
+        ...
+
+    def turn(self, seconds: float) -> bool:
+        """Do the thread's own work while the guest waits for something. Thread: this one.
+
+        Returns:
+            False, at once, if the thread's own work has ended.
+
+        Blocks:
+            until there is something to do or `wake` is called, at most `seconds`.
+        """
+        ...
+
+    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        """Call `handler`, which must not block, whenever `descriptor` is readable. Thread: this one."""
+        ...
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forget `descriptor`. Thread: this one."""
+        ...
+
+
+class Guest(Protocol):
+    """Work that runs on another's thread between two turns of its own, which saves the switch to a thread more."""
+
+    def arrive(self, host: HostThread) -> None:
+        """The thread takes this guest in. Thread: the host's, as for all of these."""
+        ...
+
+    def run(self) -> bool:
+        """Do some work, a few milliseconds at most; returns whether there is more to do at once."""
+        ...
+
+    def leave(self) -> None:
+        """The thread's own work has ended: go elsewhere."""
+        ...
+
+
 class Transport(Protocol):
     """Ordered, reliable streams of messages to named peers: resume or reset, nothing in between.
 
@@ -120,8 +163,8 @@ class Transport(Protocol):
     transport's own thread, one event at a time, in order, and must not block.
     """
 
-    def start(self, sink: Callable[[TransportEvent], None]) -> None:
-        """Begin; events go to `sink`."""
+    def start(self, sink: Callable[[TransportEvent], None], guests: Sequence[Guest] = ()) -> None:
+        """Begin; events go to `sink`, and the transport's thread takes `guests` in."""
         ...
 
     def send(self, peer: Peer, messages: Sequence[bytes]) -> bool:

@@ -17,7 +17,7 @@ back find their streams reset (design 6.1.2).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -26,7 +26,7 @@ import msgspec
 from actorcloud.actor import Actor, ActorRef, Down
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Received, Transport, TransportEvent
+from actorcloud.base.ports import DialFailed, Guest, PeerDown, PeerSuspect, PeerUp, Received, Transport, TransportEvent
 from actorcloud.cluster.line import Line
 from actorcloud.cluster.neighbours import Neighbours
 from actorcloud.cluster.serving import Serving
@@ -59,6 +59,7 @@ class Gateway(Actor):
         doors: names that peers may send to; None: any actor, by name or serial.
         marks_sender: what peers tell arrives as `FromPeer`, as a head needs it that has many.
         subscribers: are told who comes and goes, from the first on; as by `Subscribe`.
+        guests: live on the transport's thread, as the actors of this process do if their pool is hosted.
 
     Raises:
         NetError: whatever the transport's `start` raises.
@@ -66,7 +67,7 @@ class Gateway(Actor):
 
     trap_exit = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one for each thing that is injected
         self,
         make_transport: Callable[[], Transport],
         neighbours: Neighbours,
@@ -74,6 +75,7 @@ class Gateway(Actor):
         doors: Collection[str] | None = None,
         marks_sender: bool = False,
         subscribers: Collection[ActorRef[Any]] = (),
+        guests: Sequence[Guest] = (),
     ) -> None:
         self._all = neighbours
         self._doors = doors
@@ -85,7 +87,8 @@ class Gateway(Actor):
         # A killed predecessor could not free its sockets.
         neighbours.detach()
         transport = make_transport()
-        transport.start(self.actor_ref.tell)
+        guest = self.system.dispatcher.guest()
+        transport.start(self.actor_ref.tell, guests if guest is None else (guest, *guests))
         neighbours.attach(transport)
 
     def on_receive(self, message: object) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from actorcloud.actor import Supervisor, System
+from actorcloud.actor import Pool, Supervisor, System
 from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.base.ids import new_incarnation
@@ -93,7 +93,7 @@ class _HeadProcess:
                 signal.signal(number, lambda *_: self._stop.set())
             private_directory(Path(self._options.runtime))
             stack.callback(self._node.end)
-            system = stack.enter_context(System(name=self._options.name))
+            system = stack.enter_context(System(name=self._options.name, dispatcher=Pool(hosted=True)))
             with system.activate():
                 self._start(system)
             # Whatever ends this block, the tree ends because of it, not by itself.

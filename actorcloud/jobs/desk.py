@@ -109,6 +109,8 @@ class Desk:
 
 
 def _send(proxies: dict[str, ActorRef[Any]], gathered: dict[str, list[T]], make: Callable[[list[T]], object]) -> None:
+    if not gathered:
+        return
     # A node that is away gets nothing: its inventory will ask again.
     for node, items in gathered.items():
         if node in proxies:

@@ -126,6 +126,8 @@ class Placement:
     def assign(self) -> list[Assignment]:
         """Place as many queued jobs as there is room for, and return them in queue order."""
         placed = self._assign_alone()
+        if not self._again and not self._fresh:
+            return placed
         room = [(seat.load, name) for name, seat in self.seats.items() if seat.has_room]
         heapq.heapify(room)
         while room and (queue := self._again or self._fresh):

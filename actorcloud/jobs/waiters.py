@@ -98,6 +98,8 @@ class Waiters:
 
     def flush(self) -> None:
         """Tell every waiter what it waits for has ended."""
+        if not self._dirty:
+            return
         dirty, self._dirty = self._dirty, {}
         for waiter in dirty.values():
             _tell(waiter)

@@ -18,11 +18,9 @@ from typing import Protocol
 import zmq
 
 from actorcloud.net.effect import Conn
+from actorcloud.net.frames import DONTWAIT, FRAMES_PER_TURN, has_input, skip_rest
 from actorcloud.net.loop import Loop
 from actorcloud.net.monitor import Happened, Monitor, Notice
-
-#: Frames read from one socket in one turn, so that one peer cannot starve the others.
-FRAMES_PER_TURN = 500
 
 #: As whom the other end is known to one who pinned the head's key, or dialled a private path.
 HEAD_USER = "head"
@@ -122,7 +120,7 @@ class Dealer:
 
     def _try(self, frame: bytes) -> bool:
         try:
-            self._socket.send(frame, zmq.DONTWAIT, copy=True)
+            self._socket.send(frame, DONTWAIT)
         except zmq.Again:
             return False
         return True
@@ -132,16 +130,18 @@ class Dealer:
             if self._is_closed:
                 return
             try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                frame = self._socket.recv(DONTWAIT, copy=False)
             except zmq.Again:
                 break
-            if len(frames) != 1:
-                self._lose("protocol", f"a message of {len(frames)} frames; ours have one")
+            if frame.more:
+                self._lose("protocol", f"a message of {1 + skip_rest(self._socket)} frames; ours have one")
                 return
             if self._is_bound and self._fd < 0:
-                self._fd = int(frames[0].get(zmq.SRCFD))
-            user = HEAD_USER if self._vouch is None else self._vouch(frames[0])
-            self._hub.on_frame(self._conn, user, frames[0].bytes)
+                self._fd = int(frame.get(zmq.SRCFD))
+            user = HEAD_USER if self._vouch is None else self._vouch(frame)
+            self._hub.on_frame(self._conn, user, frame.bytes)
+            if self._is_closed or not has_input(self._socket):
+                break
         self._write()
 
     def _write(self) -> None:

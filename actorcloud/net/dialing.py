@@ -72,7 +72,7 @@ class Dialing:
     @property
     def deadline(self) -> float:
         """When `sweep` will next have something to do."""
-        return min((dialer.deadline for dialer in self._by_endpoint.values()), default=math.inf)
+        return min([dialer.deadline for dialer in self._by_endpoint.values()]) if self._by_endpoint else math.inf
 
     def on(self, conn: Conn) -> Dialer | None:
         """Return the dialer that made this connection."""

@@ -208,6 +208,11 @@ class Exchange:
 
     def settle(self, now: float) -> None:
         """Do what time demands, and pack what is to be sent."""
+        if now >= self.deadline:
+            self._sweep(now)
+        self._table.flush(now)
+
+    def _sweep(self, now: float) -> None:
         for conn in self._table.sweep(now):
             self._gone(conn, now)
         self._greeter.sweep(now)
@@ -215,7 +220,6 @@ class Exchange:
         for dialer in self._dialing.sweep(now, may_open=may_open):
             if dialer.conn is not None:
                 self.lost(dialer.conn, now, "timeout", f"no answer within {self._options.attempt_timeout:g} s")
-        self._table.flush(now)
 
     def _gone(self, conn: Conn | None, now: float, code: str = "", text: str = "") -> None:
         """Tell everybody but the table that a connection is gone."""

@@ -64,7 +64,8 @@ class Greeter:
     @property
     def deadline(self) -> float:
         """When `sweep` will next have something to do."""
-        return min((probe.deadline for probe in self._probes.values()), default=math.inf)
+        # Asked at each turn, and nearly always empty.
+        return min(probe.deadline for probe in self._probes.values()) if self._probes else math.inf
 
     def hello(self, conn: Conn, user: str, hello: Hello, now: float) -> None:
         """Answer a hello, at once or when a probe has been answered, or not."""

@@ -22,7 +22,8 @@ from typing import cast
 import zmq
 
 from actorcloud.base.errors import AddressInUse, ConfigError
-from actorcloud.net.dealer import FRAMES_PER_TURN, Hub
+from actorcloud.net.dealer import Hub
+from actorcloud.net.frames import DONTWAIT, DONTWAIT_MORE, FRAMES_PER_TURN, has_input, skip_rest
 from actorcloud.net.keys import private_directory
 from actorcloud.net.loop import Loop
 from actorcloud.net.monitor import Happened, Monitor
@@ -126,7 +127,9 @@ class Listener:
     def send(self, routing_id: bytes, frame: bytes) -> None:
         """Put a frame on a connection; one that is gone, or does not read, is reported lost."""
         try:
-            self._socket.send_multipart([routing_id, frame], zmq.DONTWAIT)
+            # Not `send_multipart`, which looks at every part first.
+            self._socket.send(routing_id, DONTWAIT_MORE)
+            self._socket.send(frame, DONTWAIT)
         except zmq.Again:
             # The link's window is below the high-water mark: an honest peer never gets here.
             self.kick(routing_id)
@@ -161,21 +164,24 @@ class Listener:
     def _read(self) -> None:
         for _ in range(FRAMES_PER_TURN):
             try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                routing_id = self._socket.recv(DONTWAIT)
             except zmq.Again:
                 return
-            routing_id = frames[0].bytes
-            if len(frames) != 2:  # noqa: PLR2004  routing id and frame
-                self._hub.on_stranger("frames", f"a message of {len(frames) - 1} frames; ours have one")
+            # libzmq hands out whole messages: the frame is there.
+            part = self._socket.recv(DONTWAIT, copy=False)
+            if part.more:
+                self._hub.on_stranger("frames", f"a message of {1 + skip_rest(self._socket)} frames; ours have one")
                 continue
-            user = self._local_user if self._is_ipc else user_of_frame(frames[1])
+            user = self._local_user if self._is_ipc else user_of_frame(part)
             if not user:
                 self._hub.on_stranger("user", "a frame without a ZAP user was dropped")
                 continue
-            frame = frames[1].bytes
+            frame = part.bytes
             if is_handshake(frame):
-                self._note(routing_id, int(frames[1].get(zmq.SRCFD)))
+                self._note(routing_id, int(part.get(zmq.SRCFD)))
             self._hub.on_frame((self._index, routing_id), user, frame)
+            if not has_input(self._socket):
+                return
 
     def _notice(self) -> None:
         for notice in self._monitor.read():

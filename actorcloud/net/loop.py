@@ -27,36 +27,48 @@ class Loop:
         self.inbox = Inbox()
         self._poller = zmq.Poller()
         self._handlers: dict[object, Handler] = {}
-        self._poller.register(self.inbox.wakeup.fileno(), zmq.POLLIN)
-        self._handlers[self.inbox.wakeup.fileno()] = self.inbox.wakeup.clear
+        self._wakeup_fd = self.inbox.wakeup.fileno()
+        self._poller.register(self._wakeup_fd, zmq.POLLIN)
 
-    def watch(self, socket: zmq.Socket[bytes], handler: Handler, *, is_writing: bool = False) -> None:
-        """Call `handler` whenever `socket` is readable, with `is_writing` also when it is writable."""
+    def watch(self, socket: zmq.Socket[bytes] | int, handler: Handler, *, is_writing: bool = False) -> None:
+        """Call `handler` whenever this socket or descriptor is readable; with `is_writing`, or writable."""
         self._poller.register(socket, zmq.POLLIN | (zmq.POLLOUT if is_writing else 0))
         self._handlers[socket] = handler
 
-    def unwatch(self, socket: zmq.Socket[bytes]) -> None:
+    def unwatch(self, socket: zmq.Socket[bytes] | int) -> None:
         """Forget `socket`."""
         if self._handlers.pop(socket, None) is not None:
             self._poller.unregister(socket)
 
-    def turn(self, seconds: float) -> None:
+    def run_inbox(self) -> bool:
+        """Do what other threads, or the guest, have asked for; returns whether there was anything."""
+        return self.inbox.run(CALLS_PER_TURN)
+
+    def turn(self, seconds: float) -> bool:
         """Wait until something happens, at most `seconds`; then call the handlers and run the inbox.
+
+        Returns:
+            Whether there was anything to do; a mere nudge is nothing.
 
         Blocks: up to `seconds`, at most `POLL_CEILING`.
         """
-        # Rounded up: a deadline a fraction of a millisecond away is not worth spinning for.
-        wait_ms = int(max(0.0, min(seconds, POLL_CEILING)) * 1000) + 1
-        if seconds <= 0 or not self.inbox.fall_asleep():
-            wait_ms = 0
+        wait_ms = 0
+        if seconds > 0 and self.inbox.fall_asleep():
+            # Rounded up: a deadline a fraction of a millisecond away is not worth spinning for.
+            wait_ms = int(min(seconds, POLL_CEILING) * 1000) + 1
         ready = self._poller.poll(wait_ms)
         self.inbox.wake()
+        has_worked = False
         for socket, _ in ready:
+            if socket == self._wakeup_fd:
+                self.inbox.wakeup.clear()
+                continue
             handler = self._handlers.get(socket)
             # A handler before this one may have closed the socket.
             if handler is not None:
                 handler()
-        self.inbox.run(CALLS_PER_TURN)
+                has_worked = True
+        return self.run_inbox() or has_worked
 
     def close(self) -> None:
         """Free what the loop owns; sockets are their owners'."""

@@ -8,6 +8,9 @@ What to do is decided by the pure `Exchange`; here is only how: poll, drain, per
                                               |    ^                            |
                                             sink   +-------- frames, losses ----+
 
+Between two turns the thread runs its guests, if it has taken any in: the actors that the messages are
+for, the pipes of a node. One that waits, or closes this transport, calls back for turns.
+
 All signals are blocked in the I/O thread. ZAP is answered there too, so it is the thread that lets
 people in; the start-up canary runs in the starting thread meanwhile.
 
@@ -17,6 +20,7 @@ Reference: net-design 1.2, 1.8, 1.10; the reactor pattern.
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -26,7 +30,7 @@ import zmq
 
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import PeerDown, PeerUp, Random, TransportEvent
+from actorcloud.base.ports import Guest, PeerDown, PeerUp, Random, TransportEvent
 from actorcloud.net.canary import CANARY_TRIES, check_door
 from actorcloud.net.dealer import Dealer
 from actorcloud.net.effect import Close, Conn, Desk, Effect, Open, Transmit
@@ -91,8 +95,14 @@ class Reactor:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._zap: ZapHandler | None = None
         self._thread: threading.Thread | None = None
+        self._guests: Sequence[Guest] = ()
+        #: Monotonic; when there is work although nothing happens.
+        self._deadline = -math.inf
+        self._has_work = True
         #: Monotonic; set by `close`.
         self._closing_deadline: float | None = None
+        #: Nothing is owned any more.
+        self._freed = threading.Event()
 
     def __repr__(self) -> str:
         state = "idle" if self._thread is None else "running" if self._closing_deadline is None else "closed"
@@ -105,7 +115,7 @@ class Reactor:
 
     # -- Transport ----------------------------------------------------------------------------------
 
-    def start(self, sink: Sink) -> None:
+    def start(self, sink: Sink, guests: Sequence[Guest] = ()) -> None:
         """See `Transport.start`.
 
         Raises:
@@ -118,6 +128,7 @@ class Reactor:
         Blocks: for the canary, some milliseconds.
         """
         self._sink = sink
+        self._guests = guests
         self._context = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, _MAX_SOCKETS)
         self._context.linger = 0
@@ -188,7 +199,13 @@ class Reactor:
         if self._closing_deadline is None:
             self._closing_deadline = time.monotonic() + DRAIN_TIMEOUT
             self._loop.inbox.put(self._exchange.ask_acks)
-        if threading.current_thread() is not thread:
+        if threading.current_thread() is thread:
+            # A guest ends us: as good a moment as any, since it runs between two turns.
+            while self.turn(math.inf):
+                pass
+            return
+        self._freed.wait()
+        if not self._guests:
             thread.join()
 
     # -- starting -----------------------------------------------------------------------------------
@@ -234,31 +251,71 @@ class Reactor:
 
     # -- the I/O thread -----------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def wake(self) -> None:
+        """See `HostThread.wake`."""
+        self._loop.inbox.nudge()
+
+    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        """See `HostThread.watch`."""
+        self._loop.watch(descriptor, handler)
+
+    def unwatch(self, descriptor: int) -> None:
+        """See `HostThread.unwatch`."""
+        self._loop.unwatch(descriptor)
+
+    def turn(self, seconds: float) -> bool:
+        """See `HostThread.turn`."""
+        if self._freed.is_set():
+            return False
         try:
-            while not self._is_over():
-                self._turn()
+            if self._loop.run_inbox() or self._has_work:
+                self._work()
+            self._has_work = self._loop.turn(self._patience(seconds)) or time.monotonic() >= self._deadline
+            # The guests first; what they send goes out with what this turn has caused.
+            self._tell()
+            is_over = self._is_over()
         except Exception:
             # A bug here ends all networking of the process; what depends on it must not hang in ignorance.
             logger.exception("the reactor of %s failed", self._options.name)
             self._end_all()
-        finally:
-            self._say_goodbye()
-            self._free()
+            is_over = True
+        if is_over:
+            self._end()
+        return not is_over
 
-    def _turn(self) -> None:
+    def _run(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        for guest in self._guests:
+            guest.arrive(self)
+        while self.turn(0.0 if self._run_guests() else math.inf):
+            pass
+
+    def _run_guests(self) -> bool:
+        # Called for up to now, they run now; that is no reason not to sleep afterwards.
+        self._loop.inbox.wake()
+        has_more = False
+        for guest in self._guests:
+            has_more |= guest.run()
+        return has_more
+
+    def _work(self) -> None:
+        """Do what is due, and tell what has happened."""
         now = time.monotonic()
         self._exchange.settle(now)
         for listener in self._listeners:
             listener.sweep(now)
         self._perform()
         self._tell()
+
+    def _patience(self, seconds: float) -> float:
+        """Return for how many seconds to poll."""
+        self._deadline = self._exchange.deadline
         # Performing may have caused more (a send that failed): do that before sleeping.
-        seconds = 0.0 if self._desk.effects or self._desk.events else self._exchange.deadline - time.monotonic()
+        if self._desk.effects or self._desk.events:
+            self._deadline = -math.inf
         if self._closing_deadline is not None:
-            seconds = min(seconds, self._closing_deadline - time.monotonic())
-        self._loop.turn(seconds)
+            self._deadline = min(self._deadline, self._closing_deadline)
+        return min(seconds, self._deadline - time.monotonic())
 
     def _is_over(self) -> bool:
         if self._closing_deadline is None:
@@ -278,12 +335,8 @@ class Reactor:
 
     def _effect(self, effect: Effect) -> None:
         match effect:
-            case Transmit((int(index), bytes(routing_id)), frame):
-                self._listeners[index].send(routing_id, frame)
-            case Transmit(conn, frame):
-                dealer = self._dealers.get(conn)
-                if dealer is not None:
-                    dealer.send(frame)
+            case Transmit():
+                self._transmit(effect.conn, effect.frame)
             case Open(conn, endpoint, is_listening):
                 self._open(conn, endpoint, is_listening=is_listening)
             case Close((int(index), bytes(routing_id))):
@@ -292,6 +345,14 @@ class Reactor:
                 dealer = self._dealers.pop(conn, None)
                 if dealer is not None:
                     dealer.close(_GOODBYE_LINGER_MS)
+
+    def _transmit(self, conn: Conn, frame: bytes) -> None:
+        # Not by a pattern: this is done for every frame.
+        if type(conn) is tuple:
+            index, routing_id = conn
+            self._listeners[index].send(routing_id, frame)
+        elif (dealer := self._dealers.get(conn)) is not None:
+            dealer.send(frame)
 
     def _tell(self) -> None:
         for event in self._desk.take_events():
@@ -372,11 +433,17 @@ class Reactor:
             self._desk.events.append(PeerDown(peer, "our own networking failed"))
         self._tell()
 
-    def _say_goodbye(self) -> None:
-        self._routes.clear()
-        self._exchange.leave("it was closed")
-        self._perform()
-        self._desk.take_events()
+    def _end(self) -> None:
+        try:
+            self._routes.clear()
+            self._exchange.leave("it was closed")
+            self._perform()
+            self._desk.take_events()
+            self._free()
+        finally:
+            for guest in self._guests:
+                guest.leave()
+            self._freed.set()
 
     def _free(self) -> None:
         for dealer in self._dealers.values():

@@ -9,7 +9,6 @@ Reference: net-design 1.2.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import threading
@@ -39,22 +38,26 @@ class Wakeup:
 
     def ring(self) -> None:
         """Make it readable; nothing happens after `close`."""
-        # Full means that it rings already.
-        with self._lock, contextlib.suppress(BlockingIOError):
+        with self._lock:
             if self._is_closed:
                 return
-            if self._pair is None:
-                os.eventfd_write(self._fd, 1)
-            else:  # pragma: no cover  macOS
-                self._pair[1].send(b"\0")
+            try:
+                if self._pair is None:
+                    os.eventfd_write(self._fd, 1)
+                else:  # pragma: no cover  macOS
+                    self._pair[1].send(b"\0")
+            except BlockingIOError:
+                pass  # full: it rings already
 
     def clear(self) -> None:
         """Make it quiet."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             if self._pair is None:
                 os.eventfd_read(self._fd)
             else:  # pragma: no cover  macOS
                 self._pair[0].recv(4096)
+        except BlockingIOError:
+            pass
 
     def close(self) -> None:
         """Free the descriptor; idempotent."""
@@ -74,10 +77,18 @@ class Inbox:
         self.wakeup = Wakeup()
         self._calls: deque[Callable[[], None]] = deque()
         self._is_asleep = False
+        self._is_nudged = False
 
     def put(self, call: Callable[[], None]) -> None:
         """Have `call` called in the I/O thread; it must not block. After `close` it is dropped."""
         self._calls.append(call)
+        if self._is_asleep:
+            self._is_asleep = False
+            self.wakeup.ring()
+
+    def nudge(self) -> None:
+        """Let the next poll end at once, or the one that lasts."""
+        self._is_nudged = True
         if self._is_asleep:
             self._is_asleep = False
             self.wakeup.ring()
@@ -94,19 +105,26 @@ class Inbox:
             False if there is something to do first.
         """
         self._is_asleep = True
-        if self._calls:
+        if self._calls or self._is_nudged:
             self._is_asleep = False
             return False
         return True
 
     def wake(self) -> None:
         """The poll is over."""
-        self._is_asleep = False
+        self._is_asleep = self._is_nudged = False
 
-    def run(self, limit: int) -> None:
-        """Do what is there, at most `limit` calls, so that a busy producer cannot starve the sockets."""
+    def run(self, limit: int) -> bool:
+        """Do what is there, at most `limit` calls, so that a busy producer cannot starve the sockets.
+
+        Returns:
+            Whether there was anything.
+        """
+        if not self._calls:
+            return False
         for _ in range(min(limit, len(self._calls))):
             self._calls.popleft()()
+        return True
 
     def close(self) -> None:
         """Free the descriptor."""

@@ -33,7 +33,8 @@ class Launcher:
     def __init__(self, started: Iterable[Started] = (), start: Callable[[], Started] = start_worker) -> None:
         self._started = deque(started)
         self._start = start
-        self._pipes = Pipes()
+        #: The sockets of the workers; a guest for the network's thread.
+        self.pipes = Pipes()
         self._todo: deque[PipeWorker] = deque()
         self._wake = threading.Semaphore(0)
         self._is_closing = False
@@ -42,7 +43,7 @@ class Launcher:
 
     def spawn(self, number: int, sink: Sink) -> PipeWorker:
         """See `Spawner.spawn`."""
-        worker = PipeWorker(number, sink, self._pipes)
+        worker = PipeWorker(number, sink, self.pipes)
         try:
             worker.began(*self._started.popleft())
         except IndexError:
@@ -52,7 +53,7 @@ class Launcher:
 
     def kill_all(self) -> None:
         """See `Spawner.kill_all`."""
-        self._pipes.kill_all()
+        self.pipes.kill_all()
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -66,7 +67,7 @@ class Launcher:
             left.socket.close()
             left.process.kill()
             left.process.wait()
-        self._pipes.close(CLOSE_TIMEOUT)
+        self.pipes.close(CLOSE_TIMEOUT)
 
     # -- the main thread --------------------------------------------------------------------------
 

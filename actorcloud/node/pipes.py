@@ -1,8 +1,12 @@
 """The sockets of all workers of a node, and the thread that reads them.
 
 One thread owns the reading side: it hands whole messages to the ports, and notices a dead worker by
-its pidfd (or, where there is none, by the end of file). A dead worker's socket is emptied first,
-then its process group is killed, then it is reaped: only then does the port hear `Exited`.
+its pidfd (or, where there is none, by the end of file). A dead worker is buried by a thread of its
+own, as that may take a while: its socket is emptied first, then its process group is killed, then it
+is reaped: only then does the port hear `Exited`.
+
+The thread is the network's, as soon as there is one (see `base.ports.Guest`): what a worker says is
+then on its way to the head without a switch of threads. Before and after, it is one of our own.
 
 Writing happens on the caller's thread as long as the socket takes it; what is left over waits for
 this thread. The socket is non-blocking; a lock per worker guards what is left over.
@@ -22,6 +26,7 @@ from collections import deque
 from collections.abc import Callable
 
 from actorcloud.base.errors import WireError
+from actorcloud.base.ports import HostThread
 from actorcloud.net import PipeDecoder, encode_frame
 from actorcloud.node.message import Exited, Said
 from actorcloud.node.spawner import Sink
@@ -30,8 +35,8 @@ from actorcloud.protocol.message import Message, decode, encode
 #: Seconds between two reads of what the workers say: shorter than anybody notices.
 GATHER = 0.001
 
-#: Bytes read from a worker at once.
-READ_BYTES = 256 * 1024
+#: Bytes read from a worker at once; a buffer of more than glibc's threshold for mmap costs 15 us a read.
+READ_BYTES = 64 * 1024
 
 
 class PipeWorker:
@@ -110,7 +115,7 @@ class PipeWorker:
         """The process could not be started."""
         self._sink(exited)
 
-    # -- the pipes' thread ------------------------------------------------------------------------
+    # -- the pipes' thread, and then the burial's -------------------------------------------------
 
     def read(self) -> bool:
         """Hand out what has come; False at the end of file."""
@@ -163,7 +168,7 @@ class PipeWorker:
 
 
 class Pipes:
-    """The thread that reads all workers' sockets. Thread: `call` and `close` are for any."""
+    """All workers' sockets; a guest. Thread: `call`, `close` and `kill_all` any, the rest the thread that reads."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
@@ -172,11 +177,15 @@ class Pipes:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._workers: dict[PipeWorker, int] = {}
+        self._burials: set[threading.Thread] = set()
         self._is_closing = False
         self._has_read = False
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._awake)
-        self._thread = threading.Thread(target=self._run, name="actorcloud-pipes", daemon=True)
-        self._thread.start()
+        #: Who reads, if we do not.
+        self._host: HostThread | None = None
+        self._is_moving = False
+        self._closed = threading.Event()
+        self._thread = self._start_thread()
 
     def call(self, function: Callable[[], None]) -> None:
         """Let the thread call `function` soon."""
@@ -188,12 +197,46 @@ class Pipes:
         """Kill all workers, reap them and end the thread; waits for at most `timeout` seconds."""
         self._is_closing = True
         self.call(lambda: None)
-        self._thread.join(timeout)
+        self._closed.wait(timeout)
 
     def kill_all(self) -> None:
         """Kill all workers."""
         for worker in list(self._workers):
             worker.kill()
+
+    # -- the guest of the network's thread ---------------------------------------------------------
+
+    def arrive(self, host: HostThread) -> None:
+        """See `Guest.arrive`: our own thread ends after the round that it is in."""
+        self._is_moving = True
+        self.call(lambda: None)
+        self._thread.join()
+        self._is_moving = False
+        if not self._is_closing:
+            self._host = host
+            host.watch(self._descriptor, self._hosted_round)
+
+    def run(self) -> bool:
+        """See `Guest.run`: there is nothing to do but to read."""
+        return False
+
+    def leave(self) -> None:
+        """See `Guest.leave`."""
+        if self._host is not None:
+            self._host = None
+            self._thread = self._start_thread()
+
+    @property
+    def _descriptor(self) -> int:
+        # Of epoll and kqueue: readable when one of the sockets is.
+        return int(self._selector.fileno())
+
+    def _hosted_round(self) -> None:
+        self._round(0.0)
+        if self._is_closing and self._host is not None:
+            self._host.unwatch(self._descriptor)
+            self._host = None
+            self._finish()
 
     # -- on the thread ----------------------------------------------------------------------------
 
@@ -212,24 +255,39 @@ class Pipes:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
             self._selector.modify(worker.ours, events, lambda mask: self._ready(worker, mask))
 
+    def _start_thread(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="actorcloud-pipes", daemon=True)
+        thread.start()
+        return thread
+
     def _run(self) -> None:
-        while not self._is_closing:
-            for key, mask in self._selector.select():
-                if key.fd in self._selector.get_map():
-                    key.data(mask)
-            while self._calls:
-                self._calls.popleft()()
+        while not self._is_closing and not self._is_moving:
+            self._round(None)
             if self._has_read:
                 # Workers write each end at once, and many follow each other closely: taken together they
                 # cost this thread and the ports half (20,000 no-op jobs: 39 to 19 us each).
                 self._has_read = False
                 time.sleep(GATHER)
+        if self._is_closing:
+            self._finish()
+
+    def _round(self, timeout: float | None) -> None:
+        for key, mask in self._selector.select(timeout):
+            if key.fd in self._selector.get_map():
+                key.data(mask)
+        while self._calls:
+            self._calls.popleft()()
+
+    def _finish(self) -> None:
         for worker in list(self._workers):
             worker.kill()
             self._bury(worker)
+        for burial in tuple(self._burials):
+            burial.join()
         self._selector.close()
         self._wake_read.close()
         self._wake_write.close()
+        self._closed.set()
 
     def _awake(self, _mask: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -251,7 +309,15 @@ class Pipes:
         if pidfd >= 0:
             self._selector.unregister(pidfd)
             os.close(pidfd)
-        worker.bury()
+        burial = threading.Thread(target=self._dig, args=(worker,), name="actorcloud-burial", daemon=True)
+        self._burials.add(burial)
+        burial.start()
+
+    def _dig(self, worker: PipeWorker) -> None:
+        try:
+            worker.bury()
+        finally:
+            self._burials.discard(threading.current_thread())
 
 
 def describe(status: int) -> str:

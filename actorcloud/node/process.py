@@ -3,8 +3,8 @@
 ::
 
     main thread      starts the worker processes, waits for signals
-    reactor thread   the network         pipes thread    the workers' sockets
-    actor threads    everything else
+    reactor thread   the network, its guests: the actors, and the workers' sockets
+    pipes thread     those sockets while there is no network
 
 It ends with 0 when it was told to, or its head (if it belongs to one) has said goodbye; with 77 when
 the head refuses it; with 1 when it was sent away or its tree has given up.
@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from actorcloud.actor import Actor, System, Timer
+from actorcloud.actor import Actor, Pool, System, Timer
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
@@ -167,7 +167,7 @@ class _NodeProcess:
             own = Path(platformdirs.user_config_dir("actorcloud")) / "keys"
             directory = Path(options.keys) if options.keys else own
             self._keys = load_key_pair(private_directory(directory) / f"{options.name}.key")
-        system = stack.enter_context(System(name=options.name))
+        system = stack.enter_context(System(name=options.name, dispatcher=Pool(hosted=True)))
         with system.activate():
             self._start(system)
         launcher.run()
@@ -199,6 +199,7 @@ class _NodeProcess:
             write=_write,
             orphan_time=options.orphan_time,
             subscribers=(Lookout.start(options, self.end, self._endpoints()),),
+            guests=(self._launcher.pipes,),
         )
         try:
             root = NodeRoot.start(parts)

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actorcloud.actor import ActorRef, ChildSpec, DynamicSupervisor, StartChild, Supervisor
-from actorcloud.base.ports import Transport
+from actorcloud.base.ports import Guest, Transport
 from actorcloud.cluster import Gateway, Neighbours
 from actorcloud.node.agent import NodeAgent
 from actorcloud.node.crew import Crew
@@ -49,6 +49,8 @@ class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     orphan_time: float
     #: Others who want to know how the head is.
     subscribers: tuple[ActorRef[Any], ...] = ()
+    #: Live on the transport's thread.
+    guests: tuple[Guest, ...] = ()
 
 
 class NodeRoot(Supervisor):
@@ -91,6 +93,7 @@ class NodeRoot(Supervisor):
                 parts.neighbours,
                 doors=(AGENT,),
                 subscribers=(agent, *parts.subscribers),
+                guests=parts.guests,
                 name=GATEWAY,
             ),
         ]

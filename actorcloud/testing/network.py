@@ -33,7 +33,7 @@ from typing import Protocol
 from actorcloud.base.clock import Clock
 from actorcloud.base.errors import AddressInUse
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import Random, TimerHandle, Timers, TransportEvent
+from actorcloud.base.ports import Guest, Random, TimerHandle, Timers, TransportEvent
 from actorcloud.net import Close, Conn, Desk, Effect, Exchange, Gate, LinkLimits, NoPins, Open, ReactorOptions, Transmit
 from actorcloud.testing.wire import End, Wire
 
@@ -243,12 +243,13 @@ class SimTransport:
 
     # -- Transport ----------------------------------------------------------------------------------
 
-    def start(self, sink: Callable[[TransportEvent], None]) -> None:
-        """See `Transport.start`.
+    def start(self, sink: Callable[[TransportEvent], None], guests: Sequence[Guest] = ()) -> None:
+        """See `Transport.start`; there is no thread that could take guests in.
 
         Raises:
             AddressInUse: if another living transport listens at one of its endpoints.
         """
+        assert not guests, "in the simulation everybody runs on one thread already"
         self._sink = sink
         for endpoint in self._listen:
             self._network.bind(endpoint, self)

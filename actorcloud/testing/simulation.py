@@ -86,6 +86,9 @@ class Process:
         """See `actor.Home`."""
         return function()
 
+    def guest(self) -> None:
+        """See `Dispatcher.guest`."""
+
     def pinned(self, name: str) -> Home:  # noqa: ARG002  one thread runs at a time anyway
         """See `actor.Dispatcher`."""
         return self

@@ -1,0 +1,78 @@
+"""The thread of one actor that says `dispatcher = "thread"`."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from actorcloud.actor.errors import Unwound
+from actorcloud.actor.future import Future
+from actorcloud.actor.ports import Runnable
+from actorcloud.base.errors import StartError
+
+R = TypeVar("R")
+
+
+class PinnedThread:
+    """The thread of one actor; ends with it."""
+
+    def __init__(self, name: str, throughput: int) -> None:
+        self._throughput = throughput
+        self._is_over = False
+        self._work: deque[Runnable | Callable[[], None]] = deque()
+        self._wakeup = threading.Lock()
+        self._wakeup.acquire()
+        self._thread = threading.Thread(target=self._run, name=f"actorcloud-{name}", daemon=True)
+        self._thread.start()
+
+    def schedule(self, cell: Runnable) -> None:
+        """See `Home.schedule`."""
+        self._put(cell)
+
+    def call(self, function: Callable[[], R], timeout: float | None) -> R:
+        """See `Home.call`; a function that raises ends the thread.
+
+        Raises:
+            StartError: it did not end in time.
+        """
+        future: Future[R] = Future()
+
+        def run() -> None:
+            try:
+                future.set(function())
+            except BaseException as error:  # noqa: BLE001  travels to the caller
+                self._is_over = True
+                future.set_exception(error)
+
+        self._put(run)
+        if not future.wait(timeout):
+            raise StartError(f"the actor did not start within {timeout} s; give options(start_timeout=...) more")
+        return future.get()
+
+    def _put(self, work: Runnable | Callable[[], None]) -> None:
+        self._work.append(work)
+        with contextlib.suppress(RuntimeError):  # it is awake, and looks at the queue before it sleeps
+            self._wakeup.release()
+
+    def _run(self) -> None:
+        while not self._is_over:
+            try:
+                work = self._work.popleft()
+            except IndexError:
+                self._wakeup.acquire()
+                continue
+            if callable(work):
+                work()
+            else:
+                self._turn(work)
+
+    def _turn(self, cell: Runnable) -> None:
+        try:
+            cell.turn(self._throughput)
+        except Unwound:
+            self._is_over = True
+        else:
+            self._is_over = cell.is_dead()

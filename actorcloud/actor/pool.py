@@ -1,0 +1,283 @@
+"""The pool: runs the actors that have mail.
+
+Actors are queued in `_queue`; a thread takes one, gives it a turn of up to `throughput` messages, and
+takes the next. One thread is enough while handlers do not block: the interpreter lets one run anyway,
+and every further one costs a hand-over of 50 us.
+
+A handler may block all the same:
+
+- in a wait of ours (`Pool.wait`): the thread counts itself out, and another runs in its place;
+- in anything else (`time.sleep`, a socket): the watchdog sees that work waits for a whole tick
+  while every thread is stuck in one handler, and doubles the threads, tick by tick.
+
+Threads that find nothing to do park, last in first out, and retire after `_RETIRE_AFTER`. A hosted
+pool has a `guest`: then the thread of the network is the first to run, the pool's own step in.
+
+No wake-up is lost: who schedules appends and then reads `_running`; who parks lowers `_running`
+and then reads the queue. One of the two sees the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from actorcloud.actor.context import local, wait_as_actor
+from actorcloud.actor.errors import Unwound
+from actorcloud.actor.guest import PoolGuest
+from actorcloud.actor.latch import Latch
+from actorcloud.actor.pinned import PinnedThread
+from actorcloud.actor.ports import Home, Runnable
+from actorcloud.actor.watchdog import Watchdog
+
+logger = logging.getLogger("actorcloud.actor")
+
+R = TypeVar("R")
+
+#: Messages an actor handles before the next one gets the thread: long enough to pay for the switch.
+THROUGHPUT_DEFAULT = 256
+
+#: Threads that run actors while none blocks; see the module's docstring.
+THREADS_DEFAULT = 1
+
+#: No machine has use for more; the watchdog warns and stops there.
+MAX_THREADS_DEFAULT = 2_048
+
+#: Seconds that a parked thread waits for work before it ends.
+_RETIRE_AFTER = 5.0
+
+
+class Pool:
+    """Runs the actors of one system on a few threads; see the module's docstring.
+
+    Args:
+        threads: that run while none blocks.
+        throughput: messages of one turn.
+        max_threads: that the watchdog makes at most.
+        hosted: prefer the thread of a host, the network's, whose actors never block for long.
+    """
+
+    def __init__(
+        self,
+        threads: int = THREADS_DEFAULT,
+        *,
+        throughput: int = THROUGHPUT_DEFAULT,
+        max_threads: int = MAX_THREADS_DEFAULT,
+        hosted: bool = False,
+    ) -> None:
+        self._target = threads
+        self._throughput = throughput
+        self._max_threads = max_threads
+        self._queue: deque[Runnable] = deque()
+        # Guards `_running`, `_parked` and `_threads`; a leaf.
+        self._lock = threading.Lock()
+        #: Threads that are neither parked nor in a wait of ours.
+        self._running = 0
+        self._parked: list[Any] = []
+        self._threads: set[threading.Thread] = set()
+        #: Turns begun; written without a lock, since the watchdog needs no exact figure.
+        self.begun = 0
+        #: Thread -> the cell it runs, and the number of that turn.
+        self.turns: dict[int, tuple[Runnable, int]] = {}
+        self._is_closed = False
+        self._resting_guest: PoolGuest | None = None
+        self._is_hosted = hosted
+        self._watchdog = Watchdog(self)
+
+    @property
+    def queued(self) -> int:
+        """Actors that wait for a thread."""
+        return len(self._queue)
+
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do, now."""
+        return not self._running and not self._queue
+
+    @property
+    def running(self) -> int:
+        """Threads that are neither parked nor in a wait of ours."""
+        return self._running
+
+    @property
+    def threads(self) -> int:
+        """Threads of the pool, the watchdog left out."""
+        return len(self._threads)
+
+    def schedule(self, cell: Runnable) -> None:
+        """See `Home.schedule`."""
+        self._queue.append(cell)
+        if self._running < self._target:
+            self.add_runner()
+
+    def call(self, function: Callable[[], R], timeout: float | None) -> R:  # noqa: ARG002  nothing to wait for
+        """Run `function` here: a pooled actor's `__init__` runs on its starter's stack."""
+        return function()
+
+    def pinned(self, name: str) -> Home:
+        """See `Dispatcher.pinned`."""
+        return PinnedThread(name, self._throughput)
+
+    def wait(self, latch: Latch, timeout: float | None) -> bool:
+        """See `latch.Waits`."""
+        if not local.pooled:
+            return wait_as_actor(latch, timeout)
+        self.count_out()
+        try:
+            acquire = Latch.acquire if local.guest is None else local.guest.acquire
+            return wait_as_actor(latch, timeout, acquire)
+        finally:
+            self.count_in()
+
+    def count_out(self) -> None:
+        """The calling thread is about to wait: another may run in its place."""
+        with self._lock:
+            self._running -= 1
+        if self._queue:
+            self.add_runner()
+
+    def count_in(self) -> None:
+        """The calling thread goes on."""
+        with self._lock:
+            self._running += 1
+
+    def add_runner(self, count: int = 1, *, beyond_target: bool = False) -> int:
+        """Let more threads run: parked ones first, then new ones.
+
+        Args:
+            count: how many.
+            beyond_target: for the watchdog, which knows that those that run are stuck.
+
+        Returns:
+            How many more run now.
+        """
+        added = 0
+        while added < count:
+            thread: threading.Thread | None = None
+            with self._lock:
+                if self._is_closed or (not beyond_target and self._running >= self._target):
+                    break
+                parked = self._next_parked()
+                if parked is None:
+                    if len(self._threads) >= self._max_threads:
+                        break
+                    thread = threading.Thread(target=self._run, name="actorcloud-pool", daemon=True)
+                    self._threads.add(thread)
+                self._running += 1
+            added += 1
+            if parked is not None:
+                parked.release()
+            elif thread is not None:
+                thread.start()
+        self._watchdog.wake()
+        return added
+
+    def close(self, timeout: float) -> None:
+        """See `Dispatcher.close`."""
+        with self._lock:
+            self._is_closed = True
+            parked, self._parked = self._parked, []
+            self._running += len(parked)
+            threads = list(self._threads)
+        for lock in parked:
+            lock.release()
+        self._watchdog.close()
+        me = threading.current_thread()
+        for thread in threads:
+            if thread is not me:
+                thread.join(timeout=timeout / len(threads))
+
+    def run_queue(self, may_go_on: Callable[[], bool] | None = None) -> bool:
+        """Give turns on this thread, which counts as running.
+
+        Args:
+            may_go_on: asked after each turn; None: always.
+
+        Returns:
+            False if some wait still.
+        """
+        queue, throughput, turns, me = self._queue, self._throughput, self.turns, threading.get_ident()
+        while True:
+            try:
+                cell = queue.popleft()
+            except IndexError:
+                return True
+            self.begun = begun = self.begun + 1
+            turns[me] = (cell, begun)
+            try:
+                cell.turn(throughput)
+            except Unwound:
+                pass
+            except BaseException:
+                # A bug of ours must not take a thread, and with it other actors, down.
+                logger.critical("the turn of %r failed", cell, exc_info=True)
+            del turns[me]
+            if may_go_on is not None and not may_go_on():
+                return False
+
+    # -- the guest --------------------------------------------------------------------------------
+
+    def guest(self) -> PoolGuest | None:
+        """See `Dispatcher.guest`: each host takes in one of its own."""
+        return PoolGuest(self) if self._is_hosted else None
+
+    def rest(self, guest: PoolGuest) -> bool:
+        """Count the guest's thread out until it is woken; False if there is something to do first."""
+        with self._lock:
+            self._running -= guest.is_running
+            if self._queue and guest.is_running and not self._is_closed:
+                self._running += 1
+                return False
+            guest.is_running = False
+            self._resting_guest = guest
+        return True
+
+    def dismiss(self, guest: PoolGuest) -> None:
+        """The guest's thread runs no more turns; others do."""
+        with self._lock:
+            self._running -= guest.is_running
+            guest.is_running = False
+            if self._resting_guest is guest:
+                self._resting_guest = None
+        if self._queue:
+            self.add_runner()
+
+    # -- threads of its own -----------------------------------------------------------------------
+
+    def _next_parked(self) -> Any:
+        """Return who is to run next, counted in by the caller; None if nobody is parked. Under the lock."""
+        guest, self._resting_guest = self._resting_guest, None
+        if guest is not None:
+            guest.is_running = True
+            return guest
+        return self._parked.pop() if self._parked else None
+
+    def _run(self) -> None:
+        local.pooled = True
+        parking = threading.Lock()
+        parking.acquire()
+        while self.run_queue() and self._park(parking):
+            pass
+
+    def _park(self, parking: Any) -> bool:
+        """Wait for work; False if this thread is to end."""
+        with self._lock:
+            self._running -= 1
+            if self._queue and not self._is_closed:
+                self._running += 1
+                return True
+            if self._is_closed:
+                self._threads.discard(threading.current_thread())
+                return False
+            self._parked.append(parking)
+        if not parking.acquire(True, _RETIRE_AFTER):
+            with self._lock:
+                # Not in `_parked` any more means woken: the release is on its way.
+                if parking in self._parked and len(self._parked) > self._target:
+                    self._parked.remove(parking)
+                    self._threads.discard(threading.current_thread())
+                    return False
+            parking.acquire()
+        return True
