@@ -123,12 +123,17 @@ _cache: weakref.WeakKeyDictionary[CodeType, _Known] = weakref.WeakKeyDictionary(
 
 
 def _pickled(fun: Callable[..., object]) -> tuple[bytes, bytes]:
+    what = f"the function {name_of(fun)!r}"
+    data = limited(dump(fun, what), what)
+    return digest_of(data), data
+
+
+def digest_of(code: bytes) -> bytes:
+    """Return the name under which a pickled function is known everywhere."""
     # Here and not above: hashlib loads OpenSSL (10 ms), and a worker never sends a function.
     from hashlib import blake2b  # noqa: PLC0415
 
-    what = f"the function {name_of(fun)!r}"
-    data = limited(dump(fun, what), what)
-    return blake2b(data, digest_size=DIGEST_BYTES).digest(), data
+    return blake2b(code, digest_size=DIGEST_BYTES).digest()
 
 
 def _has_changing_parts(fun: FunctionType) -> bool:

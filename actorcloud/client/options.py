@@ -11,12 +11,10 @@ import math
 import msgspec
 
 from actorcloud.base.errors import ConfigError
+from actorcloud.protocol.border import RETRIES_LIMIT
 
 #: UTF-8 bytes of the name that people give to a job; it is part of a key in the store.
 KEY_LIMIT_BYTES = 256
-
-#: More than anyone waits for; keeps the count in a small integer.
-RETRIES_LIMIT = 1_000_000
 
 
 class JobOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actorcloud.base.errors import ActorCloudError, BadJobRef, JobConflict, NoSuchJob, from_code
-from actorcloud.base.ids import JOB_REF_BYTES, JobRef
+from actorcloud.base.errors import JobConflict, NoSuchJob, from_code
+from actorcloud.base.ids import JobRef
 from actorcloud.jobs import transition
 from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.message import Place, Placed, Queue, Withdraw
 from actorcloud.jobs.reply import Reply
-from actorcloud.protocol.job import BATCH_LIMIT, DIGEST_BYTES, Added, AddJobs, NeedFunction
+from actorcloud.protocol.job import Added, AddJobs, NeedFunction
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.store import Change, Expect, Refused, keys
 
@@ -47,12 +47,6 @@ class Admission:
 
     def add(self, request: AddJobs, reply: Reply) -> None:
         """Begin; `reply` gets `Added`, `NeedFunction` or an error."""
-        refs = [ref for ref, _ in request.jobs]
-        try:
-            _check(request, refs)
-        except ActorCloudError as error:
-            reply.set_exception(error)
-            return
         batch = _Batch(request, reply, dict(request.jobs))
         if request.key is None and not self._desk.ledger.live.keys().isdisjoint(batch.jobs):
             # Sent again, since its answer was lost with another head: these have a place, or wait for one.
@@ -158,32 +152,3 @@ class Admission:
                 batch.reply.set(Added(tuple(refs)))
 
         self._desk.commits.read(asked, found)
-
-
-def _check(request: AddJobs, refs: list[bytes]) -> None:
-    # None at all: the function alone, for a transaction that adds jobs.
-    if len(refs) > BATCH_LIMIT or not (refs or request.code):
-        raise JobConflict(f"{len(refs)} jobs in one request; it takes 1 to {BATCH_LIMIT}")
-    if len(set(refs)) != len(refs):
-        raise JobConflict("a job reference stands twice in one request")
-    if request.key is not None and len(refs) != 1:
-        raise JobConflict(f"the key {request.key!r} can name one job, not {len(refs)}")
-    if request.key is not None:
-        keys.job_key(request.key)
-    if len(request.function) != DIGEST_BYTES:
-        raise JobConflict(f"a function's digest has {DIGEST_BYTES} bytes, not {len(request.function)}")
-
-
-def check_references(request: object) -> None:
-    """Refuse a request whose references cannot be any.
-
-    Raises:
-        BadJobRef: one has another length.
-    """
-    refs = [getattr(request, "ref", None), *getattr(request, "refs", ())]
-    if isinstance(request, AddJobs):
-        refs = [ref for ref, _ in request.jobs]
-    fence = getattr(request, "fence", None)
-    refs.extend(fence or ())
-    if any(ref is not None and len(ref) != JOB_REF_BYTES for ref in refs):
-        raise BadJobRef(f"a job reference has {JOB_REF_BYTES} bytes, a run as many")

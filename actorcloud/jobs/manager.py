@@ -25,7 +25,8 @@ from actorcloud.base.errors import ActorCloudError, WireError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.telemetry import telemetry
 from actorcloud.cluster import Abandoned
-from actorcloud.jobs.admission import Admission, check_references
+from actorcloud.jobs import border
+from actorcloud.jobs.admission import Admission
 from actorcloud.jobs.attachment import Attachment
 from actorcloud.jobs.commits import Commits, StageAgain
 from actorcloud.jobs.completion import Completion
@@ -134,7 +135,7 @@ class JobManager(Actor):
         if route is not None and reply is not None:
             # What somebody asked wrongly is answered; only our own mistakes end the core.
             try:
-                check_references(message)
+                border.check(message)
                 route(message, reply)
             except ActorCloudError as error:
                 reply.set_exception(error)

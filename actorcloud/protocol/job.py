@@ -22,9 +22,6 @@ JOBS = "jobs"
 #: The name under which the store actor is registered on the head.
 STORE = "store"
 
-#: Bytes of the digest that names a function (blake2b).
-DIGEST_BYTES = 16
-
 #: Jobs in one AddJobs, references in one Await.
 BATCH_LIMIT = 4096
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError
 from actorcloud.base.ids import JobRef
+from actorcloud.protocol.border import check_fence
 from actorcloud.protocol.transaction import (
     COMMIT_LIMIT_BYTES,
     ENTRY_LIMIT,
@@ -36,8 +37,7 @@ def check_read(read: Read) -> Refused | None:
     if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
         return Refused(TransactionError.code, f"a transaction may read {ENTRY_LIMIT} keys; split it")
     try:
-        if read.fence is not None:
-            JobRef[object](read.fence[0])
+        check_fence(read.fence)
         _owners(read)
     except (BadKey, BadJobRef) as error:
         return Refused(error.code, str(error))

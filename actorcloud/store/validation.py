@@ -26,7 +26,7 @@ import msgspec
 
 from actorcloud.base.errors import ActorCloudError, BadKey, JobConflict, NoSuchJob, TransactionError, ValueTooLarge
 from actorcloud.base.ids import JobRef
-from actorcloud.protocol.job import DIGEST_BYTES
+from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
 from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import (
     COMMIT_LIMIT_BYTES,
@@ -142,11 +142,11 @@ def _check_limits(commit: Commit) -> None:
 def _check_names(commit: Commit) -> None:
     if not 0 < commit.attempt <= ATTEMPT_LIMIT:
         raise TransactionError(f"attempt {commit.attempt} of one transaction; the limit is {ATTEMPT_LIMIT}")
-    for ref in (*_stamps(commit.fence), *(job.ref for job in commit.jobs)):
-        JobRef[object](ref)
+    check_fence(commit.fence)
+    check_refs(job.ref for job in commit.jobs)
     for job in commit.jobs:
-        if len(job.function) != DIGEST_BYTES:
-            raise TransactionError(f"a function's digest has {DIGEST_BYTES} bytes, not {len(job.function)}")
+        check_function(job.function)
+        check_limits_of_job(job.retries, job.timeout)
         if job.key is not None:
             keys.job_key(job.key)
 

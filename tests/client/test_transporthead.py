@@ -13,7 +13,7 @@ import pytest
 from actorcloud.base.clock import SystemClock
 from actorcloud.base.errors import ClosedCloud, HeadUnreachable, JoinRefused, NoSuchJob
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Received, TransportEvent
+from actorcloud.base.ports import DialFailed, Guest, PeerDown, PeerSuspect, PeerUp, Received, TransportEvent
 from actorcloud.client import Cloud
 from actorcloud.client.transporthead import TransportHead
 from actorcloud.protocol.job import Answer, GetJob
@@ -36,7 +36,7 @@ class FakeTransport:
         self.closed = False
         self.on_dial: Callable[[], None] = lambda: None
 
-    def start(self, sink: Callable[[TransportEvent], None]) -> None:
+    def start(self, sink: Callable[[TransportEvent], None], guests: Sequence[Guest] = ()) -> None:
         self.sink = sink
 
     def send(self, peer: Peer, messages: Sequence[bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""The engines that the suites run against."""
+"""The engines that the suites run against, and a store in one thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Protocol
 
 import pytest
 
-from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine
+from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, Transactions
+from tests.store.local import LocalStore
 
 
 class Disk(Protocol):
@@ -53,3 +54,13 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 @pytest.fixture
 def make_engine(disk: Disk) -> Callable[[], Engine]:
     return disk.engine
+
+
+@pytest.fixture
+def store() -> LocalStore:
+    return LocalStore()
+
+
+@pytest.fixture
+def client(store: LocalStore) -> Transactions:
+    return store.client()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord
 from actorcloud.protocol.transaction import Commit, Read
@@ -21,6 +22,19 @@ from actorcloud.store.view import Moment, View
 NOW = 1_700_000_000.0
 
 PICKLE = Codec(pickle.dumps, pickle.loads)
+
+#: Two jobs.
+REF, OTHER = bytes(range(16)), bytes(range(1, 17))
+JOB: JobRef[object] = JobRef(REF)
+
+
+def run_of(number: int) -> bytes:
+    """Return the stamp of a run."""
+    return number.to_bytes(16, "big")
+
+
+#: The first run of a job.
+FENCE = (REF, run_of(1))
 
 
 class Clock:

@@ -42,8 +42,8 @@ from actorcloud.store import (
 )
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store import stored as header
+from tests.store.local import REF, run_of
 
-REF = bytes(range(16))
 DIGEST = b"f" * 16
 WAIT = 10.0
 
@@ -397,12 +397,12 @@ def test_a_writer_of_somebody_else_is_linked(system: System, start: Start) -> No
 
 
 def fill(store: ActorRef[Any], ref: bytes, count: int) -> None:
-    apply(store, add(ref, "running", b"run"))
+    apply(store, add(ref, "running", run_of(1)))
     for first in range(0, count, 500):
         writes = tuple((keys.user(ref, encode_key(number)), b"v") for number in range(first, first + 500))
         assert isinstance(store.ask(Commit(os.urandom(16), 1, writes=writes)), Committed)
     once = ((keys.once(ref, "paid"), b"v"),)
-    assert isinstance(store.ask(Commit(os.urandom(16), 1, writes=once, fence=(ref, b"run"))), Committed)
+    assert isinstance(store.ask(Commit(os.urandom(16), 1, writes=once, fence=(ref, run_of(1)))), Committed)
 
 
 def delete(store: ActorRef[Any], ref: bytes) -> None:

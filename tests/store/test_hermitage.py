@@ -15,9 +15,7 @@ from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced,
 from actorcloud.store import Change, Expect, Transaction, encode_key, keys
 from actorcloud.store.attempt import Attempt
 from actorcloud.store.transaction import Restart
-from tests.store.local import PICKLE, LocalStore
-
-REF = bytes(range(16))
+from tests.store.local import PICKLE, REF, LocalStore, run_of
 
 
 class Steps:
@@ -233,18 +231,18 @@ def test_an_acknowledged_commit_is_seen_by_whoever_starts_later(store: LocalStor
 
 
 def test_a_superseded_run_is_fenced(store: LocalStore) -> None:
-    store.add_job(REF, "running", b"run 7")
-    zombie = Steps(store, (REF, b"run 7"))
+    store.add_job(REF, "running", run_of(7))
+    zombie = Steps(store, (REF, run_of(7)))
     zombie.s("a", 7)
     # When: the manager gives the job to run 9 first.
     record = store.record(REF)
     assert record is not None
-    moved = Change(tag=1, expect=(Expect(REF, "running", b"run 7"),), records=((REF, replace(record, run=b"run 9")),))
+    moved = Change(tag=1, expect=(Expect(REF, "running", run_of(7)),), records=((REF, replace(record, run=run_of(9))),))
     assert store.change(moved) is None
     # Then
     assert zombie.c() == Fenced()
     assert now(store) == (10, 20)
-    successor = Steps(store, (REF, b"run 9"))
+    successor = Steps(store, (REF, run_of(9)))
     successor.s("a", 9)
     assert successor.commits()
 

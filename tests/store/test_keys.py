@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from actorcloud.base.errors import BadKey
 from actorcloud.store import keys
 from actorcloud.store.key_codec import encode_key
-
-REF = bytes(range(16))
-OTHER = bytes(range(1, 17))
+from tests.store.local import OTHER, REF
 
 
 def test_every_prefix_is_registered_once_and_in_order() -> None:

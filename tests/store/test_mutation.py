@@ -17,28 +17,13 @@ from actorcloud.base.errors import (
     TransactionError,
     ValueTooLarge,
 )
-from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.transaction import Commit as CommitMessage
 from actorcloud.protocol.transaction import Conflict, Read, Refused
 from actorcloud.store import Abort, Commit, Fail, Transaction, Transactions
 from actorcloud.store.transaction import Restart
-from tests.store.local import PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
+from tests.store.local import JOB, PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
 from tests.store.local import put_value as put
-
-REF = bytes(range(16))
-JOB: JobRef[object] = JobRef(REF)
-FENCE = (REF, b"run 1")
-
-
-@pytest.fixture
-def store() -> LocalStore:
-    return LocalStore()
-
-
-@pytest.fixture
-def client(store: LocalStore) -> Transactions:
-    return store.client()
 
 
 def interfere(store: LocalStore, times: int, key: str = "n") -> None:

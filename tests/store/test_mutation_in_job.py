@@ -5,30 +5,15 @@ from __future__ import annotations
 import pytest
 
 from actorcloud.base.errors import NotInJob, OnceReused
-from actorcloud.base.ids import JobRef
 from actorcloud.protocol.record import NewJob
 from actorcloud.store import Abort, Change, Commit, Expect, Fail, FencedRun, Transactions, encode_key, keys
-from tests.store.local import LocalStore, txn_of, txn_of_any
+from tests.store.local import FENCE, JOB, REF, LocalStore, run_of, txn_of, txn_of_any
 from tests.store.local import put_value as put
-
-REF = bytes(range(16))
-JOB: JobRef[object] = JobRef(REF)
-FENCE = (REF, b"run 1")
-
-
-@pytest.fixture
-def store() -> LocalStore:
-    return LocalStore()
-
-
-@pytest.fixture
-def client(store: LocalStore) -> Transactions:
-    return store.client()
 
 
 @pytest.fixture
 def job(store: LocalStore) -> Transactions:
-    store.add_job(REF, "running", b"run 1")
+    store.add_job(REF, "running", run_of(1))
     return store.client(FENCE)
 
 
@@ -46,8 +31,8 @@ def test_a_later_run_gets_the_value_of_once_and_does_not_run(store: LocalStore, 
 
     assert job.mutate(pay, once="pay") == Commit("receipt")
     # When
-    store.add_job(REF, "running", b"run 2")
-    again = store.client((REF, b"run 2"))
+    store.add_job(REF, "running", run_of(2))
+    again = store.client((REF, run_of(2)))
     again._means = again._means._replace(randbytes=lambda n: b"2" * n)
     # Then
     assert again.mutate(pay, once="pay") == Commit("receipt")
@@ -69,7 +54,7 @@ def test_a_once_that_aborted_may_be_tried_again(job: Transactions) -> None:
 
 
 def test_a_superseded_run_is_ended(store: LocalStore, job: Transactions) -> None:
-    store.add_job(REF, "running", b"run 2")
+    store.add_job(REF, "running", run_of(2))
     with pytest.raises(FencedRun):
         put(job, "a", 1)
     assert store.client().fetch("s", "a") is None

@@ -15,10 +15,8 @@ from actorcloud.store import Change, Expect, Key, ReadPlan, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.attempt import Attempt, Unknown
 from actorcloud.store.sequencer import BATCH_REQUESTS
-from tests.store.local import NOW, LocalStore
+from tests.store.local import NOW, OTHER, REF, LocalStore, run_of
 
-REF = bytes(range(16))
-OTHER = bytes(range(1, 17))
 DIGEST = b"f" * 16
 
 
@@ -209,13 +207,13 @@ def refusal(store: LocalStore, **fields: Any) -> str:
 def test_a_change_is_refused_by_what_it_expects() -> None:
     # Given
     store = LocalStore()
-    store.add_job(REF, "running", b"run 1")
+    store.add_job(REF, "running", run_of(1))
     store.change(Change(tag=0, puts=((keys.tombstone(OTHER), b""), (keys.job_key("avg"), REF))))
     # Then
     assert refusal(store, expect=(Expect(REF, None),)) == "exists"
     assert refusal(store, expect=(Expect(OTHER, "queued"),)) == "no-such-job"
     assert refusal(store, expect=(Expect(REF, "queued"),)) == "fenced"
-    assert refusal(store, expect=(Expect(REF, "running", b"run 2"),)) == "fenced"
+    assert refusal(store, expect=(Expect(REF, "running", run_of(2)),)) == "fenced"
     assert refusal(store, absent=(keys.tombstone(OTHER),)) == "deleted"
     assert refusal(store, absent=(keys.job_key("avg"),)) == "exists"
     assert refusal(store, needs=(keys.function(DIGEST),)) == "need-function"
@@ -237,11 +235,11 @@ def test_a_refused_change_tells_the_record_that_is_there() -> None:
 
 def test_a_change_that_is_expected_right_does_all_it_says() -> None:
     store = LocalStore()
-    store.add_job(REF, "running", b"run 1")
-    done = JobRecord("done", DIGEST, NOW, run=b"run 1")
+    store.add_job(REF, "running", run_of(1))
+    done = JobRecord("done", DIGEST, NOW, run=run_of(1))
     change = Change(
         tag=0,
-        expect=(Expect(REF, "running", b"run 1"), Expect(OTHER, None)),
+        expect=(Expect(REF, "running", run_of(1)), Expect(OTHER, None)),
         records=((REF, done),),
         puts=((keys.result(REF), b"42"), (keys.function(DIGEST), b"code")),
         deletes=(keys.arguments(REF),),
@@ -293,7 +291,7 @@ def test_jobs_that_cannot_be_added_refuse_the_whole_transaction() -> None:
     assert code(NewJob(new, DIGEST, b"", key="avg")) == "job-conflict"
     assert code(NewJob(new, b"g" * 16, b"")) == "need-function"
     assert code(NewJob(b"short", DIGEST, b"")) == "bad-job-ref"
-    assert code(NewJob(new, b"short", b"")) == "transaction"
+    assert code(NewJob(new, b"short", b"")) == "job-conflict"
     assert code(NewJob(new, DIGEST, b"", key="")) == "bad-key"
     assert store.value("test", encode_key("a")) is None
 
