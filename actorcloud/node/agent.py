@@ -225,6 +225,8 @@ class NodeAgent(Actor):
         self._pace.note(len(message.items), message.seconds)
         self._progress_at = self.system.clock.monotonic()
         self.crew.finished(message.port, len(message.items))
+        if message.is_spent:
+            self.crew.spend(message.port)
         for item in message.items:
             self._end(item, is_stored=(item.ref, item.run) in message.stored)
 

@@ -47,6 +47,8 @@ class Crew:
         self._busy: dict[ActorRef[Any], int] = {}
         #: Workers whose job waits for another job: another worker may run meanwhile.
         self._lent: set[ActorRef[Any]] = set()
+        #: Workers that begin nothing more.
+        self._spent: set[ActorRef[Any]] = set()
         #: Workers that were told to end.
         self._dismissed: set[ActorRef[Any]] = set()
         self._alive = 0
@@ -95,6 +97,7 @@ class Crew:
         """A worker is dead: start another, if it is wanted."""
         self._alive -= 1
         self._lent.discard(port)
+        self._spent.discard(port)
         if port in self._dismissed:
             self._dismissed.discard(port)
             return
@@ -105,6 +108,10 @@ class Crew:
         self._failures += 1
         logger.error("a worker process could not start (%s); the next try is in %g s", why, pause)
         self._start(pause)
+
+    def spend(self, port: ActorRef[Any]) -> None:
+        """This worker is on its way out: it gets no more work."""
+        self._spent.add(port)
 
     def lend(self, port: ActorRef[Any]) -> None:
         """The job of this worker waits for another one: its slot is another worker's meanwhile."""
@@ -132,7 +139,7 @@ class Crew:
         wanting = [
             (jobs, port)
             for port, jobs in self._busy.items()
-            if jobs <= batch // 2 and jobs < batch and port not in self._lent
+            if jobs <= batch // 2 and jobs < batch and port not in self._lent and port not in self._spent
         ]
         wanting.sort(key=lambda entry: entry[0])
         return [(port, batch - jobs) for jobs, port in wanting]

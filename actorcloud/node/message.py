@@ -67,6 +67,8 @@ class Results(msgspec.Struct, frozen=True):
     seconds: float
     #: Of these the head has the end already: there is nothing to tell it.
     stored: frozenset[Fence] = frozenset()
+    #: The worker begins nothing after these, and is on its way out.
+    is_spent: bool = False
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -90,6 +90,7 @@ class WorkerPort(Actor):
         self._seconds = 0.0
         self._waits = False
         self._is_watching = False
+        self._is_spent = False
         self._timer: Timer | None = None
         #: Runs that we killed the process for: by order (None), or for their timeout.
         self._killed: dict[Fence, DoneItem | None] = {}
@@ -180,7 +181,7 @@ class WorkerPort(Actor):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._assigned:
+        if not self._assigned or self._is_spent:
             return
         run, item = next(iter(self._assigned.items()))
         if run in self._killed:
@@ -206,6 +207,8 @@ class WorkerPort(Actor):
         if message.stored:
             self._stored.add(run)
         if not message.reusable:
+            # Something of the job lives on in it, and it begins nothing more.
+            self._is_spent = True
             self._worker.kill()
         self._begin()
 
@@ -215,7 +218,7 @@ class WorkerPort(Actor):
         items, self._results = tuple(self._results), []
         stored, self._stored = frozenset(self._stored), set()
         seconds, self._seconds = self._seconds, 0.0
-        self._agent.tell(Results(self.actor_ref, items, seconds, stored))
+        self._agent.tell(Results(self.actor_ref, items, seconds, stored, self._is_spent))
 
     def _return(self, runs: tuple[Fence, ...]) -> None:
         returned = tuple(run for run in runs if self._assigned.pop(run, None) is not None)
@@ -254,6 +257,10 @@ class WorkerPort(Actor):
         runs = list(self._assigned)
         if not runs:
             return Ended(self.actor_ref, None, (), (), status, is_crash=False)
+        if self._is_spent:
+            killed = tuple(run for run in runs if run in self._killed)
+            returned = tuple(run for run in runs if run not in self._killed)
+            return Ended(self.actor_ref, None, killed, returned, status, is_crash=False)
         first = runs[0]
         if first not in self._killed:
             return Ended(self.actor_ref, self._crash(first, status), (), tuple(runs[1:]), status, is_crash=True)

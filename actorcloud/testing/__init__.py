@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actorcloud.testing.network import SimNetwork, SimTransport
     from actorcloud.testing.scheduler import Crashed, SimulationError
     from actorcloud.testing.simulation import Simulation
-    from actorcloud.testing.worker import kill_worker
+    from actorcloud.testing.worker import kill_worker, spend_worker
 
 __all__ = [
     "RELIABLE",
@@ -39,6 +39,7 @@ __all__ = [
     "Simulation",
     "SimulationError",
     "kill_worker",
+    "spend_worker",
 ]
 
 _HOMES = {
@@ -48,7 +49,7 @@ _HOMES = {
     "network": ("SimNetwork", "SimTransport"),
     "scheduler": ("Crashed", "SimulationError"),
     "simulation": ("Simulation",),
-    "worker": ("kill_worker",),
+    "worker": ("kill_worker", "spend_worker"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -18,6 +18,7 @@ from actorcloud.node.message import Exited, Said
 from actorcloud.node.spawner import Sink
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import Code, DoneItem, RunItem
+from actorcloud.protocol.record import Fence
 from actorcloud.protocol.worker import Finished, Outage, Revoke, Revoked, Work, WorkerReady
 from actorcloud.testing.scheduler import Crashed
 from actorcloud.testing.witness import WitnessedHead
@@ -104,6 +105,8 @@ class SimWorker:
         self._backlog = Backlog()
         self._functions = Functions()
         self._filled: Latch | None = None
+        #: A job has left something behind.
+        self.is_spent = False
         self.system = self._sim.system(name)
         waiters = BatonWaiters(self.system)
         self._link = Link(self._write, waiters, OutageClock(self._sim.clock.monotonic))
@@ -140,7 +143,7 @@ class SimWorker:
             return
         match message:
             case Work(items):
-                self._backlog.add(items)
+                self._give_back(self._backlog.add(items))
                 if self._filled is not None:
                     self._filled.set()
             case Code(function, code):
@@ -154,11 +157,16 @@ class SimWorker:
 
     def _run(self) -> None:
         _here.worker = self
-        while True:
+        while not self.is_spent:
             while not self._backlog:
                 self._filled = Latch()
                 self.system.wait(self._filled)
             self._run_one(self._backlog.take())
+        self._give_back(self._backlog.close())
+
+    def _give_back(self, runs: list[Fence]) -> None:
+        if runs:
+            self._write(Revoked(tuple(runs)))
 
     def _run_one(self, item: RunItem) -> None:
         fence = fence_of(item)
@@ -179,7 +187,7 @@ class SimWorker:
             job.cloud.close()
         done = DoneItem(item.ref, item.run, end.kind, end.outcome)
         witness.finished(done)
-        self._write(Finished(done, stored=end.stored))
+        self._write(Finished(done, not self.is_spent, end.stored))
 
 
 class _Here(threading.local):
@@ -201,6 +209,17 @@ def kill_worker() -> None:
     if _here.worker is None:
         raise RuntimeError("kill_worker() is for jobs that run in a simulation")
     _here.worker.kill()
+
+
+def spend_worker() -> None:
+    """Make the calling job leave something behind in its simulated worker, which then begins no other.
+
+    Raises:
+        RuntimeError: this is no job of the simulation.
+    """
+    if _here.worker is None:
+        raise RuntimeError("spend_worker() is for jobs that run in a simulation")
+    _here.worker.is_spent = True
 
 
 class SimSpawner:

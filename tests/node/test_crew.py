@@ -98,3 +98,14 @@ def test_its_load_is_what_its_living_workers_have() -> None:
     crew.gone("port0", "signal 9")
     crew.finished("port0")
     assert crew.load == 0
+
+
+def test_a_spent_worker_gets_no_more_work_and_is_replaced() -> None:
+    # Given
+    crew, starts = crew_of(2)
+    # When
+    crew.spend("port0")
+    # Then
+    assert [port for port, _ in crew.free(1)] == ["port1"]
+    crew.gone("port0", "signal 9")
+    assert len(starts.calls) == 3

@@ -200,6 +200,12 @@ def look_around(cloud: Cloud, book: Book, number: int) -> None:
     cloud.status(ref)
 
 
+def leave_threads(cloud: Cloud, book: Book, number: int) -> None:
+    refs = [book.insist(lambda n=n: cloud.add_job(jobs.leave_a_thread, n), cloud) for n in range(number)]  # type: ignore[misc]
+    for n, ref in enumerate(refs):
+        book.expect(cloud, ref, n)
+
+
 def crash_until_suspended(cloud: Cloud, book: Book, number: int) -> None:
     ref = book.insist(lambda: cloud.add_job(jobs.die), cloud)
     with pytest.raises(JobSuspended):
@@ -221,6 +227,7 @@ ACTS: tuple[Act, ...] = (
     crash_until_suspended,
     delete,
     fail,
+    leave_threads,
     look_around,
     map_many,
     nest,

@@ -107,6 +107,21 @@ def wait_for(ref: JobRef[Any], timeout: float) -> Any:
     return current().cloud.result(ref, timeout)
 
 
+def leave_a_thread(number: int) -> int:
+    """Spend its worker: another has to take its place."""
+    from actorcloud.testing import spend_worker
+
+    rest(current().cloud, 0.005)
+    spend_worker()
+    return number
+
+
+def tell_attempt(number: int) -> int:
+    """Tell in which attempt it succeeded."""
+    rest(current().cloud, 0.001 * number)
+    return current().attempt
+
+
 def die() -> None:
     """Kill its own process."""
     from actorcloud.testing import kill_worker

@@ -27,6 +27,7 @@ from actorcloud.jobs.query import Query
 from actorcloud.jobs.removal import Removal
 from actorcloud.jobs.waiters import Waiters
 from actorcloud.node.agent import NodeAgent
+from actorcloud.node.crew import Crew
 from actorcloud.node.message import Exited
 from actorcloud.node.port import WorkerPort
 from actorcloud.protocol.job import Finished
@@ -350,6 +351,19 @@ def blames_what_it_killed_itself() -> Iterator[None]:
         return ending
 
     with _replaced(WorkerPort, "_ending", make):
+        yield
+
+
+@contextmanager
+def blames_the_next_job_for_a_spent_worker() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        def ending(self: Any, status: str) -> Any:
+            self._is_spent = False
+            return original(self, status)
+
+        return ending
+
+    with _replaced(WorkerPort, "_ending", make), patch.object(Crew, "spend", lambda *_: None):
         yield
 
 

@@ -209,6 +209,25 @@ def test_a_job_is_not_blamed_for_the_death_of_a_worker_that_we_killed() -> None:
     prove(chaos(acts.time_out, acts.cancel, faults=(Chaos.cut,)), mutants.blames_what_it_killed_itself, seeds=5)
 
 
+def test_a_job_is_not_blamed_for_what_an_earlier_one_left_behind() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim, slots=1)
+
+            def work(cloud: Cloud) -> list[int]:
+                spending = cloud.add_jobs(jobs.leave_a_thread, range(8))
+                counting = cloud.add_jobs(jobs.tell_attempt, range(8))
+                assert cloud.results(spending) == list(range(8))
+                return cloud.results(counting)
+
+            program = stage.cloud.program("c1", work)
+            sim.run_until(program.is_done)
+            stage.end()
+            assert all(record.crashes == 0 for record in stage.auditor.history.records.values())
+
+    prove(story, mutants.blames_the_next_job_for_a_spent_worker)
+
+
 def test_lost_nodes_count_nothing_until_there_are_three() -> None:
     def story(seed: int) -> None:
         with Simulation(seed) as sim:
