@@ -192,7 +192,8 @@ class NodeAgent(Actor):
         logger.warning(
             "the head has been away for %g s: %d jobs are given up", self._orphan_time, len(self.holding.held())
         )
-        self.holding.clear_held()
+        self._done += self.holding.give_up()
+        self._killing.clear()
         self.crew.tell_all(Retire())
 
     def _run(self, message: Run) -> None:

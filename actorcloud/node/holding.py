@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Container, Hashable, Iterable
 
 from actorcloud.protocol.node import DoneItem, RunItem
-from actorcloud.protocol.record import Fence
+from actorcloud.protocol.record import Fence, Outcome
 
 #: Bytes of ends kept for the head; beyond, the node wants no more jobs.
 DONE_LIMIT_BYTES = 64 * 1024 * 1024
@@ -97,8 +97,7 @@ class Holding:
         run = (item.ref, item.run)
         if self.at_worker.pop(run, None) is None:
             return False
-        self.done[run] = item
-        self._done_bytes += _weight(item)
+        self._keep(item)
         return True
 
     def answered(self, runs: Iterable[Fence]) -> None:
@@ -112,10 +111,18 @@ class Holding:
         """Return the runs not ended."""
         return (*self.waiting, *self.at_worker)
 
-    def clear_held(self) -> None:
-        """Forget all jobs that have not ended."""
+    def give_up(self) -> list[DoneItem]:
+        """End all jobs that have not ended as lost, for the head to hear when it is back; return these ends."""
+        lost = [DoneItem(ref, run, "lost", Outcome("failed")) for ref, run in self.held()]
         self.waiting.clear()
         self.at_worker.clear()
+        for item in lost:
+            self._keep(item)
+        return lost
+
+    def _keep(self, item: DoneItem) -> None:
+        self.done[item.ref, item.run] = item
+        self._done_bytes += _weight(item)
 
 
 def _weight(item: DoneItem) -> int:

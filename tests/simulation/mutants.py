@@ -28,6 +28,7 @@ from actorcloud.jobs.removal import Removal
 from actorcloud.jobs.waiters import Waiters
 from actorcloud.node.agent import NodeAgent
 from actorcloud.node.crew import Crew
+from actorcloud.node.holding import Holding
 from actorcloud.node.message import Exited
 from actorcloud.node.port import WorkerPort
 from actorcloud.protocol.job import Finished
@@ -480,6 +481,17 @@ def tells_no_waiter_of_a_deletion() -> Iterator[None]:
 @contextmanager
 def counts_time_without_a_head() -> Iterator[None]:
     with patch.object(OutageClock, "stop", lambda self: None):
+        yield
+
+
+@contextmanager
+def gives_up_in_silence() -> Iterator[None]:
+    def give_up(self: Any) -> list[Any]:
+        self.waiting.clear()
+        self.at_worker.clear()
+        return []
+
+    with patch.object(Holding, "give_up", give_up):
         yield
 
 

@@ -21,6 +21,7 @@ import pytest
 from actorcloud import Cloud
 from actorcloud.base.errors import ActorCloudError, JobCancelled, NoSuchJob
 from actorcloud.testing import Auditor, Chances, CrashingDisk, SimCloud, Simulation
+from actorcloud.testing.cloud import NODE_TIMEOUT
 from tests.simulation import acts, jobs, mutants
 from tests.simulation.chaos import Chaos, Plan, run
 
@@ -184,6 +185,28 @@ def test_what_a_node_gives_up_is_lost_and_never_failed() -> None:
             stage.end()
 
     prove(story, mutants.fails_what_it_gives_up, seeds=3)
+
+
+def test_what_a_node_gives_up_is_told_to_a_head_that_was_only_out_of_reach() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            # Given a node that gives up sooner than its lease ends
+            stage = Stage(sim, orphan_time=0.1)
+            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 5.0)))
+            stage.begun(1)
+            sim.run(0.1)
+            # When nothing passes for longer than that, and the streams go on where they stopped
+            for name in ("n1", "n2"):
+                stage.cloud.network.partition("head", name)
+            sim.run(NODE_TIMEOUT * 0.3)
+            for name in ("n1", "n2"):
+                stage.cloud.network.heal("head", name)
+            # Then the job runs again
+            sim.run_until(program.is_done)
+            assert program.get() == 5.0
+            stage.end()
+
+    prove(story, mutants.gives_up_in_silence, seeds=3)
 
 
 # -- 5: blame -------------------------------------------------------------------------------------
