@@ -9,7 +9,8 @@ The transport resumes a broken connection without loss; only when it tells of a 
 or one that has forgotten us) is everything open void, and `on_reset` called.
 
 While the head restarts its inner actors, an ask may find nobody ("actor-dead"): such asks are parked,
-and sent again by whoever waits, until a reset or an answer comes.
+and sent again by whoever waits, until a reset or an answer comes. What a full connection did not take
+waits likewise. The order of asks is kept: one may rest on what the one before it brings.
 
 Owns the transport. Thread: `ask` any; events come on the transport's thread, where replies are
 delivered too. The dict of open asks needs no lock: numbers are never used twice.
@@ -35,9 +36,8 @@ from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
 #: What the transport calls an endpoint where somebody answers who is not the head.
 WRONG_KEY = "wrong-key"
 
-#: Asks that the transport's full outbox did not take; they are few, for clients bound what they have in flight.
+#: Messages that the transport's full outbox did not take; further asks are parked.
 _BACKLOG_LIMIT = 10_000
-
 
 #: The code of an ask that found no live actor at the head.
 _NOBODY = "actor-dead"
@@ -76,7 +76,7 @@ class TransportHead:
         self._numbers = itertools.count(1)
         self._open: dict[int, tuple[OnReply, bytes]] = {}
         self._parked: dict[int, None] = {}
-        self._backlog: deque[bytes] = deque(maxlen=_BACKLOG_LIMIT)
+        self._backlog: deque[bytes] = deque()
         self._reset: Callable[[], None] = lambda: None
 
     def start(self, timeout: float) -> None:
@@ -117,8 +117,9 @@ class TransportHead:
         self._open[number] = on_reply, data
         if self._refused is not None:
             self._deliver(number, self._refused, more=False)
-        else:
-            self._send(data)
+        elif self._peer is not None:
+            self._send_ask(number, data)
+        # Without a peer there is nothing to do: when one comes, all that is open is asked again.
         return _Asking(self, number)
 
     def on_reset(self, callback: Callable[[], None]) -> None:
@@ -129,16 +130,17 @@ class TransportHead:
         """See `Head.wait`."""
         deadline = None if timeout is None else self.clock.monotonic() + timeout
         while True:
-            is_parked = bool(self._parked)
+            is_stuck = self._is_stuck
             pause = None if deadline is None else max(0.0, deadline - self.clock.monotonic())
-            if is_parked:
+            if is_stuck:
                 pause = _RETRY_PAUSE if pause is None else min(pause, _RETRY_PAUSE)
-            # Awake also for the first parked ask: from then on this wait has to try it again.
-            self._waiters.wait(lambda was=is_parked: ready() or (not was and bool(self._parked)), pause)  # type: ignore[misc]
+            # Awake also for the first one that is stuck: from then on this wait has to try it again.
+            self._waiters.wait(lambda was=is_stuck: ready() or (not was and self._is_stuck), pause)  # type: ignore[misc]
             if ready():
                 return True
             if deadline is not None and self.clock.monotonic() >= deadline:
                 return False
+            self._send_backlog()
             self._send_parked()
 
     def wake(self) -> None:
@@ -155,15 +157,28 @@ class TransportHead:
     def forget(self, number: int) -> None:
         """Want no more answers to this ask."""
         if self._open.pop(number, None) is not None and self._peer is not None:
-            self._send(encode(Forget(number)))
+            self._parked.pop(number, None)
+            if len(self._backlog) < _BACKLOG_LIMIT:
+                self._send(self._peer, encode(Forget(number)))
 
     # -- the transport -------------------------------------------------------------------------------
 
-    def _send(self, data: bytes) -> None:
-        # Without a peer there is nothing to do: when one comes, all that is open is asked again.
+    @property
+    def _is_stuck(self) -> bool:
+        return bool(self._parked or self._backlog)
+
+    def _send_ask(self, number: int, data: bytes) -> None:
         peer = self._peer
         if peer is None:
             return
+        if self._parked or len(self._backlog) >= _BACKLOG_LIMIT:
+            self._parked[number] = None
+        else:
+            self._send(peer, data)
+        if self._is_stuck:
+            self._waiters.check()
+
+    def _send(self, peer: Peer, data: bytes) -> None:
         if self._backlog or not self._transport.send(peer, (data,)):
             self._backlog.append(data)
 
@@ -222,11 +237,11 @@ class TransportHead:
             self._backlog.popleft()
 
     def _send_parked(self) -> None:
-        while self._parked:
-            number, _ = self._parked.popitem()
+        parked, self._parked = self._parked, {}
+        for number in parked:
             _, data = self._open.get(number, (None, None))
             if data is not None:
-                self._send(data)
+                self._send_ask(number, data)
 
     def _receive(self, data: bytes) -> None:
         try:

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor import Actor, ActorRef, NoReply
+from actorcloud.actor import Actor, ActorDeadError, ActorRef, NoReply
 from actorcloud.base.errors import ActorCloudError, WireError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.telemetry import telemetry
@@ -34,7 +34,7 @@ from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.dispatch import Dispatch
 from actorcloud.jobs.ledger import Step
 from actorcloud.jobs.loading import Loading
-from actorcloud.jobs.message import Attached, Dead, Detached, Ended, Paused, Placed, Queue, Unrun, Withdraw
+from actorcloud.jobs.message import Attached, Dead, Detached, Ended, Paused, Placed, Unrun, Withdraw
 from actorcloud.jobs.query import SETTLED, Query
 from actorcloud.jobs.removal import KillExpired, Removal
 from actorcloud.jobs.reply import Reply
@@ -88,8 +88,11 @@ class JobManager(Actor):
         reply = Reply(self, self.sender) if self.sender is not None else None
         if self.loading.is_done or isinstance(message, Fed | Page):
             self._handle(message, reply)
-        elif len(self._waiting) < WAITING_LIMIT:
+        elif reply is None or len(self._waiting) < WAITING_LIMIT:
+            # What the core and the nodes say is never refused: they do not say it again.
             self._waiting.append((message, reply))
+        else:
+            reply.set_exception(ActorDeadError("the head is still reading its store; ask again"))
         return NoReply
 
     def on_batch_end(self) -> None:
@@ -156,7 +159,8 @@ class JobManager(Actor):
         self.loading.page(message)
         if not self.loading.is_done:
             return
-        self.desk.scheduler.tell(Queue(tuple(self.loading.queue())))
+        for ref in self.loading.queue():
+            self.dispatch.wait(ref, self.desk.ledger.live[ref], again=False)
         self.send_after(self._grace, _GraceEnded())
         waiting, self._waiting = self._waiting, []
         for request, reply in waiting:

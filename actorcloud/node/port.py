@@ -41,7 +41,7 @@ from actorcloud.node.message import (
 )
 from actorcloud.node.pace import PATIENCE
 from actorcloud.node.printing import Printing
-from actorcloud.node.relay import Answered, Relay
+from actorcloud.node.relay import Answered, Relay, Stuck
 from actorcloud.node.spawner import Spawner
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import Code, DoneItem, RunItem
@@ -94,7 +94,7 @@ class WorkerPort(Actor):
         self._timer: Timer | None = None
         #: Runs that we killed the process for: by order (None), or for their timeout.
         self._killed: dict[Fence, DoneItem | None] = {}
-        self._relay = Relay(self._send, self.actor_ref)
+        self._relay = Relay(self._send, self.actor_ref, self.send_after)
         self._worker = spawner.spawn(number, self.actor_ref.tell)
         self._routes = self._make_routes()
 
@@ -133,6 +133,7 @@ class WorkerPort(Actor):
             Ask: lambda message: self._relay.ask(message, self._assigned),
             Forget: self._relay.forget,
             Answered: self._relay.answered,
+            Stuck: lambda _: self._relay.again(),
             _TimedOut: self._timed_out,
             _Impatient: self._impatient,
         }

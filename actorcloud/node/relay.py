@@ -25,6 +25,9 @@ from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
 #: Calls of one worker that may be open at a time.
 OPEN_LIMIT = 10_000
 
+#: Seconds after which a call that could not be made is tried again.
+RETRY_PAUSE = 0.25
+
 
 class Answered(msgspec.Struct, frozen=True):
     """To the port: a part of an answer has come."""
@@ -34,6 +37,10 @@ class Answered(msgspec.Struct, frozen=True):
     attempt: int
     value: object
     more: bool
+
+
+class Stuck(msgspec.Struct, frozen=True):
+    """To the port: try again what could not be asked."""
 
 
 class _Call(msgspec.Struct):
@@ -49,12 +56,16 @@ class Relay:
 
     Args:
         send: sends a message to the worker.
-        me: the port, which hands `Answered` back to `answered`.
+        me: the port, which hands `Answered` back to `answered`, and `Stuck` to `again`.
+        later: (seconds, message) -> None, sends to `me` after a while.
     """
 
-    def __init__(self, send: Callable[[Message], None], me: ActorRef[Any]) -> None:
+    def __init__(
+        self, send: Callable[[Message], None], me: ActorRef[Any], later: Callable[[float, object], object]
+    ) -> None:
         self._send = send
         self._me = me
+        self._later = later
         self._calls: dict[int, _Call] = {}
         self._head: dict[str, RemoteRef] = {}
         self._stuck: list[int] = []
@@ -88,10 +99,12 @@ class Relay:
         if call is None or call.attempt != message.attempt:
             return
         if isinstance(message.value, ActorDeadError):
-            # The head, or its core, is on its way down: the call is made again when one is back, or
-            # when another answer shows that the connection was only full.
+            # The head, or its core, is on its way down: the call is made again when one is back. Or the
+            # connection was only full: another answer shows that sooner than the clock does.
             call.asking = None
             self._stuck.append(message.id)
+            if len(self._stuck) == 1:
+                self._later(RETRY_PAUSE, Stuck())
             return
         if not message.more:
             del self._calls[message.id]
@@ -100,6 +113,10 @@ class Relay:
         else:
             code = getattr(message.value, "code", ActorCloudError.code)
             self._send(Failed(message.id, code, str(message.value)))
+        self.again()
+
+    def again(self) -> None:
+        """Make the calls again that could not be made."""
         stuck, self._stuck = self._stuck, []
         for number in stuck:
             waiting = self._calls.get(number)

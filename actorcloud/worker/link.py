@@ -30,6 +30,10 @@ from actorcloud.client import OnReply, Waiters
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
 
+#: Seconds that count as none: the clock is a difference of floats, and who waits for less than they
+#: can tell apart waits in vain, for ever.
+_SLACK = 1e-6
+
 
 class OutageClock:
     """The machine's clock, but `monotonic` stands still while the head is away.
@@ -129,7 +133,7 @@ class Link:
         while not ready():
             stopped = clock.is_stopped
             left = None if deadline is None or stopped else deadline - clock.monotonic()
-            if left is not None and left <= 0:
+            if left is not None and left <= _SLACK:
                 return False
             # Awake also when the clock stops or goes on, to reckon again.
             self._waiters.wait(lambda was=stopped: ready() or clock.is_stopped != was, left)  # type: ignore[misc]

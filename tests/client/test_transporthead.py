@@ -232,6 +232,48 @@ def test_what_a_full_outbox_did_not_take_goes_when_there_is_room(head: Transport
     assert numbers == sorted(numbers)
 
 
+def test_what_a_full_outbox_did_not_take_is_tried_again_by_who_waits(
+    head: TransportHead, transport: FakeTransport
+) -> None:
+    # Given an outbox that is full of what nobody answers
+    transport.is_full = True
+    head.ask("jobs", GetJob(bytes(16)), Answers())
+    # When it has room again, and nothing comes in
+    transport.is_full = False
+    # Then
+    assert head.wait(lambda: len(transport.sent) == 1, 10)
+
+
+def test_asks_beyond_the_limit_of_the_backlog_are_kept_and_in_order(
+    head: TransportHead, transport: FakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setattr("actorcloud.client.transporthead._BACKLOG_LIMIT", 2)
+    transport.is_full = True
+    for _ in range(5):
+        head.ask("jobs", GetJob(bytes(16)), Answers())
+    # When
+    transport.is_full = False
+    assert head.wait(lambda: len(transport.sent) == 5, 10)
+    # Then
+    numbers = [message.id for message in transport.sent if isinstance(message, Ask)]
+    assert numbers == sorted(numbers)
+
+
+def test_asks_that_found_nobody_are_tried_again_in_order(head: TransportHead, transport: FakeTransport) -> None:
+    # Given
+    for _ in range(3):
+        head.ask("jobs", GetJob(bytes(16)), Answers())
+    numbers = [message.id for message in transport.sent if isinstance(message, Ask)]
+    transport.arrive(*(Failed(number, "actor-dead", "the manager restarts") for number in numbers))
+    # When another one is asked meanwhile
+    head.ask("jobs", GetJob(bytes(16)), Answers())
+    # Then it does not overtake them
+    assert head.wait(lambda: len(transport.sent) == 7, 10)
+    asked = [message.id for message in transport.sent[3:] if isinstance(message, Ask)]
+    assert asked == sorted(asked)
+
+
 def test_an_ask_that_found_nobody_is_tried_again_by_who_waits(head: TransportHead, transport: FakeTransport) -> None:
     # Given
     answers = Answers()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor import ActorDeadError
-from actorcloud.node.relay import Answered, Relay
+from actorcloud.node.relay import Answered, Relay, Stuck
 from actorcloud.protocol.job import Answer, CancelJob, GetInfo, GetJob
 from actorcloud.protocol.message import Message, encode
 from actorcloud.protocol.signal import Ask, Failed, Reply
@@ -42,7 +42,8 @@ class Port:
         me: Any = self
         self.said: list[Message] = []
         self.head = Head()
-        self.relay = Relay(self.said.append, me)
+        self.later: list[object] = []
+        self.relay = Relay(self.said.append, me, lambda seconds, message: self.later.append(message))
         self.head_back(again=False)
 
     def tell(self, message: Answered) -> None:
@@ -69,6 +70,18 @@ def test_a_call_that_found_no_room_is_made_again_after_another_answer() -> None:
     assert [message for message, _ in port.head.asked] == [GetInfo(), GetJob(REF), GetJob(REF)]
     port.head.answer(2, Answer(changed=False))
     assert [reply.id for reply in port.said if isinstance(reply, Reply)] == [1, 2]
+
+
+def test_a_call_that_found_no_room_is_made_again_after_a_while() -> None:
+    # Given the only call
+    port = Port()
+    port.ask(1, GetInfo())
+    port.head.answer(0, ActorDeadError("full"))
+    # When some time has passed
+    assert port.later == [Stuck()]
+    port.relay.again()
+    # Then
+    assert [message for message, _ in port.head.asked] == [GetInfo(), GetInfo()]
 
 
 def test_open_calls_are_made_again_of_a_head_that_does_not_know_them() -> None:

@@ -130,6 +130,7 @@ def test_a_commit_counts_only_by_the_current_run() -> None:
             for number in range(1, 4):
                 # The run is given to another node while the first one goes on.
                 stage.begun(number)
+                sim.run_until(lambda: bool(stage.cloud.actors("head", "NodeProxy")))
                 stage.cloud.crash_actor(sim.random.choice(stage.cloud.actors("head", "NodeProxy")))
             sim.run_until(program.is_done)
             assert program.get() == list(range(4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.base.errors import NoSuchJob, WireError
+from actorcloud.client.link import Waiters
 from actorcloud.protocol.job import Answer, GetInfo
 from actorcloud.protocol.message import Message, encode
 from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
@@ -170,3 +172,28 @@ def test_a_wait_whose_time_is_over_says_so() -> None:
 def test_what_no_agent_sends_is_refused() -> None:
     with pytest.raises(WireError, match="Work"):
         Agent().link.receive(Work(()))
+
+
+def test_a_wait_ends_although_floats_are_not_exact() -> None:
+    # Given a clock whose steps are coarser than what is left to wait, as after an outage
+    now = 1e9
+    clock = OutageClock(lambda: now)
+    clock.stop()
+    now += 0.1
+    clock.go_on()
+
+    class Coarse(Waiters):
+        calls = 0
+
+        def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+            nonlocal now
+            assert timeout is not None
+            self.calls += 1
+            assert self.calls < 100, "it waits in vain"
+            # A little short of it: rounding.
+            now += timeout - 3e-7
+            return ready()
+
+    link = Link(lambda message: None, Coarse(), clock)
+    # When, Then
+    assert link.wait(lambda: False, 1.0) is False
