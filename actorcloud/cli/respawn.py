@@ -18,7 +18,6 @@ Reference: erl's heart.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import time
@@ -27,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 from actorcloud.base.exitcode import FINAL_CODES, ExitCode
+from actorcloud.base.poll import wait_readable
 
 #: Seconds before the second new start; it doubles from there.
 PAUSE_FIRST = 0.2
@@ -169,7 +169,7 @@ class Keeper:
 
     def _wait(self, seconds: float | None) -> None:
         """Wait until a signal arrives or the time is over."""
-        if select.select([self._wake], [], [], seconds)[0]:
+        if wait_readable(self._wake, seconds=seconds):
             os.read(self._wake, 4096)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -35,6 +35,7 @@ from pathlib import Path
 import msgspec
 
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
+from actorcloud.base.poll import wait_readable
 from actorcloud.client.localhead import Connection, is_alive, is_locked, owner_of, read_connection
 
 #: -P: the working directory is no place to import from; a script's `queue.py` must not shadow the library's.
@@ -193,7 +194,7 @@ class HeadProcess:
     def _read_ready(self, deadline: float) -> bytes | None:
         """Return what it said about being ready; empty: it ended; None: neither until the deadline."""
         left = max(0.0, deadline - time.monotonic())
-        readable, _, _ = select.select([self._ready_fd, self._stop_reader], [], [], left)
+        readable = wait_readable(self._ready_fd, self._stop_reader, seconds=left)
         if self._ready_fd in readable:
             return os.read(self._ready_fd, select.PIPE_BUF)
         return None
@@ -256,7 +257,7 @@ class HeadProcess:
         except (AttributeError, OSError):
             return self._wait_death_by_polling(pid)
         try:
-            readable, _, _ = select.select([descriptor, self._stop_reader], [], [])
+            readable = wait_readable(descriptor, self._stop_reader)
         finally:
             os.close(descriptor)
         return self._stop_reader in readable
@@ -271,7 +272,7 @@ class HeadProcess:
         return True
 
     def _is_stopped(self, seconds: float) -> bool:
-        return bool(select.select([self._stop_reader], [], [], seconds)[0])
+        return bool(wait_readable(self._stop_reader, seconds=seconds))
 
     # -- the end -------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Who uses a private head: it ends when the last client has left.
 
 A client has left when it has said goodbye, or when its process is dead; never by a disconnect alone
-(design 6.1, rule 1). A client that was stopped by a debugger is still a client.
+(design 6.1, rule 1). A client that was stopped by a debugger is still a client. While the core
+restarts nobody hears who goes: all are away then, until they are back.
 
 Owns a descriptor for each client's process. A new head begins with no clients, and waits for the first.
 
@@ -11,13 +12,13 @@ Reference: pidfd_open(2).
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
-from actorcloud.actor import Actor
+from actorcloud.actor import Actor, ActorRef, Down
+from actorcloud.base.poll import wait_readable
 from actorcloud.base.ports import PeerDown, PeerSuspect, PeerUp
 
 #: Seconds that a head waits for its first client.
@@ -25,6 +26,9 @@ FIRST_CLIENT_TIMEOUT = 60.0
 
 #: Seconds between two looks at clients that are away.
 LOOK_EVERY = 1.0
+
+#: No process id is longer.
+PID_DIGITS = 10
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -52,11 +56,16 @@ class Clients(Actor):
 
     Args:
         end: called once, when the last client has left; must not block.
+        gateway: through which clients come and go; one after the other may have the name.
         watch: pid -> the life of that process.
     """
 
-    def __init__(self, end: Callable[[], object], watch: Callable[[int], Life] | None = None) -> None:
+    def __init__(
+        self, end: Callable[[], object], gateway: ActorRef[Any], watch: Callable[[int], Life] | None = None
+    ) -> None:
         self._end = end
+        self._gateway = gateway
+        self._is_watching = False
         self._watch = watch or ProcessLife
         #: By name.
         self._here: dict[str, Life] = {}
@@ -68,7 +77,7 @@ class Clients(Actor):
         """Note who comes and goes."""
         match message:
             case PeerUp(peer, "client"):
-                self._came(peer.name, int(message.facts.get("pid", "0")))
+                self._came(peer.name, _pid(message.facts.get("pid", "")))
             case PeerDown(peer) if message.has_left:
                 self._left(peer.name)
             case PeerSuspect(peer) | PeerDown(peer) if peer.name in self._here:
@@ -79,16 +88,28 @@ class Clients(Actor):
                     self._left(name)
             case _NobodyCame() if not self._here:
                 self._end()
-        if self._away and not self._is_looking:
-            self._is_looking = True
-            self.send_after(LOOK_EVERY, _Look())
+        self._look_again()
+
+    def on_down(self, message: Down) -> None:  # noqa: ARG002  the only one it can be is the gateway's
+        """Nobody says goodbye to a gateway that has ended."""
+        self._is_watching = False
+        self._away.update(self._here)
+        self._look_again()
 
     def on_stop(self) -> None:
         """Forget all."""
         for life in self._here.values():
             life.close()
 
+    def _look_again(self) -> None:
+        if self._away and not self._is_looking:
+            self._is_looking = True
+            self.send_after(LOOK_EVERY, _Look())
+
     def _came(self, name: str, pid: int) -> None:
+        if not self._is_watching:
+            self._is_watching = True
+            self.monitor(self._gateway)
         self._away.discard(name)
         if name not in self._here:
             self._here[name] = self._watch(pid)
@@ -101,6 +122,11 @@ class Clients(Actor):
         life.close()
         if not self._here:
             self._end()
+
+
+def _pid(text: str) -> int:
+    # What a client tells of itself is not trusted to be a number.
+    return int(text) if text.isdecimal() and len(text) <= PID_DIGITS else 0
 
 
 class ProcessLife:
@@ -124,7 +150,7 @@ class ProcessLife:
     def is_over(self) -> bool:
         """See `Life.is_over`; also true of a process that has ended and was not buried."""
         if self._descriptor >= 0:
-            return bool(select.select([self._descriptor], [], [], 0)[0])
+            return bool(wait_readable(self._descriptor, seconds=0))
         if self._pid <= 0:
             return True
         try:

@@ -35,7 +35,7 @@ from actorcloud.head.clients import Clients
 from actorcloud.head.identity import Identity, load_identity
 from actorcloud.head.nodeprocess import NodeProcess
 from actorcloud.head.options import HeadOptions
-from actorcloud.head.tree import Core, Parts
+from actorcloud.head.tree import GATEWAY, Core, Parts
 from actorcloud.net import private_directory
 from actorcloud.store import LmdbEngine
 
@@ -51,6 +51,9 @@ FAILURE_LIMIT_CHARS = 1000
 
 #: What a head and its clients keep beside the store.
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
+
+#: Where a private head counts its clients.
+CLIENTS = "clients"
 
 logger = logging.getLogger("actorcloud.head")
 
@@ -113,20 +116,22 @@ class _HeadProcess:
             raise NotAStore(f"{options.store} is a file; a store is a directory, which is made if it is missing")
         identity = load_identity(Path(options.store)) if options.listen is not None else None
         self._identity = identity
-        subscribers = (Clients.start(self._stop.set),) if options.is_private else ()
         parts = Parts(
             make_engine=lambda: LmdbEngine(options.store, companions=COMPANIONS),
             make_transport=lambda: self._transport(identity),
             neighbours=Neighbours(system),
             node_timeout=options.node_timeout,
-            subscribers=subscribers,
+            subscribers=(system.named(CLIENTS),) if options.is_private else (),
             owner=f"{options.name} in {options.runtime}",
         )
         supervisors = logging.getLogger("actorcloud.actor")
         # What keeps the tree from starting is told once, by us, without the way that it took.
         supervisors.disabled = True
         try:
-            root = Supervisor.start([Core.child_spec(parts, id="core")], max_restarts=0)
+            # Without the list of its clients, a private head would not know when to end.
+            clients = Clients.child_spec(self._stop.set, system.named(GATEWAY), name=CLIENTS)
+            core = Core.child_spec(parts, id="core")
+            root = Supervisor.start([clients, core] if options.is_private else [core], max_restarts=0)
         except Exception as error:
             raise _cause(error, options.store) from error
         finally:

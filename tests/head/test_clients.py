@@ -7,10 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from actorcloud.actor import ActorRef, System
+from actorcloud.actor import Actor, ActorRef, System
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import PeerDown, PeerSuspect, PeerUp
 from actorcloud.head import clients as clients_module
@@ -48,7 +49,17 @@ def clients(ended: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(clients_module, "LOOK_EVERY", 0.01)
     lives.clear()
     with System(name="head") as system, system.activate():
-        yield Clients.start(ended.set, FakeLife)
+        with_gateway(system)
+        yield Clients.start(ended.set, system.named("gateway"), FakeLife)
+
+
+class Gateway(Actor):
+    """Only its life counts here."""
+
+
+def with_gateway(system: System) -> ActorRef[Gateway]:
+    with system.activate():
+        return Gateway.options(name="gateway").start()
 
 
 def up(peer: Peer, pid: int) -> PeerUp:
@@ -95,6 +106,35 @@ def test_a_client_that_comes_back_is_here(clients: ActorRef[Clients], ended: thr
     lives[1].has_ended = True
     # Then: only who is away is looked after
     assert not ended.wait(0.1)
+
+
+def test_a_client_that_died_while_the_gateway_restarted_is_missed(
+    clients: ActorRef[Clients], ended: threading.Event
+) -> None:
+    # Given two clients, and a gateway that ends
+    system: Any = clients._cell.system
+    for message in (up(ANNA, 1), up(BERT, 2)):
+        clients.tell(message)
+    settle(clients)
+    system.lookup("gateway").stop()
+    with_gateway(system)
+    # When one is back, and the other never will be
+    clients.tell(up(BERT, 2))
+    settle(clients)
+    lives[1].has_ended = True
+    assert not ended.wait(0.1)
+    # Then the head ends with the last
+    clients.tell(PeerDown(BERT, "it was closed", has_left=True))
+    assert ended.wait(10)
+
+
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000])
+def test_what_a_client_says_of_its_process_need_not_be_a_number(
+    clients: ActorRef[Clients], ended: threading.Event, pid: str
+) -> None:
+    clients.tell(PeerUp(ANNA, "client", True, {"pid": pid}))
+    settle(clients)
+    assert list(lives) == [0]
 
 
 def test_nodes_are_no_clients(clients: ActorRef[Clients], ended: threading.Event) -> None:
