@@ -3,7 +3,8 @@
 A node says how many jobs it wants to hold (its capacity); what it holds is known here by reference,
 so that freeing is idempotent and a credit is neither lost nor made twice. Jobs go in queue order to
 the least loaded node. Re-queued jobs go before new ones. A job that must go alone waits for a node
-that is kept empty for it.
+that is kept empty for it, and has it to itself as long as another node takes ordinary jobs: it may be
+waiting for one of them.
 
 Owned by the scheduler. After a kill -9 of the head it is made anew from the records and the nodes'
 inventories.
@@ -160,20 +161,23 @@ class Placement:
                 # One node stays for the others: such a job may be waiting for one of them.
                 return placed
             ref, _ = self._alone.popitem(last=False)
-            self.seats[free].reserved = True
             self.seats[free].alone = ref
+            self._release()
             placed.append(self._put(ref, free))
         return placed
 
     def _release(self) -> None:
-        """Let the nodes that run empty take jobs again."""
+        """Let the nodes that run empty take jobs again, and those that run a job alone, if there is no other."""
+        others = sum(seat.is_open and seat.alone is None for seat in self.seats.values())
         for seat in self.seats.values():
-            seat.reserved = seat.alone is not None
+            seat.reserved = seat.alone is not None and others > 0
 
     def _reserve(self, seats: dict[str, Seat]) -> None:
         # One node at a time runs empty, so that the others go on with ordinary work.
-        if seats and not any(seat.reserved for seat in seats.values()):
-            min(seats.values(), key=lambda seat: len(seat.held)).reserved = True
+        self._release()
+        ordinary = [seat for seat in seats.values() if seat.alone is None]
+        if ordinary and not any(seat.reserved for seat in seats.values()):
+            min(ordinary, key=lambda seat: len(seat.held)).reserved = True
 
     def _put(self, ref: bytes, node: str) -> Assignment:
         self.seats[node].held.add(ref)

@@ -22,7 +22,7 @@ class Printing:
 
     Args:
         node: name of the node.
-        write: takes whole lines; must not block for long.
+        write: takes whole lines; must not block.
     """
 
     def __init__(self, node: str, write: Callable[[str], object]) -> None:

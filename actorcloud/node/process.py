@@ -4,7 +4,7 @@
 
     main thread      starts the worker processes, waits for signals
     reactor thread   the network, its guests: the actors, and the workers' sockets
-    pipes thread     those sockets while there is no network
+    pipes thread     those sockets while there is no network      console thread   what jobs print
 
 It ends with 0 when it was told to, or its head (if it belongs to one) has said goodbye; with 77 when
 the head refuses it; with 1 when it was sent away or its tree has given up.
@@ -32,6 +32,7 @@ from actorcloud.base.version import VERSION
 from actorcloud.cluster import Neighbours
 from actorcloud.net import JoinString, KeyPair, load_key_pair, private_directory
 from actorcloud.node.agent import FENCED
+from actorcloud.node.console import Console
 from actorcloud.node.launcher import Launcher
 from actorcloud.node.options import NodeOptions
 from actorcloud.node.starting import Started
@@ -154,6 +155,7 @@ class _NodeProcess:
         self._options = options
         self._launcher = launcher
         self._join = join
+        self._console = Console()
         self._code = 0
         self._is_told = False
         self._keys: KeyPair | None = None
@@ -162,6 +164,7 @@ class _NodeProcess:
         options, launcher = self._options, self._launcher
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told_to_end)
+        stack.callback(self._console.close)
         stack.callback(launcher.close)
         if self._join is not None:
             own = Path(platformdirs.user_config_dir("actorcloud")) / "keys"
@@ -196,7 +199,7 @@ class _NodeProcess:
             spawner=self._launcher,
             make_transport=self._transport,
             neighbours=neighbours,
-            write=_write,
+            write=self._console.write,
             orphan_time=options.orphan_time,
             subscribers=(Lookout.start(options, self.end, self._endpoints()),),
             guests=(self._launcher.pipes,),
@@ -249,12 +252,6 @@ def _hold_lock(options: NodeOptions, stack: contextlib.ExitStack) -> None:
     except BlockingIOError:
         text = f"a node named {options.name!r} runs on this machine already: give this one another --name"
         raise ActorCloudError(text) from None
-
-
-def _write(lines: str) -> None:
-    # In one piece, so that the lines of two workers do not mix.
-    with contextlib.suppress(OSError):
-        os.write(2, lines.encode("utf-8", "replace"))
 
 
 def _cause(error: BaseException) -> ActorCloudError:

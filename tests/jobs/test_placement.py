@@ -59,18 +59,46 @@ def test_a_job_that_goes_alone_waits_for_an_empty_node_and_keeps_it_to_itself() 
     # Given a node with a job, and one that must go alone
     placement = Placement()
     placement.seat("n", 4, 4)
+    placement.seat("full", 1, 1)
+    placement.enqueue(refs(1, 2))
+    placement.assign()
+    placement.enqueue(refs(7), alone=True)
+    placement.enqueue(refs(3))
+    # Then nothing is placed until the node is empty
+    assert placement.assign() == []
+    placement.withdraw(refs(1)[0])
+    placement.withdraw(refs(2)[0])
+    assert placement.assign() == [(refs(7)[0], "n"), (refs(3)[0], "full")]
+    # And nothing beside it; afterwards the node is as it was
+    placement.enqueue(refs(4))
+    assert placement.assign() == []
+    placement.withdraw(refs(7)[0])
+    assert placement.assign() == [(refs(4)[0], "n")]
+
+
+def test_on_the_only_node_a_job_that_goes_alone_begins_alone_and_keeps_nobody_from_joining_it() -> None:
+    # Given
+    placement = Placement()
+    placement.seat("n", 4, 4)
     placement.enqueue(refs(1))
     placement.assign()
     placement.enqueue(refs(7), alone=True)
     placement.enqueue(refs(2))
-    # Then nothing is placed until the node is empty
+    # When the node is empty
     assert placement.assign() == []
     placement.withdraw(refs(1)[0])
-    assert placement.assign() == [(refs(7)[0], "n")]
-    # And nothing beside it; afterwards the node is as it was
-    assert placement.assign() == []
+    # Then what it may be waiting for runs beside it
+    assert placement.assign() == [(refs(7)[0], "n"), (refs(2)[0], "n")]
+    # And the next one that goes alone waits until all of them have ended, and holds up nobody before
+    placement.enqueue(refs(8), alone=True)
+    placement.enqueue(refs(3))
+    assert placement.assign() == [(refs(3)[0], "n")]
     placement.withdraw(refs(7)[0])
-    assert placement.assign() == [(refs(2)[0], "n")]
+    placement.enqueue(refs(4))
+    assert placement.assign() == []
+    placement.withdraw(refs(2)[0])
+    placement.withdraw(refs(3)[0])
+    assert placement.assign()[0] == (refs(8)[0], "n")
 
 
 def test_a_cancelled_lonely_job_gives_the_reserved_node_back() -> None:

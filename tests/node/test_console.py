@@ -1,0 +1,59 @@
+"""What jobs print is shown, and a terminal that stands still holds nobody up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from actorcloud.node import console as module
+from actorcloud.node.console import Console
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def read_until(descriptor: int, end: bytes) -> bytes:
+    got = b""
+    while not got.endswith(end):
+        got += os.read(descriptor, 1 << 16)
+    return got
+
+
+def test_lines_are_shown_in_order(pipe: tuple[int, int]) -> None:
+    reading, writing = pipe
+    console = Console(writing)
+    console.write("one\ntwo\n")
+    console.write("three\n")
+    assert read_until(reading, b"three\n") == b"one\ntwo\nthree\n"
+    console.close()
+
+
+def test_a_terminal_that_stands_still_holds_nobody_up_and_what_was_left_out_is_said(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a pipe that nobody reads
+    monkeypatch.setattr(module, "WAITING_LIMIT_BYTES", 200_000)
+    reading, writing = pipe
+    console = Console(writing)
+    # When more is printed than fits
+    for _ in range(100):
+        console.write("x" * 9_999 + "\n")
+    # Then who prints has come this far; and when somebody reads, all that was taken is shown
+    shown = read_until(reading, b"\n")
+    while len(shown) < 200_000:
+        shown += read_until(reading, b"\n")
+    left_out = 100 - shown.count(b"\n")
+    assert left_out > 0
+    while console._waiting_bytes:
+        pass
+    console.write("last\n")
+    assert read_until(reading, b"last\n") == b"[%d lines of jobs were not shown here]\nlast\n" % left_out
+    console.close()
+    assert not console._thread.is_alive()
