@@ -29,7 +29,7 @@ from actorcloud.actor.supervisor_ref import (
     TerminateChild,
     WhichChildren,
 )
-from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild, StartError
+from actorcloud.base.errors import BadChildSpec, ConfigError, NoSuchChild, StartError
 from actorcloud.base.exits import Crash, ExitReason
 from actorcloud.base.ids import ActorId
 
@@ -93,29 +93,25 @@ class DynamicSupervisor(Overseer):
             case TerminateChild(ref):
                 return self._terminate_one(ref, sender)
             case _:
-                self._answer(sender, self._serve(message))
+                self._serve(message, sender)
         return None
 
-    def _serve(self, message: Any) -> object:
-        """Serve a request that takes no time; errors are answers."""
-        try:
-            match message:
-                case StartChild(spec):
-                    return self._start_child(spec)
-                case WhichChildren():
-                    return [
-                        ChildInfo(id=None, ref=child.ref, is_restarting=child.is_restarting, type=child.spec.child_type)
-                        for child in self._children.values()
-                    ]
-                case CountChildren():
-                    return count(list(self._children.values()))
-                case GetSpec(ref):
-                    return self._known(ref).spec
-                case _:
-                    super(Overseer, self).on_receive(message)
-                    return None
-        except ActorError as error:
-            return error
+    def _request(self, message: Any) -> object:
+        """See `Overseer._request`."""
+        match message:
+            case StartChild(spec):
+                return self._start_child(spec)
+            case WhichChildren():
+                return [
+                    ChildInfo(id=None, ref=child.ref, is_restarting=child.is_restarting, type=child.spec.child_type)
+                    for child in self._children.values()
+                ]
+            case CountChildren():
+                return count(list(self._children.values()))
+            case GetSpec(ref):
+                return self._known(ref).spec
+            case _:
+                return super()._request(message)
 
     def _known(self, ref: Hashable) -> Child:
         child = self._children.get(ref.id) if isinstance(ref, ActorRef) else None

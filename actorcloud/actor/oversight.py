@@ -28,6 +28,7 @@ from actorcloud.actor.mailbox import NoReply
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.supervisor_ref import ChildCount
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 from actorcloud.base.ids import ActorId
 
@@ -145,6 +146,18 @@ class Overseer(Actor):
 
     def _settled(self) -> None:
         """Run after each procedure."""
+
+    def _serve(self, message: Any, sender: ReplyTo | None) -> None:
+        """Answer a request that takes no time; what it raises of ours is the answer."""
+        try:
+            value = self._request(message)
+        except ActorError as error:
+            value = error
+        self._answer(sender, value)
+
+    def _request(self, message: Any) -> object:
+        """Do what a request asks for and return the answer; subclasses know their own."""
+        return super().on_receive(message)
 
     def _answer(self, sender: ReplyTo | None, value: object) -> None:
         if sender is not None:

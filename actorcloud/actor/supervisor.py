@@ -36,7 +36,7 @@ from actorcloud.actor.supervisor_ref import (
     TerminateChild,
     WhichChildren,
 )
-from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild, StartError
+from actorcloud.base.errors import BadChildSpec, ConfigError, NoSuchChild, StartError
 from actorcloud.base.exits import Crash, ExitReason
 
 
@@ -180,31 +180,27 @@ class Supervisor(Overseer):
             case GetChild(id):
                 self._get_child(id, sender)
             case _:
-                self._answer(sender, self._serve(message))
+                self._serve(message, sender)
         return None
 
-    def _serve(self, message: Any) -> object:
-        """Serve a request that takes no time; errors are answers."""
-        try:
-            match message:
-                case StartChild(spec):
-                    return self._start_child(spec)
-                case RestartChild(id):
-                    return self._restart_child(id)
-                case DeleteChild(id):
-                    self._delete_child(id)
-                    return None
-                case WhichChildren():
-                    return [_info(child) for child in reversed(self._children.values())]
-                case CountChildren():
-                    return count(list(self._children.values()))
-                case GetSpec(id):
-                    return self._known(id).spec
-                case _:
-                    super(Overseer, self).on_receive(message)
-                    return None
-        except ActorError as error:
-            return error
+    def _request(self, message: Any) -> object:
+        """See `Overseer._request`."""
+        match message:
+            case StartChild(spec):
+                return self._start_child(spec)
+            case RestartChild(id):
+                return self._restart_child(id)
+            case DeleteChild(id):
+                self._delete_child(id)
+                return None
+            case WhichChildren():
+                return [_info(child) for child in reversed(self._children.values())]
+            case CountChildren():
+                return count(list(self._children.values()))
+            case GetSpec(id):
+                return self._known(id).spec
+            case _:
+                return super()._request(message)
 
     def _child_ended(self, message: Exit) -> Procedure | None:
         child = self._by_ref.pop(message.sender.id, None) if message.sender is not None else None

@@ -28,11 +28,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from actorcloud.base.errors import ActorCloudError, ConfigError, HeadUnreachable
+from actorcloud.base.errors import ActorCloudError, ConfigError
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.ids import JobRef
 from actorcloud.cli.demojob import COUNTED, SPACE, SUMS, add_part
-from actorcloud.cli.demoprocess import START_TIMEOUT, Processes
+from actorcloud.cli.demoprocess import Processes, wait_for
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.screen import Screen
@@ -176,11 +176,10 @@ def _follow(
 
 
 def _wait_nodes(cloud: Cloud, wanted: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while sum(node.state == "up" for node in cloud.info().nodes) < wanted:
-        if time.monotonic() >= deadline:
-            raise HeadUnreachable(f"the nodes of the demo did not join within {START_TIMEOUT:g} s")
-        time.sleep(0.05)
+    def look() -> bool | None:
+        return sum(node.state == "up" for node in cloud.info().nodes) >= wanted or None
+
+    wait_for(look, "the nodes of the demo did not join")
 
 
 def _count(cloud: Cloud, refs: Sequence[JobRef[int]], expected: float) -> Count:

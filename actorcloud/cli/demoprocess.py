@@ -12,11 +12,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from actorcloud.base.config import SETTINGS
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.client import Connection, child_environment, find_head, runtime_directory
+
+T = TypeVar("T")
 
 #: Seconds that a head may take to start, or to come back.
 START_TIMEOUT = 20.0
@@ -29,6 +33,20 @@ _LOOK_EVERY = 0.05
 
 #: Lines of each process that are shown when something goes wrong.
 _LAST_LINES = 15
+
+
+def wait_for(look: Callable[[], T | None], what: str) -> T:
+    """Look again and again until there is something, and return it.
+
+    Raises:
+        HeadUnreachable: not within `START_TIMEOUT`; `what` says what did not happen.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while (found := look()) is None:
+        if time.monotonic() >= deadline:
+            raise HeadUnreachable(f"{what} within {START_TIMEOUT:g} s")
+        time.sleep(_LOOK_EVERY)
+    return found
 
 
 class Processes:
@@ -64,15 +82,16 @@ class Processes:
         Raises:
             HeadUnreachable: not within `START_TIMEOUT`.
         """
-        deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
+
+        def look() -> Connection | None:
             found = find_head(self._runtime)
             if found is not None and found.pid != other_than:
                 return found
             if self._running["head"].poll() is not None:
-                break
-            time.sleep(_LOOK_EVERY)
-        raise HeadUnreachable(f"the head of the demo did not start within {START_TIMEOUT:g} s, or has ended")
+                raise HeadUnreachable("the head of the demo has ended")
+            return None
+
+        return wait_for(look, "the head of the demo did not start")
 
     def kill_node(self, name: str) -> int:
         """Kill a node with SIGKILL; return its process id."""
