@@ -17,6 +17,7 @@ Thread: the host's, but for `release`.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -31,6 +32,9 @@ _SHARE = 0.002
 
 class Hosted(Protocol):
     """What the guest needs of its pool."""
+
+    #: Threads of others that run turns as well.
+    hosts: set[int]
 
     def run_queue(self, may_go_on: Callable[[], bool] | None) -> bool:
         """Give turns on this thread; False if some wait still."""
@@ -63,6 +67,7 @@ class PoolGuest:
         """See `Guest.arrive`."""
         self._host = host
         local.pooled, local.guest = True, self
+        self._pool.hosts.add(threading.get_ident())
         self._pool.rest(self)
 
     def run(self) -> bool:
@@ -77,6 +82,7 @@ class PoolGuest:
         """See `Guest.leave`; the turn that runs, if there is one, is ended here all the same."""
         self._host = None
         local.pooled, local.guest = False, None
+        self._pool.hosts.discard(threading.get_ident())
         self._pool.dismiss(self)
 
     def release(self) -> None:

@@ -82,6 +82,8 @@ class Pool:
         self.begun = 0
         #: Thread -> the cell it runs, and the number of that turn.
         self.turns: dict[int, tuple[Runnable, int]] = {}
+        #: Threads of others that run turns as well.
+        self.hosts: set[int] = set()
         self._is_closed = False
         self._resting_guest: PoolGuest | None = None
         self._is_hosted = hosted

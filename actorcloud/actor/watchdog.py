@@ -33,6 +33,8 @@ class Watched(Protocol):
     begun: int
     #: Thread -> the cell it runs, and the number of that turn.
     turns: dict[int, tuple[Runnable, int]]
+    #: Threads of others that run turns as well.
+    hosts: set[int]
 
     @property
     def queued(self) -> int:
@@ -126,8 +128,17 @@ class Watchdog:
             turns = dict(pool.turns)
             cpu = time.process_time()
             tick.acquire(True, _TICK)
+            self._hurry_guests(turns)
             if pool.queued and pool.begun < due:
                 self._relieve(turns, time.process_time() - cpu)
+
+    def _hurry_guests(self, turns: dict[int, tuple[Runnable, int]]) -> None:
+        """End turns that last while the thread's host is due, whether actors wait or not."""
+        pool = self._pool
+        for thread in tuple(pool.hosts):
+            cell, turn = turns.get(thread, (None, 0))
+            if cell is not None and pool.turns.get(thread, (None, 0))[1] == turn:
+                cell.preempt()
 
     def _relieve(self, turns: dict[int, tuple[Runnable, int]], cpu: float) -> None:
         """What was queued a tick ago still waits: make room for it."""

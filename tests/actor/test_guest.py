@@ -45,7 +45,7 @@ def test_while_an_actor_waits_the_host_turns_and_others_run_elsewhere(house: tup
     elsewhere = where(other)
     # Then
     assert elsewhere is not host.thread
-    assert host.turns > turns
+    assert any(where(other) is not host.thread and host.turns > turns for _ in range(1000))
     # And what it waits for wakes it
     future.set("done")
     assert answer.get(PATIENCE) == "done"
@@ -153,3 +153,23 @@ def test_no_wake_up_is_lost_between_host_and_threads(house: tuple[System, Pool, 
         thread.join(60)
     # Then
     assert all(len(probe.ask(Run(lambda actor: actor.log), timeout=PATIENCE)) == 1200 for probe in probes)
+
+
+def test_a_long_turn_gives_way_to_the_host(house: tuple[System, Pool, Host]) -> None:
+    # Given an actor with much slow mail, and nobody else who waits for the thread
+    _, _, host = house
+    pause = threading.Lock()
+    pause.acquire()
+    probe = Probe.start()
+    turns: list[int] = []
+
+    def work(_: Actor) -> None:
+        turns.append(host.turns)
+        pause.acquire(timeout=0.002)
+
+    # When
+    for _ in range(200):
+        probe.tell(Run(work))
+    probe.ask("done", timeout=PATIENCE)
+    # Then the host has had its turns meanwhile
+    assert turns[-1] - turns[0] > 5

@@ -264,7 +264,7 @@ def test_a_timer_dies_with_its_receiver(system: System) -> None:
 
 def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
     p = Probe.start()
-    run(p, lambda me: (me.send_after(0.01, "x", named("later")), me.send_after(0.0, "y", named("nobody"))))
+    run(p, lambda me: (me.send_after(0.5, "x", named("later")), me.send_after(0.0, "y", named("nobody"))))
     later = Probe.options(name="later").start()
     assert log(later, 1) == ["x"]
 
