@@ -16,10 +16,11 @@ Thread: the host's, but for `release`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from actorcloud.actor.context import local
@@ -46,6 +47,14 @@ class Hosted(Protocol):
 
     def dismiss(self, guest: PoolGuest) -> None:
         """This thread runs no more turns."""
+        ...
+
+    def count_out(self) -> None:
+        """This thread is about to wait."""
+        ...
+
+    def count_in(self) -> None:
+        """This thread goes on."""
         ...
 
 
@@ -93,20 +102,39 @@ class PoolGuest:
 
     def acquire(self, latch: Latch, timeout: float | None) -> bool:
         """Wait for a latch while the host's own turns go on; see `Latch.acquire`."""
-        host, cell = self._host, local.cell
+        host = self._host
         if host is None:
             return latch.acquire(timeout)
         latch.call_when_set(host.wake)
         until = math.inf if timeout is None else time.monotonic() + timeout
-        # What comes in meanwhile comes in for others, not in the name of the actor that waits.
-        local.cell = None
-        try:
+        with _nobody():
             while not latch.is_set and (left := until - time.monotonic()) > 0:
                 if not host.turn(left):
-                    return latch.acquire(None if timeout is None else left)
-        finally:
-            local.cell = cell
+                    return latch.acquire(None if timeout is None else until - time.monotonic())
         return latch.is_set
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """See `Guest.away`."""
+        if not self.is_running:
+            yield
+            return
+        self._pool.count_out()
+        try:
+            with _nobody():
+                yield
+        finally:
+            self._pool.count_in()
 
     def _may_go_on(self) -> bool:
         return self._host is not None and time.monotonic() < self._until
+
+
+@contextlib.contextmanager
+def _nobody() -> Iterator[None]:
+    """What comes in now comes in for others, not in the name of the actor whose code is on this stack."""
+    cell, local.cell = local.cell, None
+    try:
+        yield
+    finally:
+        local.cell = cell

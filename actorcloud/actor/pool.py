@@ -171,10 +171,22 @@ class Pool:
             added += 1
             if parked is not None:
                 parked.release()
-            elif thread is not None:
-                thread.start()
+            elif thread is not None and not self._start(thread):
+                return added - 1
         self._watchdog.wake()
         return added
+
+    def _start(self, thread: threading.Thread) -> bool:
+        try:
+            thread.start()
+        except RuntimeError:
+            # The machine gives no more: those that run must do.
+            logger.exception("no thread can be started beside the %d there are", len(self._threads) - 1)
+            with self._lock:
+                self._running -= 1
+                self._threads.discard(thread)
+            return False
+        return True
 
     def close(self, timeout: float) -> None:
         """See `Dispatcher.close`."""

@@ -16,6 +16,7 @@ The engine's port lives beside its engines, in `store.engine`; the spawner's in 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
@@ -149,6 +150,10 @@ class Guest(Protocol):
 
     def run(self) -> bool:
         """Do some work, a few milliseconds at most; returns whether there is more to do at once."""
+        ...
+
+    def away(self) -> AbstractContextManager[object]:
+        """Step aside, in the midst of `run`: the thread does its own work within, in nobody's name."""
         ...
 
     def leave(self) -> None:

@@ -12,13 +12,15 @@ While the head restarts its inner actors, an ask may find nobody ("actor-dead"):
 and sent again by whoever waits, until a reset or an answer comes. What a full connection did not take
 waits likewise. The order of asks is kept: one may rest on what the one before it brings.
 
-Owns the transport. Thread: `ask` any; events come on the transport's thread, where replies are
-delivered too. The dict of open asks needs no lock: numbers are never used twice.
+Owns the transport. Thread: `ask` and `wait` any; events come on the transport's thread, where replies
+are delivered too. What goes out does so under a lock, so that it keeps its order. The dict of open
+asks needs none: numbers are never used twice.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -75,6 +77,7 @@ class TransportHead:
         self._wrong_keys: set[str] = set()
         self._numbers = itertools.count(1)
         self._open: dict[int, tuple[OnReply, bytes]] = {}
+        self._going_out = threading.Lock()  # guards what follows; nothing blocks under it
         self._parked: dict[int, None] = {}
         self._backlog: deque[bytes] = deque()
         self._reset: Callable[[], None] = lambda: None
@@ -117,8 +120,11 @@ class TransportHead:
         self._open[number] = on_reply, data
         if self._refused is not None:
             self._deliver(number, self._refused, more=False)
-        elif self._peer is not None:
-            self._send_ask(number, data)
+        else:
+            with self._going_out:
+                self._send_ask(number, data)
+            if self._is_stuck:
+                self._waiters.check()
         # Without a peer there is nothing to do: when one comes, all that is open is asked again.
         return _Asking(self, number)
 
@@ -157,9 +163,11 @@ class TransportHead:
     def forget(self, number: int) -> None:
         """Want no more answers to this ask."""
         if self._open.pop(number, None) is not None and self._peer is not None:
-            self._parked.pop(number, None)
-            if len(self._backlog) < _BACKLOG_LIMIT:
-                self._send(self._peer, encode(Forget(number)))
+            with self._going_out:
+                self._parked.pop(number, None)
+                peer = self._peer
+                if peer is not None and len(self._backlog) < _BACKLOG_LIMIT:
+                    self._send(peer, encode(Forget(number)))
 
     # -- the transport -------------------------------------------------------------------------------
 
@@ -175,8 +183,6 @@ class TransportHead:
             self._parked[number] = None
         else:
             self._send(peer, data)
-        if self._is_stuck:
-            self._waiters.check()
 
     def _send(self, peer: Peer, data: bytes) -> None:
         if self._backlog or not self._transport.send(peer, (data,)):
@@ -202,11 +208,12 @@ class TransportHead:
         self._waiters.check()
 
     def _connected(self, peer: Peer, *, is_new: bool) -> None:
-        if is_new:
-            self._open.clear()
-            self._parked.clear()
-            self._backlog.clear()
-        self._peer = peer
+        with self._going_out:
+            if is_new:
+                self._open.clear()
+                self._parked.clear()
+                self._backlog.clear()
+            self._peer = peer
         self._has_met = True
         self.away_since = None
         if is_new:
@@ -231,17 +238,19 @@ class TransportHead:
 
     def _send_backlog(self) -> None:
         # What has arrived made room for what could not leave.
-        while self._backlog and self._peer is not None:
-            if not self._transport.send(self._peer, (self._backlog[0],)):
-                return
-            self._backlog.popleft()
+        with self._going_out:
+            while self._backlog and self._peer is not None:
+                if not self._transport.send(self._peer, (self._backlog[0],)):
+                    return
+                self._backlog.popleft()
 
     def _send_parked(self) -> None:
-        parked, self._parked = self._parked, {}
-        for number in parked:
-            _, data = self._open.get(number, (None, None))
-            if data is not None:
-                self._send_ask(number, data)
+        with self._going_out:
+            parked, self._parked = self._parked, {}
+            for number in parked:
+                _, data = self._open.get(number, (None, None))
+                if data is not None:
+                    self._send_ask(number, data)
 
     def _receive(self, data: bytes) -> None:
         try:
@@ -253,7 +262,8 @@ class TransportHead:
             case Reply(number, body, more):
                 self._deliver(number, _decoded(body), more=more)
             case Failed(number, code) if code == _NOBODY:
-                self._parked[number] = None
+                with self._going_out:
+                    self._parked[number] = None
             case Failed(number, code, text):
                 self._deliver(number, from_code(code, text), more=False)
             case _:

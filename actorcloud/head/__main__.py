@@ -34,12 +34,13 @@ def main() -> int:
 def _serve(given: argparse.Namespace, node: NodeProcess) -> int:
     import logging
 
+    from actorcloud.base.console import log_to_standard_error
     from actorcloud.base.errors import ConfigError
     from actorcloud.base.exitcode import exit_code
     from actorcloud.head.options import HeadOptions
     from actorcloud.head.process import serve_head
 
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    log_to_standard_error()
     try:
         options = HeadOptions(**vars(given))
     except ConfigError as error:

@@ -15,6 +15,7 @@ message goes to the part that its type names in `_routes`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,13 @@ from actorcloud.store import Applied, Fed, Got, Page
 
 #: Requests kept while the records are read; more are refused, and clients send them again.
 WAITING_LIMIT = 100_000
+
+#: Of these, handled in one go.
+CATCH_UP = 200
+
+
+class _CatchUp(msgspec.Struct, frozen=True):
+    """To itself: go on with what came while the records were read."""
 
 
 class _GraceEnded(msgspec.Struct, frozen=True):
@@ -75,7 +83,7 @@ class JobManager(Actor):
         self.loading = Loading(commits, desk.ledger)
         self._grace = grace
         self._started_at = self.system.clock.monotonic()
-        self._waiting: list[tuple[object, Any]] = []
+        self._waiting: deque[tuple[object, Any]] = deque()
         self._leaving: list[bytes] = []
         self._routes = self._make_routes()
 
@@ -86,7 +94,9 @@ class JobManager(Actor):
     def on_receive(self, message: object) -> object:
         """Hand `message` to its part; requests wait until the records are read."""
         reply = Reply(self, self.sender) if self.sender is not None else None
-        if self.loading.is_done or isinstance(message, Fed | Page):
+        if isinstance(message, _CatchUp):
+            self._catch_up()
+        elif (self.loading.is_done and not self._waiting) or isinstance(message, Fed | Page):
             self._handle(message, reply)
         elif reply is None or len(self._waiting) < WAITING_LIMIT:
             # What the core and the nodes say is never refused: they do not say it again.
@@ -162,9 +172,15 @@ class JobManager(Actor):
         for ref in self.loading.queue():
             self.dispatch.wait(ref, self.desk.ledger.live[ref], again=False)
         self.send_after(self._grace, _GraceEnded())
-        waiting, self._waiting = self._waiting, []
-        for request, reply in waiting:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Handle some of what came while the records were read, and the rest later: others wait for the thread."""
+        for _ in range(min(CATCH_UP, len(self._waiting))):
+            request, reply = self._waiting.popleft()
             self._handle(request, reply)
+        if self._waiting:
+            self.actor_ref.tell(_CatchUp())
 
     def _fed(self, message: Fed) -> None:
         steps = self.desk.ledger.feed(message.number, message.changes)

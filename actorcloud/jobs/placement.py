@@ -168,7 +168,7 @@ class Placement:
 
     def _release(self) -> None:
         """Let the nodes that run empty take jobs again, and those that run a job alone, if there is no other."""
-        others = sum(seat.is_open and seat.alone is None for seat in self.seats.values())
+        others = sum(seat.is_open and seat.capacity > 0 and seat.alone is None for seat in self.seats.values())
         for seat in self.seats.values():
             seat.reserved = seat.alone is not None and others > 0
 

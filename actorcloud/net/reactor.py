@@ -19,6 +19,7 @@ Reference: net-design 1.2, 1.8, 1.10; the reactor pattern.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import signal
@@ -49,6 +50,9 @@ from actorcloud.net.zap import ZapHandler
 
 #: Seconds `close` waits for the peers to acknowledge what was sent.
 DRAIN_TIMEOUT = 1.0
+
+#: Seconds `close` waits for the I/O thread, where that has guests.
+CLOSE_TIMEOUT = 10.0
 
 #: Milliseconds that closed sockets get to put the goodbyes on the wire.
 _GOODBYE_LINGER_MS = 300
@@ -201,10 +205,14 @@ class Reactor:
             self._loop.inbox.put(self._exchange.ask_acks)
         if threading.current_thread() is thread:
             # A guest ends us: as good a moment as any, since it runs between two turns.
-            while self.turn(math.inf):
-                pass
+            with contextlib.ExitStack() as stack:
+                for guest in self._guests:
+                    stack.enter_context(guest.away())
+                while self.turn(math.inf):
+                    pass
             return
-        self._freed.wait()
+        if not self._freed.wait(CLOSE_TIMEOUT):
+            logger.error("the reactor of %s does not end: an actor holds up its thread", self._options.name)
         if not self._guests:
             thread.join()
 
@@ -257,7 +265,14 @@ class Reactor:
 
     def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
         """See `HostThread.watch`."""
-        self._loop.watch(descriptor, handler)
+
+        def guarded() -> None:
+            try:
+                handler()
+            except Exception:
+                logger.exception("a guest of %s could not handle its descriptor", self._options.name)
+
+        self._loop.watch(descriptor, guarded)
 
     def unwatch(self, descriptor: int) -> None:
         """See `HostThread.unwatch`."""
@@ -285,10 +300,16 @@ class Reactor:
 
     def _run(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        for guest in self._guests:
-            guest.arrive(self)
-        while self.turn(0.0 if self._run_guests() else math.inf):
-            pass
+        try:
+            for guest in self._guests:
+                guest.arrive(self)
+            while self.turn(0.0 if self._run_guests() else math.inf):
+                pass
+        except Exception:
+            # As in `turn`; here it is a guest's.
+            logger.exception("the reactor of %s failed", self._options.name)
+            self._end_all()
+            self._end()
 
     def _run_guests(self) -> bool:
         # Called for up to now, they run now; that is no reason not to sleep afterwards.
@@ -439,11 +460,19 @@ class Reactor:
             self._exchange.leave("it was closed")
             self._perform()
             self._desk.take_events()
-            self._free()
-        finally:
             for guest in self._guests:
-                guest.leave()
-            self._freed.set()
+                self._see_off(guest)
+        finally:
+            try:
+                self._free()
+            finally:
+                self._freed.set()
+
+    def _see_off(self, guest: Guest) -> None:
+        try:
+            guest.leave()
+        except Exception:
+            logger.exception("a guest of %s could not leave", self._options.name)
 
     def _free(self) -> None:
         for dealer in self._dealers.values():

@@ -39,12 +39,13 @@ def main() -> int:
 def _serve(given: argparse.Namespace, started: list[Started]) -> int:
     import logging
 
+    from actorcloud.base.console import log_to_standard_error
     from actorcloud.base.errors import ActorCloudError
     from actorcloud.base.exitcode import exit_code
     from actorcloud.node.options import NodeOptions
     from actorcloud.node.process import serve_node
 
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    log_to_standard_error()
     try:
         return serve_node(NodeOptions(**vars(given)), started)
     except ActorCloudError as error:

@@ -194,6 +194,7 @@ class NodeAgent(Actor):
         )
         self._done += self.holding.give_up()
         self._killing.clear()
+        self.crew.spend_all()
         self.crew.tell_all(Retire())
 
     def _run(self, message: Run) -> None:

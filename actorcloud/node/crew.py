@@ -113,6 +113,10 @@ class Crew:
         """This worker is on its way out: it gets no more work."""
         self._spent.add(port)
 
+    def spend_all(self) -> None:
+        """All workers are on their way out."""
+        self._spent.update(self._busy)
+
     def lend(self, port: ActorRef[Any]) -> None:
         """The job of this worker waits for another one: its slot is another worker's meanwhile."""
         if port in self._busy:

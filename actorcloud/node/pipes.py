@@ -15,6 +15,7 @@ this thread. The socket is non-blocking; a lock per worker guards what is left o
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
 import signal
@@ -31,6 +32,8 @@ from actorcloud.net import PipeDecoder, encode_frame
 from actorcloud.node.message import Exited, Said
 from actorcloud.node.spawner import Sink
 from actorcloud.protocol.message import Message, decode, encode
+
+logger = logging.getLogger("actorcloud.node")
 
 #: Seconds between two reads of what the workers say: shorter than anybody notices.
 GATHER = 0.001
@@ -56,6 +59,7 @@ class PipeWorker:
         self._pipes = pipes
         self._process: subprocess.Popen[bytes] | None = None
         self._is_doomed = False
+        self._is_buried = False
         self._decoder = PipeDecoder()
         self._left = bytearray()
         #: Guards `_left` and the order of writes; a leaf, nothing is called under it but send.
@@ -97,7 +101,7 @@ class PipeWorker:
         """See `Worker.kill`."""
         self._is_doomed = True
         process = self._process
-        # Not yet reaped, as that happens on the pipes' thread after `is_dead`: the group is ours.
+        # Not yet reaped, which sets `returncode` first: the group is ours.
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -119,8 +123,11 @@ class PipeWorker:
 
     def read(self) -> bool:
         """Hand out what has come; False at the end of file."""
+        return self._read(self.ours)
+
+    def _read(self, ours: socket.socket) -> bool:
         try:
-            data = self.ours.recv(READ_BYTES)
+            data = ours.recv(READ_BYTES)
         except BlockingIOError:
             return True
         except OSError:
@@ -138,11 +145,14 @@ class PipeWorker:
     def bury(self) -> None:
         """Empty the socket of a dead or dying worker, kill what is left of its group, reap it."""
         self.kill()
+        with self._lock:
+            ours, self.socket = self.ours, None
+            self._is_buried = True
         # Its end closes with the process; a grandchild that kept it open is dead by the kill.
-        self.ours.settimeout(1.0)
-        while self.read():
+        ours.settimeout(1.0)
+        while self._read(ours):
             pass
-        self.ours.close()
+        ours.close()
         status = self._process.wait() if self._process else -signal.SIGKILL
         self._sink(Exited(describe(status)))
 
@@ -157,6 +167,8 @@ class PipeWorker:
             self._sink(Said(messages))
 
     def _write(self, data: bytes | bytearray) -> int:
+        if self._is_buried:
+            return len(data)
         if self.socket is None:
             return 0
         try:
@@ -212,13 +224,19 @@ class Pipes:
         self.call(lambda: None)
         self._thread.join()
         self._is_moving = False
-        if not self._is_closing:
+        if not self._closed.is_set():
             self._host = host
             host.watch(self._descriptor, self._hosted_round)
+            # Perhaps it was told to close while nobody looked.
+            self._hosted_round()
 
     def run(self) -> bool:
         """See `Guest.run`: there is nothing to do but to read."""
         return False
+
+    def away(self) -> contextlib.AbstractContextManager[object]:
+        """See `Guest.away`: nothing to step aside with."""
+        return contextlib.nullcontext()
 
     def leave(self) -> None:
         """See `Guest.leave`."""
@@ -274,9 +292,9 @@ class Pipes:
     def _round(self, timeout: float | None) -> None:
         for key, mask in self._selector.select(timeout):
             if key.fd in self._selector.get_map():
-                key.data(mask)
+                _guarded(key.data, mask)
         while self._calls:
-            self._calls.popleft()()
+            _guarded(self._calls.popleft())
 
     def _finish(self) -> None:
         for worker in list(self._workers):
@@ -311,13 +329,26 @@ class Pipes:
             os.close(pidfd)
         burial = threading.Thread(target=self._dig, args=(worker,), name="actorcloud-burial", daemon=True)
         self._burials.add(burial)
-        burial.start()
+        try:
+            burial.start()
+        except RuntimeError:
+            # The machine gives no thread more, perhaps because of what this very worker did: then here.
+            self._burials.discard(burial)
+            worker.bury()
 
     def _dig(self, worker: PipeWorker) -> None:
         try:
             worker.bury()
         finally:
             self._burials.discard(threading.current_thread())
+
+
+def _guarded(function: Callable[..., object], *args: object) -> None:
+    try:
+        function(*args)
+    except Exception:
+        # Of one worker: the others are still to be read.
+        logger.exception("the sockets of workers: %r failed", function)
 
 
 def describe(status: int) -> str:

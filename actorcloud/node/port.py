@@ -121,7 +121,7 @@ class WorkerPort(Actor):
         return {
             Assign: self._assign,
             KillRun: lambda message: self._kill_run(message.run),
-            Retire: lambda _: self._worker.kill(),
+            Retire: lambda _: self._retire(),
             HeadAway: lambda _: self._send(Outage(away=True)),
             HeadBack: self._head_back,
             Said: self._said,
@@ -140,6 +140,11 @@ class WorkerPort(Actor):
 
     def _send(self, message: Message) -> None:
         self._worker.send(message)
+
+    def _retire(self) -> None:
+        # What is still on its way here was never begun.
+        self._is_spent = True
+        self._worker.kill()
 
     # -- the agent --------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ import msgspec
 import platformdirs
 
 from actorcloud.actor import Actor, Pool, System, Timer
+from actorcloud.base.console import standard_error
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
@@ -32,7 +33,6 @@ from actorcloud.base.version import VERSION
 from actorcloud.cluster import Neighbours
 from actorcloud.net import JoinString, KeyPair, load_key_pair, private_directory
 from actorcloud.node.agent import FENCED
-from actorcloud.node.console import Console
 from actorcloud.node.launcher import Launcher
 from actorcloud.node.options import NodeOptions
 from actorcloud.node.starting import Started
@@ -155,7 +155,6 @@ class _NodeProcess:
         self._options = options
         self._launcher = launcher
         self._join = join
-        self._console = Console()
         self._code = 0
         self._is_told = False
         self._keys: KeyPair | None = None
@@ -164,7 +163,6 @@ class _NodeProcess:
         options, launcher = self._options, self._launcher
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._told_to_end)
-        stack.callback(self._console.close)
         stack.callback(launcher.close)
         if self._join is not None:
             own = Path(platformdirs.user_config_dir("actorcloud")) / "keys"
@@ -199,7 +197,7 @@ class _NodeProcess:
             spawner=self._launcher,
             make_transport=self._transport,
             neighbours=neighbours,
-            write=self._console.write,
+            write=standard_error().write,
             orphan_time=options.orphan_time,
             subscribers=(Lookout.start(options, self.end, self._endpoints()),),
             guests=(self._launcher.pipes,),

@@ -9,6 +9,7 @@ Owned by a port; what is open dies with the run that asked, and its worker.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
@@ -85,7 +86,11 @@ class Relay:
             self._send(Failed(message.id, error.code, str(error)))
             return
         call = self._calls[message.id] = _Call(str(message.to), body, runs[0] if runs else None)
-        self._go(message.id, call)
+        if self._stuck:
+            # In order: it may rest on what the one before it brings.
+            self._stuck.append(message.id)
+        else:
+            self._go(message.id, call)
 
     def forget(self, message: Forget) -> None:
         """The job wants no more answers to this call."""
@@ -101,10 +106,7 @@ class Relay:
         if isinstance(message.value, ActorDeadError):
             # The head, or its core, is on its way down: the call is made again when one is back. Or the
             # connection was only full: another answer shows that sooner than the clock does.
-            call.asking = None
-            self._stuck.append(message.id)
-            if len(self._stuck) == 1:
-                self._later(RETRY_PAUSE, Stuck())
+            self._hold(message.id, call)
             return
         if not message.more:
             del self._calls[message.id]
@@ -117,11 +119,13 @@ class Relay:
 
     def again(self) -> None:
         """Make the calls again that could not be made."""
-        stuck, self._stuck = self._stuck, []
-        for number in stuck:
+        stuck, self._stuck = deque(self._stuck), []
+        while stuck:
+            number = stuck.popleft()
             waiting = self._calls.get(number)
-            if waiting is not None and waiting.asking is None:
-                self._go(number, waiting)
+            if waiting is not None and waiting.asking is None and not self._go(number, waiting):
+                self._stuck.extend(stuck)
+                return
 
     def head_back(self, head: dict[str, RemoteRef], *, again: bool) -> None:
         """A head answers; with `again` it knows nothing of what is open here."""
@@ -153,12 +157,30 @@ class Relay:
         if len(self._calls) >= OPEN_LIMIT or message.id in self._calls:
             raise TransactionError(f"a job may have {OPEN_LIMIT} calls open, each with a number of its own")
 
-    def _go(self, number: int, call: _Call) -> None:
+    def _hold(self, number: int, call: _Call) -> None:
+        call.asking = None
+        self._stuck.append(number)
+        if len(self._stuck) == 1:
+            self._later(RETRY_PAUSE, Stuck())
+
+    def _go(self, number: int, call: _Call) -> bool:
+        """Ask; False if the connection does not take it now."""
         actor = self._head.get(call.to)
         if actor is None:
-            return
+            return True
         call.attempt += 1
         attempt, me = call.attempt, self._me
-        call.asking = actor.ask_stream(
-            call.message, lambda value, more: me.tell(Answered(number, attempt, value, more))
-        )
+        is_asking, is_refused = True, False
+
+        def on_reply(value: object, more: bool) -> None:  # noqa: FBT001  an `OnReply`
+            nonlocal is_refused
+            if is_asking and isinstance(value, ActorDeadError):
+                is_refused = True
+            else:
+                me.tell(Answered(number, attempt, value, more))
+
+        call.asking = actor.ask_stream(call.message, on_reply)
+        is_asking = False
+        if is_refused:
+            self._hold(number, call)
+        return not is_refused

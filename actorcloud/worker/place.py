@@ -36,8 +36,15 @@ class Place:
         #: Threads that are not a job's.
         self.threads: set[threading.Thread] = {threading.main_thread()}
 
-    def restore(self) -> None:
-        """Put back what the last job changed."""
+    def restore(self) -> bool:
+        """Put back what the last job changed; False if that cannot be done."""
+        try:
+            self._restore()
+        except Exception:  # noqa: BLE001  whatever a job has made of the modules that this needs
+            return False
+        return True
+
+    def _restore(self) -> None:
         self._streams.put_in_place()
         if _raw_environment() != self._raw_environment:
             self._restore_environment()
@@ -45,10 +52,11 @@ class Place:
             # It may be gone, or not ours any more; the job that needs it will say so.
             with contextlib.suppress(OSError):
                 os.chdir(self._directory)
-        if sys.argv != self._arguments:
-            sys.argv[:] = self._arguments
-        if sys.path != self._path:
-            sys.path[:] = self._path
+        # A job may have put anything in their place, or nothing.
+        if getattr(sys, "argv", None) != self._arguments:
+            sys.argv = list(self._arguments)
+        if getattr(sys, "path", None) != self._path:
+            sys.path = list(self._path)
 
     def is_clean(self) -> bool:
         """Tell whether no thread and no child process of a job is left."""

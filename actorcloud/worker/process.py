@@ -116,10 +116,9 @@ class Worker:
             self._end_forked_child(outcome)
             end = finish(job, outcome)
         self._printed.end()
-        reusable = self._tell_end(item, end, time.perf_counter() - started)
-        # Nobody needs to wait for this.
-        self._place.restore()
-        return reusable
+        # Before its end is told: what keeps this process from going on is still this job's doing.
+        is_restored = self._place.restore()
+        return self._tell_end(item, end, time.perf_counter() - started, is_restored=is_restored)
 
     def _end_forked_child(self, outcome: Outcome) -> None:
         # The job forked and its child came back from the function, or left it by an exception.
@@ -134,8 +133,8 @@ class Worker:
         sys.stderr.flush()
         os._exit(status)
 
-    def _tell_end(self, item: RunItem, end: End, seconds: float) -> bool:
-        reusable = self._place.is_clean() and not self._functions.is_full
+    def _tell_end(self, item: RunItem, end: End, seconds: float, *, is_restored: bool) -> bool:
+        reusable = is_restored and self._place.is_clean() and not self._functions.is_full
         done = DoneItem(item.ref, item.run, end.kind, end.outcome)
         self._outbox.send(Finished(done, reusable, end.stored, seconds))
         return reusable

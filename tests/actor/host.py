@@ -16,7 +16,7 @@ class Host:
 
     def __init__(self, pool: Pool) -> None:
         self.turns = 0
-        self._guest = pool.guest()
+        self.guest = pool.guest()
         self._wakeup = threading.Semaphore(0)
         self._is_over = False
         self.left = threading.Event()
@@ -50,15 +50,15 @@ class Host:
             self.left.wait(PATIENCE)
 
     def _run(self) -> None:
-        assert self._guest is not None
-        self._guest.arrive(self)
-        while self.turn(0.0 if self._guest.run() else PATIENCE):
+        assert self.guest is not None
+        self.guest.arrive(self)
+        while self.turn(0.0 if self.guest.run() else PATIENCE):
             pass
 
     def _leave(self) -> None:
         if not self.left.is_set():
-            assert self._guest is not None
-            self._guest.leave()
+            assert self.guest is not None
+            self.guest.leave()
             self.left.set()
 
 

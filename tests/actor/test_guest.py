@@ -10,7 +10,7 @@ import pytest
 
 from actorcloud.actor import Actor, ActorDeadError, Pool, System
 from actorcloud.base.exits import ExitReason
-from tests.actor.cast import PATIENCE, Probe, Run
+from tests.actor.cast import PATIENCE, Await, Probe, Run
 from tests.actor.host import Host, hosted
 
 
@@ -173,3 +173,21 @@ def test_a_long_turn_gives_way_to_the_host(house: tuple[System, Pool, Host]) -> 
     probe.ask("done", timeout=PATIENCE)
     # Then the host has had its turns meanwhile
     assert turns[-1] - turns[0] > 5
+
+
+def test_what_comes_in_while_an_actor_steps_aside_comes_in_nobodys_name(house: tuple[System, Pool, Host]) -> None:
+    # Given an actor that was told to exit while it lets the host go on, as one does that closes a transport
+    _, _, host = house
+    probe, other = Probe.start(), Probe.start()
+
+    def step_aside(_: Actor) -> None:
+        assert host.guest is not None
+        with host.guest.away():
+            probe.exit(ExitReason.KILL)
+            # Told by what came in: the end of this actor is no business of it.
+            other.tell("news")
+
+    # When
+    probe.tell(Run(step_aside))
+    # Then
+    assert other.ask(Await(1), timeout=PATIENCE) == ["news"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -356,3 +357,42 @@ def test_a_whole_cloud_works_over_it(head: TransportHead, transport: FakeTranspo
         assert [future.result(timeout=20) for future in futures] == list(range(500))
     pump.put(None)
     thread.join(10)
+
+
+def test_no_ask_is_lost_or_sent_twice_whoever_sends_what_had_waited(
+    head: TransportHead, transport: FakeTransport
+) -> None:
+    # Given an outbox that is full now and then, threads that wait, and answers that come in
+    turns = itertools.count()
+    lock = threading.Lock()
+
+    def send(peer: Peer, messages: Sequence[bytes]) -> bool:
+        with lock:
+            if next(turns) % 7 < 4:
+                return False
+        transport.sent.extend(decode(message) for message in messages)
+        return True
+
+    transport.send = send  # type: ignore[method-assign]
+    is_over = threading.Event()
+    waiting = [threading.Thread(target=head.wait, args=(is_over.is_set, 20.0)) for _ in range(3)]
+
+    def receive() -> None:
+        while not is_over.is_set():
+            transport.arrive()
+
+    receiving = threading.Thread(target=receive)
+    for thread in (*waiting, receiving):
+        thread.start()
+    # When
+    for _ in range(2000):
+        head.ask("jobs", GetJob(bytes(16)), Answers())
+    assert head.wait(lambda: len(transport.sent) >= 2000, 20.0)
+    is_over.set()
+    head.wake()
+    for thread in (*waiting, receiving):
+        thread.join(20)
+    # Then
+    numbers = [message.id for message in transport.sent if isinstance(message, Ask)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 2000

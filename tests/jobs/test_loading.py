@@ -53,6 +53,8 @@ def test_requests_beyond_a_limit_are_refused_while_the_records_load_and_nothing_
 ) -> None:
     # Given a manager whose store has not answered yet
     monkeypatch.setattr(module, "WAITING_LIMIT", 3)
+    # All of it is handled, however small the portions.
+    monkeypatch.setattr(module, "CATCH_UP", 2)
     with Simulation(1) as sim:
         system = sim.system()
         with system.activate():

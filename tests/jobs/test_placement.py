@@ -191,3 +191,16 @@ def test_jobs_that_go_alone_leave_one_node_to_those_they_may_wait_for() -> None:
     # And the second goes when the first has ended.
     placement.withdraw(b"x")
     assert placement.assign() == [(b"y", node)]
+
+
+def test_a_node_that_takes_nothing_does_not_count_as_one_for_the_others() -> None:
+    # Given a job that goes alone, and another node that wants no jobs
+    placement = Placement()
+    placement.seat("n", 2, 2)
+    placement.seat("full", 2, 0)
+    placement.enqueue(refs(7), alone=True)
+    assert placement.assign() == [(refs(7)[0], "n")]
+    # When it waits for a job of its own
+    placement.enqueue(refs(1))
+    # Then
+    assert placement.assign() == [(refs(1)[0], "n")]

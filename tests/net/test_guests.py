@@ -6,6 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,9 @@ class Lodger:
         while self.todo:
             self.todo.popleft()(self.host)
         return False
+
+    def away(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def leave(self) -> None:
         self.left.set()
@@ -135,5 +139,64 @@ def test_a_guest_may_have_a_descriptor_watched(lodger: tuple[Reactor, Lodger, Lo
     guest.do(lambda host: host.unwatch(reading))
     guest.do(lambda _: gone.set())
     assert gone.wait(PATIENCE)
+    os.close(reading)
+    os.close(writing)
+
+
+class Clumsy(Lodger):
+    """Fails wherever it is told to."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def arrive(self, host: HostThread) -> None:
+        super().arrive(host)
+        if self.where == "arrive":
+            raise ZeroDivisionError
+
+    def leave(self) -> None:
+        super().leave()
+        if self.where == "leave":
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("where", ["arrive", "run", "leave"])
+def test_a_guest_that_fails_holds_up_no_close(ipc: str, where: str, caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    reactor, clumsy, other = new_head(ipc), Clumsy(where), Lodger()
+    reactor.start(Log(), (other, clumsy))
+    assert clumsy.arrived.wait(PATIENCE)
+    if where == "run":
+        clumsy.do(lambda _: 1 // 0)  # type: ignore[arg-type]
+        assert clumsy.left.wait(PATIENCE)
+    # When
+    reactor.close()
+    # Then
+    assert clumsy.left.is_set()
+    assert other.left.is_set()
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_descriptor_whose_handler_fails_ends_nothing(lodger: tuple[Reactor, Lodger, Log]) -> None:
+    # Given
+    _, guest, _ = lodger
+    reading, writing = os.pipe()
+    failed = threading.Event()
+
+    def fail() -> None:
+        os.read(reading, 1)
+        failed.set()
+        raise ZeroDivisionError
+
+    guest.do(lambda host: host.watch(reading, fail))
+    # When
+    os.write(writing, b"x")
+    assert failed.wait(PATIENCE)
+    # Then
+    goes_on = threading.Event()
+    guest.do(lambda host: host.unwatch(reading))
+    guest.do(lambda _: goes_on.set())
+    assert goes_on.wait(PATIENCE)
     os.close(reading)
     os.close(writing)

@@ -122,3 +122,24 @@ def test_pipes_that_are_closed_while_a_host_reads_kill_their_workers() -> None:
     assert not closing.is_alive()
     assert isinstance(ears.heard[-1], Exited)
     pipes.leave()
+
+
+def test_a_dead_worker_is_buried_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a machine that gives no thread more
+    pipes, host, ears = Pipes(), Host(), Ears()
+    pipes.arrive(host)
+    worker = begin(pipes, ears)
+    host.serve(lambda: bool(ears.heard))
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        # When
+        worker.kill()
+        host.serve(lambda: isinstance(ears.heard[-1], Exited))
+    # Then
+    assert ears.heard[-1] == Exited("signal 9 (SIGKILL)")
+    pipes.leave()
+    pipes.close(PATIENCE)

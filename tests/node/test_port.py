@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, System
-from actorcloud.node.message import Assign, Ended, Exited, KillRun, Results, Said
+from actorcloud.node.message import Assign, Ended, Exited, KillRun, Results, Retire, Said
 from actorcloud.node.port import WorkerPort
 from actorcloud.node.printing import Printing
 from actorcloud.protocol.message import Message
@@ -111,3 +111,11 @@ def test_a_job_that_came_to_a_spent_worker_goes_back_and_is_not_blamed(stage: St
     (ended,) = stage.of(Ended)
     assert (ended.blamed, ended.is_crash) == (None, False)
     assert (ended.returned, ended.killed) == ((run_of(2),), (run_of(3),))
+
+
+def test_a_job_that_came_to_a_retired_worker_goes_back_and_is_not_blamed(stage: Stage) -> None:
+    # When
+    stage.tell(Retire(), assign(7), Exited("signal 9 (SIGKILL)"))
+    # Then
+    (ended,) = stage.of(Ended)
+    assert (ended.blamed, ended.is_crash, ended.returned) == (None, False, (run_of(7),))

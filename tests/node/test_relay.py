@@ -23,8 +23,12 @@ class Head:
     def __init__(self) -> None:
         self.asked: list[tuple[Message, Callable[[object, bool], None]]] = []
         self.forgotten = 0
+        self.is_full = False
 
     def ask_stream(self, message: Message, on_reply: Callable[[object, bool], None]) -> Any:
+        if self.is_full:
+            on_reply(ActorDeadError("full"), False)
+            return self
         self.asked.append((message, on_reply))
         return self
 
@@ -109,3 +113,17 @@ def test_nobody_is_answered_after_the_end_of_the_run_that_asked() -> None:
     assert port.head.forgotten == 1
     port.head.answer(0, Answer(changed=True))
     assert not port.said
+
+
+def test_calls_keep_their_order_when_the_connection_is_full() -> None:
+    # Given a connection that does not take the first call
+    port = Port()
+    port.head.is_full = True
+    port.ask(1, GetInfo())
+    # When it has room again, and another one comes before the first is tried again
+    port.head.is_full = False
+    port.ask(2, GetJob(REF))
+    assert not port.head.asked
+    port.relay.again()
+    # Then
+    assert [message for message, _ in port.head.asked] == [GetInfo(), GetJob(REF)]

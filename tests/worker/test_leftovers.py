@@ -139,3 +139,29 @@ def test_a_forked_child_may_end_by_sys_exit(agent: FakeAgent, status: int) -> No
 
     # Then
     assert value_of(finished) == status
+
+
+@pytest.mark.parametrize("what", ["argv", "path"])
+@pytest.mark.parametrize("value", ["None", "()", "gone"])
+def test_a_job_may_put_anything_in_the_place_of_what_is_put_back(agent: FakeAgent, what: str, value: str) -> None:
+    # Given
+    def change(what: str, value: str) -> None:
+        if value == "gone":
+            delattr(sys, what)
+        else:
+            setattr(sys, what, None if value == "None" else ())
+
+    before = value_of(agent.run(lambda: (list(sys.argv), list(sys.path))))
+    # When
+    ended = agent.run(change, what, value)
+    # Then
+    assert ended.reusable
+    assert value_of(agent.run(lambda: (list(sys.argv), list(sys.path)))) == before
+
+
+def test_a_worker_in_which_nothing_can_be_put_back_is_not_reusable(agent: FakeAgent) -> None:
+    def change() -> None:
+        os.environ.__class__.update = None  # type: ignore[assignment, method-assign]
+        os.environ["NEW"] = "1"
+
+    assert not agent.run(change).reusable

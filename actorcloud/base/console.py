@@ -1,14 +1,18 @@
-"""Where the lines of jobs are shown: written by a thread of its own, since a terminal may stand still.
+"""Where heads and nodes show what they and their jobs have to say: written by a thread of its own.
 
-Somebody who scrolls, or a pipe that nobody reads, must hold up neither a job nor the node. What does
-not fit into the queue is not shown, which is said; the tail is kept with the job all the same.
+Somebody who scrolls, or a pipe that nobody reads, must hold up neither a job nor the network. What
+does not fit into the queue is not shown, which is said; the tail of a job's output is kept with it all
+the same.
 
-Owns a thread. After a kill -9 of the node what was not written is gone; jobs keep their tails.
+Owns a thread. After a kill -9 what was not written is gone.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import logging
 import os
 import threading
 from collections import deque
@@ -45,7 +49,7 @@ class Console:
                 self._left_out += lines.count("\n")
                 return
             if self._left_out:
-                data = b"[%d lines of jobs were not shown here]\n" % self._left_out + data
+                data = b"[%d lines were not shown here]\n" % self._left_out + data
                 self._left_out = 0
             self._lines.append(data)
             self._waiting_bytes += len(data)
@@ -71,6 +75,7 @@ class Console:
             self._show(data)
             with self._changed:
                 self._waiting_bytes -= len(data)
+                self._changed.notify_all()
 
     def _show(self, data: bytes) -> None:
         # In one piece where the system allows, so that the lines of two processes do not mix.
@@ -78,3 +83,36 @@ class Console:
         with contextlib.suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+
+class ConsoleHandler(logging.Handler):
+    """Logs to a console.
+
+    Args:
+        console: takes the lines.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler.emit`."""
+        try:
+            self._console.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001  as every handler does
+            self.handleError(record)
+
+
+@functools.cache
+def standard_error() -> Console:
+    """Return the console of this process; what waits is shown at its end."""
+    console = Console()
+    atexit.register(console.close)
+    return console
+
+
+def log_to_standard_error() -> None:
+    """Let warnings and errors of this process be shown, for a process that has no other log."""
+    handler = ConsoleHandler(standard_error())
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING, handlers=[handler])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
 import pytest
 
-from actorcloud.node import console as module
-from actorcloud.node.console import Console
+from actorcloud.base import console as module
+from actorcloud.base.console import Console, ConsoleHandler
 
 
 @pytest.fixture
@@ -51,9 +52,24 @@ def test_a_terminal_that_stands_still_holds_nobody_up_and_what_was_left_out_is_s
         shown += read_until(reading, b"\n")
     left_out = 100 - shown.count(b"\n")
     assert left_out > 0
-    while console._waiting_bytes:
-        pass
+    with console._changed:
+        assert console._changed.wait_for(lambda: not console._waiting_bytes, 10)
     console.write("last\n")
-    assert read_until(reading, b"last\n") == b"[%d lines of jobs were not shown here]\nlast\n" % left_out
+    assert read_until(reading, b"last\n") == b"[%d lines were not shown here]\nlast\n" % left_out
     console.close()
     assert not console._thread.is_alive()
+
+
+def test_log_records_are_shown_as_lines(pipe: tuple[int, int]) -> None:
+    # Given
+    reading, writing = pipe
+    console = Console(writing)
+    logger = logging.getLogger("test.console")
+    handler = ConsoleHandler(console)
+    logger.addHandler(handler)
+    # When
+    logger.error("it is %s", "late")
+    # Then
+    assert read_until(reading, b"\n") == b"it is late\n"
+    logger.removeHandler(handler)
+    console.close()
