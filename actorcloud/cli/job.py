@@ -51,7 +51,8 @@ def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
         for ref, record in _listed(cloud, state, limit):
             count += 1
             if json:
-                report.write_json(report.job_fields(ref, record))
+                outcome = _detail(cloud, ref).outcome if record.state in {"failed", "suspended"} else None
+                report.write_json(report.job_fields(ref, record, outcome))
             else:
                 click.echo(report.job_line(ref, record))
         if count == limit:
@@ -70,7 +71,7 @@ def job(ref: str, *, json: bool, place: Place) -> None:
     with place.open() as cloud:
         detail = _detail(cloud, raw)
     if json:
-        report.write_json(report.job_fields(raw, detail.record, detail.outcome))
+        report.write_json({**report.job_fields(raw, detail.record, detail.outcome), "output": report.output(detail)})
     else:
         click.echo(report.job_page(detail))
 

@@ -83,8 +83,13 @@ def job_page(detail: JobDetail) -> str:
         ("error", str(outcome.error) if outcome is not None and outcome.error else ""),
     ]
     page = "\n".join(f"{name:<8} {value}" for name, value in lines if value)
-    printed = outcome.output.decode(errors="replace").rstrip() if outcome is not None else ""
+    printed = output(detail).rstrip()
     return f"{page}\nprinted\n{printed}" if printed else page
+
+
+def output(detail: JobDetail) -> str:
+    """Return the tail of what a job has printed."""
+    return detail.outcome.output.decode(errors="replace") if detail.outcome is not None else ""
 
 
 def cloud_fields(info: CloudInfo) -> dict[str, Any]:

@@ -73,8 +73,8 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unfinished(self) -> int:
-        """Jobs that are neither done nor failed."""
-        return self.queued + self.running + self.suspended
+        """Jobs that will end by themselves: queued and running ones; suspended ones wait for a person."""
+        return self.queued + self.running
 
     def summary(self) -> str:
         """Return one line, made for a person who wonders why nothing happens."""

@@ -52,6 +52,9 @@ FAILURE_LIMIT_CHARS = 1000
 #: What a head and its clients keep beside the store.
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 
+#: What clients of this machine find it by; as in `client.localhead`.
+CONNECTION_FILE = "head.json"
+
 #: Where a private head counts its clients.
 CLIENTS = "clients"
 
@@ -102,6 +105,7 @@ class _HeadProcess:
             # Whatever ends this block, the tree ends because of it, not by itself.
             stack.callback(self._stop.set)
             self._announce()
+            stack.callback((Path(self._options.runtime) / CONNECTION_FILE).unlink, missing_ok=True)
             while not self._stop.wait(KEEP_EVERY if self._node.is_wanted else None):
                 self._node.keep()
         if self._options.temporary:
@@ -172,7 +176,7 @@ class _HeadProcess:
         options, identity = self._options, getattr(self, "_identity", None)
         join = str(identity.join_string(options.listen)) if identity is not None and options.listen else ""
         said = {"endpoint": options.endpoint, "incarnation": self._incarnation, "pid": os.getpid(), "join": join}
-        write_private(Path(options.runtime) / "head.json", msgspec.json.encode(said))
+        write_private(Path(options.runtime) / CONNECTION_FILE, msgspec.json.encode(said))
         if options.ready_fd is not None:
             # A client that was interrupted meanwhile has gone; `Clients` ends a head that nobody uses.
             with contextlib.suppress(BrokenPipeError):

@@ -213,7 +213,9 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         if error.errno == zmq.EADDRINUSE:
-            raise AddressInUse(f"{endpoint} is in use by another process; choose another port") from error
+            raise AddressInUse(
+                f"{endpoint} is in use by another process; choose another port (--listen HOST:PORT)"
+            ) from error
         raise ConfigError(f"cannot listen at {endpoint}: {error}") from error
 
 

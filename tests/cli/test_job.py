@@ -117,6 +117,19 @@ def test_the_failure_of_a_job_is_told_as_json(desk: Desk) -> None:
     assert told["error"]["type"] == "ValueError"
 
 
+def test_a_list_tells_why_jobs_failed(desk: Desk) -> None:
+    ref = desk.add("builtins:int", "Seattle")
+    desk.run("result", ref)
+    (line,) = desk.run("jobs", "--state", "failed", "--json").stdout.splitlines()
+    assert json.loads(line)["error"]["type"] == "ValueError"
+
+
+def test_what_a_job_printed_is_told_as_json(desk: Desk) -> None:
+    ref = desk.add("builtins:print", "hello")
+    desk.run("result", ref)
+    assert "output" in json.loads(desk.run("job", ref, "--json").stdout)
+
+
 def test_a_value_is_told_as_json(desk: Desk) -> None:
     ref = desk.add("builtins:sum", "[1, 2]")
     told = json.loads(desk.run("result", ref, "--json").stdout)

@@ -57,7 +57,8 @@ def test_a_killed_head_is_started_again_and_has_its_jobs(commands: Commands) -> 
     ref = commands.run("add-job", "math:sqrt", "16").stdout.strip()
     # When
     os.kill(_head_pid(commands), signal.SIGKILL)
-    # Then
+    # Then who asks meanwhile waits for it
+    assert commands.run("status").returncode == 0
     head.wait_line("the head was killed by signal 9; starting it again")
     head.wait_line("the head is back")
     assert json.loads(commands.run("job", ref, "--json").stdout)["state"] == "queued"

@@ -26,7 +26,8 @@ from actorcloud.base.errors import (
 from actorcloud.base.ids import JobRef, NodeRef
 from actorcloud.base.states import Crashed, Done, Failed, JobError, Queued, Running, Suspended
 from actorcloud.client import Cloud, CurrentJob, filled
-from actorcloud.protocol.job import AddJobs, Await
+from actorcloud.client.info import CloudInfo
+from actorcloud.protocol.job import AddJobs, Await, Info
 from actorcloud.protocol.record import Outcome
 from tests.client.fakes import FakeHead
 
@@ -437,3 +438,8 @@ def test_the_calls_of_a_job_carry_its_fence() -> None:
 
 def test_repr_tells_the_state_in_one_line(cloud: Cloud) -> None:
     assert repr(cloud) == "<Cloud (cluster): 1 node, 2 workers; 0 queued, 0 running, 0 suspended>"
+
+
+def test_suspended_jobs_are_not_among_the_unfinished() -> None:
+    info = Info({"queued": 1, "running": 2, "suspended": 4}, {}, (), 1.0, "0")
+    assert CloudInfo.of(info).unfinished == 3

@@ -21,11 +21,11 @@ LINES_OF_AN_EXAMPLE = 80
 PATIENCE = 25
 
 
-def _run(path: Path) -> str:
+def _run(path: Path, directory: Path | None = None) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
     run = subprocess.run(
         [sys.executable, str(path)],
-        cwd=path.parent,
+        cwd=directory or path.parent,
         env=environment,
         capture_output=True,
         text=True,
@@ -68,6 +68,18 @@ def test_the_first_program_of_the_readme_prints_what_the_readme_shows(tmp_path: 
     printed = _run(program)
     # Then
     assert matches(fenced(readme, "text")[0], printed), printed
+
+
+@pytest.mark.slow
+def test_the_tutorial_can_be_pasted_piece_by_piece(tmp_path: Path) -> None:
+    # Given all that is to be pasted
+    tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    program = tmp_path / "pasted.py"
+    program.write_text("\n\n".join(fenced(tutorial, "py")), encoding="utf-8")
+    # When
+    printed = _run(program, ROOT / "examples")
+    # Then each of the three ways has the average
+    assert [round(float(line), 2) for line in printed.splitlines()] == [16.44] * 3
 
 
 def test_there_are_examples() -> None:
