@@ -15,21 +15,17 @@ import msgspec
 from actorcloud.base.states import JobError
 from actorcloud.cluster import Neighbours
 from actorcloud.head.tree import Core
-from actorcloud.jobs import completion, transition
+from actorcloud.jobs import completion
 from actorcloud.jobs.admission import Admission
-from actorcloud.jobs.attachment import Attachment
 from actorcloud.jobs.commits import Commits
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.ledger import Ledger
-from actorcloud.jobs.manager import JobManager
 from actorcloud.jobs.query import Query
 from actorcloud.jobs.removal import Removal
 from actorcloud.jobs.waiters import Waiters
 from actorcloud.node.agent import NodeAgent
-from actorcloud.node.crew import Crew
 from actorcloud.node.holding import Holding
-from actorcloud.node.message import Exited
 from actorcloud.node.port import WorkerPort
 from actorcloud.protocol.job import Finished
 from actorcloud.protocol.node import DoneItem
@@ -39,12 +35,11 @@ from actorcloud.store.actor import StoreActor
 from actorcloud.store.mutation import Transactions
 from actorcloud.store.sequencer import Sequencer
 from actorcloud.store.transaction import running
-from actorcloud.testing.worker import SimWorker
 from actorcloud.worker.link import OutageClock
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, make: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, make: Any) -> Iterator[None]:
     """Put `make(original)` in the place of `owner.name`."""
     with patch.object(owner, name, make(getattr(owner, name))):
         yield
@@ -82,7 +77,7 @@ def feeds_before_durable() -> Iterator[None]:
 
         return on_batch_end
 
-    with _replaced(StoreActor, "on_batch_end", make):
+    with replaced(StoreActor, "on_batch_end", make):
         yield
 
 
@@ -95,7 +90,7 @@ def kills_before_durable() -> Iterator[None]:
 
         return cancellation
 
-    with _replaced(Removal, "_cancellation", make):
+    with replaced(Removal, "_cancellation", make):
         yield
 
 
@@ -109,7 +104,7 @@ def gives_runs_again() -> Iterator[None]:
 
         return init
 
-    with _replaced(Desk, "__init__", make):
+    with replaced(Desk, "__init__", make):
         yield
 
 
@@ -130,7 +125,7 @@ def adds_without_fence() -> Iterator[None]:
 
         return add
 
-    with _replaced(Admission, "add", make):
+    with replaced(Admission, "add", make):
         yield
 
 
@@ -149,7 +144,7 @@ def remembers_once_in_another_commit() -> Iterator[None]:
 
         return mutate
 
-    with _replaced(Transactions, "mutate", make):
+    with replaced(Transactions, "mutate", make):
         yield
 
 
@@ -167,7 +162,7 @@ def finishes_without_what_was_staged() -> Iterator[None]:
 
         return finish
 
-    with _replaced(Completion, "finish", make):
+    with replaced(Completion, "finish", make):
         yield
 
 
@@ -183,7 +178,7 @@ def loses_the_run_at_a_conflict() -> Iterator[None]:
 
         return finish
 
-    with _replaced(Completion, "finish", make):
+    with replaced(Completion, "finish", make):
         yield
 
 
@@ -208,7 +203,7 @@ def forgets_commit_ids() -> Iterator[None]:
 
         return validate
 
-    with _replaced(sequencer, "validate_commit", make):
+    with replaced(sequencer, "validate_commit", make):
         yield
 
 
@@ -226,7 +221,7 @@ def forgets_done_at_send() -> Iterator[None]:
 
         return tell_head
 
-    with _replaced(NodeAgent, "_tell_head", make):
+    with replaced(NodeAgent, "_tell_head", make):
         yield
 
 
@@ -244,7 +239,7 @@ def gives_up_on_a_full_disk() -> Iterator[None]:
 
         return stage
 
-    with _replaced(Commits, "stage", make):
+    with replaced(Commits, "stage", make):
         yield
 
 
@@ -297,7 +292,7 @@ def loses_a_feed() -> Iterator[None]:
 
         return land
 
-    with _replaced(StoreActor, "_land", make):
+    with replaced(StoreActor, "_land", make):
         yield
 
 
@@ -310,7 +305,7 @@ def ignores_a_gap_in_the_feed() -> Iterator[None]:
 
         return feed
 
-    with loses_a_feed(), _replaced(Ledger, "feed", make):
+    with loses_a_feed(), replaced(Ledger, "feed", make):
         yield
 
 
@@ -322,122 +317,7 @@ def feeds_no_jobs_of_transactions() -> Iterator[None]:
 
         return accept
 
-    with _replaced(validation, "_accept_commit", make):
-        yield
-
-
-# -- blame and un-run: rules 5 and 13 -------------------------------------------------------------
-
-
-@contextmanager
-def blames_before_the_socket_is_empty() -> Iterator[None]:
-    def kill(self: SimWorker) -> None:
-        if not self.is_dead:
-            self.is_dead = True
-            self._sink(Exited("signal 9 (SIGKILL)"))
-            self._sink = lambda _: None
-            self._sim.crash(self.system)
-
-    with patch.object(SimWorker, "kill", kill):
-        yield
-
-
-@contextmanager
-def blames_what_it_killed_itself() -> Iterator[None]:
-    def make(original: Any) -> Any:
-        def ending(self: Any, status: str) -> Any:
-            self._killed.clear()
-            return original(self, status)
-
-        return ending
-
-    with _replaced(WorkerPort, "_ending", make):
-        yield
-
-
-@contextmanager
-def blames_the_next_job_for_a_spent_worker() -> Iterator[None]:
-    def make(original: Any) -> Any:
-        def ending(self: Any, status: str) -> Any:
-            self._is_spent = False
-            return original(self, status)
-
-        return ending
-
-    with _replaced(WorkerPort, "_ending", make), patch.object(Crew, "spend", lambda *_: None):
-        yield
-
-
-@contextmanager
-def counts_lost_nodes_as_crashes() -> Iterator[None]:
-    with patch.object(transition, "LOST_LIMIT", 0):
-        yield
-
-
-@contextmanager
-def gives_back_what_may_have_begun() -> Iterator[None]:
-    """The port takes back what waits at its worker without asking it."""
-
-    def make(original: Any) -> Any:
-        def impatient(self: Any, message: Any) -> None:
-            waiting = tuple(self._assigned)[1:]
-            original(self, message)
-            self._return(waiting)
-
-        return impatient
-
-    with _replaced(WorkerPort, "_impatient", make):
-        yield
-
-
-# -- the inventory: rule 14 -----------------------------------------------------------------------
-
-
-@contextmanager
-def believes_no_inventory() -> Iterator[None]:
-    """Whatever the records give a node, it is taken to hold."""
-
-    def make(original: Any) -> Any:
-        def attached(self: Any, message: Any) -> None:
-            expected = self._desk.ledger.on_node(message.node)
-            held = tuple((ref, record.run) for ref, record in expected.items())
-            inventory = msgspec.structs.replace(message.inventory, held=held)
-            original(self, msgspec.structs.replace(message, inventory=inventory))
-
-        return attached
-
-    with _replaced(Attachment, "attached", make):
-        yield
-
-
-@contextmanager
-def leaves_surplus_alone() -> Iterator[None]:
-    def make(original: Any) -> Any:
-        def attached(self: Any, message: Any) -> None:
-            with patch.object(self._desk, "kill", lambda node, runs: None):
-                original(self, message)
-
-        return attached
-
-    with _replaced(Attachment, "attached", make):
-        yield
-
-
-@contextmanager
-def gives_no_grace() -> Iterator[None]:
-    def make(original: Any) -> Any:
-        def init(self: Any, store: Any, scheduler: Any, *, grace: float) -> None:
-            original(self, store, scheduler, grace=0.0)
-
-        return init
-
-    with _replaced(JobManager, "__init__", make):
-        yield
-
-
-@contextmanager
-def never_ends_the_grace() -> Iterator[None]:
-    with patch.object(Attachment, "grace_ended", lambda self: None):
+    with replaced(validation, "_accept_commit", make):
         yield
 
 
@@ -454,7 +334,7 @@ def leaves_no_tombstone() -> Iterator[None]:
 
         return deletion
 
-    with _replaced(Removal, "_deletion", make):
+    with replaced(Removal, "_deletion", make):
         yield
 
 
@@ -474,7 +354,7 @@ def tells_no_waiter_of_a_deletion() -> Iterator[None]:
 
         return settle
 
-    with _replaced(Waiters, "settle", make):
+    with replaced(Waiters, "settle", make):
         yield
 
 
@@ -508,7 +388,7 @@ def fails_what_it_gives_up() -> Iterator[None]:
 
         return give_up
 
-    with _replaced(NodeAgent, "_give_up", make):
+    with replaced(NodeAgent, "_give_up", make):
         yield
 
 

@@ -4,93 +4,22 @@ A rule's test runs a story over some seeds and everything holds; then it runs it
 breaks the rule, and some seed must notice: a promise of the auditor's, an assertion of a program, or
 that the story does not end.
 
-Covered here: 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 14, 16. Elsewhere: 1 (leaving: `tests/system`), 12 (fork:
-`tests/client`), the fences of foreign stamps (3: `tests/worker`, `tests/node`), commit ids that age (11:
-`tests/store`). Not built yet: chunked results (10), suspension and its tickets (15), sessions of
-actor hosts (17).
+Covered here: 2, 3, 6, 7, 8, 9, 11, 16; in `test_node_rules`: 4, 5, 13 and 14. Elsewhere: 1 (leaving:
+`tests/system`), 12 (fork: `tests/client`), the fences of foreign stamps (3: `tests/worker`, `tests/node`),
+commit ids that age (11: `tests/store`). Not built yet: chunked results (10), suspension and its tickets
+(15), sessions of actor hosts (17).
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-
 import pytest
 
 from actorcloud import Cloud
-from actorcloud.base.errors import ActorCloudError, JobCancelled, NoSuchJob
-from actorcloud.testing import Auditor, Chances, CrashingDisk, SimCloud, Simulation
-from actorcloud.testing.cloud import NODE_TIMEOUT
+from actorcloud.base.errors import JobCancelled, NoSuchJob
+from actorcloud.testing import Chances, Simulation
 from tests.simulation import acts, jobs, mutants
-from tests.simulation.chaos import Chaos, Plan, run
-
-Story = Callable[[int], None]
-Mutant = Callable[[], AbstractContextManager[None]]
-
-#: Seeds with which a story must hold, and within which a mutant must be noticed.
-HOLDS = 3
-NOTICED = 40
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def prove(story: Story, *breaks: Mutant, seeds: int = NOTICED) -> None:
-    """The story holds; with each of the mutants it does not."""
-    for seed in range(HOLDS):
-        story(seed)
-    for mutant in breaks:
-        assert is_noticed(story, mutant, seeds), f"nobody notices a cloud that {mutant.__name__}"
-
-
-def is_noticed(story: Story, mutant: Mutant, seeds: int) -> bool:
-    for seed in range(seeds):
-        with mutant():
-            try:
-                story(seed)
-            except (AssertionError, ActorCloudError, pytest.fail.Exception, IndexError, KeyError):
-                return True
-    return False
-
-
-def chaos(*of: acts.Act, faults: tuple[Callable[[Chaos], None], ...], chances: Chances | None = None) -> Story:
-    """A story of these acts and faults."""
-    plan = Plan(acts=of, faults=faults, chances=chances or Chances(latency=0.02), has_victim=False)
-
-    def story(seed: int) -> None:
-        run(seed, plan)
-
-    return story
-
-
-class Stage:
-    """A cloud of two nodes for a story told step by step."""
-
-    def __init__(self, sim: Simulation, *, slots: int = 2, orphan_time: float = 600.0, latency: float = 0.0) -> None:
-        self.sim = sim
-        disk = CrashingDisk(sim.random, Chances(latency=latency))
-        self.cloud = SimCloud(sim, slots=slots, orphan_time=orphan_time, disk=disk)
-        self.auditor = Auditor(self.cloud)
-        sim.on_step(self.auditor.check)
-        self.cloud.start_head()
-        for name in ("n1", "n2"):
-            self.cloud.start_node(name)
-
-    def begun(self, count: int) -> None:
-        """Wait until this many runs have begun."""
-        self.sim.run_until(lambda: len(self.cloud.witness.begun) >= count)
-
-    def end(self) -> None:
-        """Everything has ended, and all promises hold."""
-        self.sim.run_until(lambda: self.cloud.is_quiet() and self.cloud.is_whole(), timeout=60)
-        self.sim.run(1.0)
-        self.auditor.check_quiet()
-
+from tests.simulation.chaos import Chaos
+from tests.simulation.stories import Stage, chaos, prove
 
 # -- 2: one recovery path -------------------------------------------------------------------------
 
@@ -146,128 +75,6 @@ def test_a_job_adds_jobs_only_by_its_current_run() -> None:
         cloud.cancel(ref)
 
     prove(chaos(cancel_the_reckless, faults=(Chaos.cut,)), mutants.adds_without_fence, seeds=80)
-
-
-# -- 4: outage ------------------------------------------------------------------------------------
-
-
-def test_time_without_a_head_counts_for_no_deadline_of_a_job() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim)
-
-            def work(cloud: Cloud) -> object:
-                slow = cloud.add_job(jobs.sleep, 1.0)
-                return cloud.result(cloud.add_job(jobs.wait_for, slow, 10.0))
-
-            program = stage.cloud.program("c1", work)
-            stage.begun(2)
-            stage.cloud.crash_head()
-            sim.run(100.0)
-            stage.cloud.start_head()
-            sim.run_until(program.is_done)
-            assert program.get() == 1.0
-            stage.end()
-
-    prove(story, mutants.counts_time_without_a_head, seeds=3)
-
-
-def test_what_a_node_gives_up_is_lost_and_never_failed() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim, orphan_time=20.0)
-            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 0.5)))
-            stage.begun(1)
-            stage.cloud.crash_head()
-            sim.run(60.0)
-            stage.cloud.start_head()
-            sim.run_until(program.is_done)
-            assert program.get() == 0.5
-            stage.end()
-
-    prove(story, mutants.fails_what_it_gives_up, seeds=3)
-
-
-def test_what_a_node_gives_up_is_told_to_a_head_that_was_only_out_of_reach() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            # Given a node that gives up sooner than its lease ends
-            stage = Stage(sim, orphan_time=0.1)
-            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 5.0)))
-            stage.begun(1)
-            sim.run(0.1)
-            # When nothing passes for longer than that, and the streams go on where they stopped
-            for name in ("n1", "n2"):
-                stage.cloud.network.partition("head", name)
-            sim.run(NODE_TIMEOUT * 0.3)
-            for name in ("n1", "n2"):
-                stage.cloud.network.heal("head", name)
-            # Then the job runs again
-            sim.run_until(program.is_done)
-            assert program.get() == 5.0
-            stage.end()
-
-    prove(story, mutants.gives_up_in_silence, seeds=3)
-
-
-# -- 5: blame -------------------------------------------------------------------------------------
-
-
-def test_a_dead_workers_socket_is_emptied_before_anybody_is_blamed() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim, slots=1)
-            program = stage.cloud.program("c1", lambda cloud: list(cloud.map(jobs.echo, range(60))))
-            # Just now a worker has begun a few, one after the other; what it wrote of their ends is on its way.
-            stage.begun(30)
-            for name in ("n1", "n2"):
-                stage.cloud.kill_worker(name)
-            sim.run_until(program.is_done)
-            assert program.get() == list(range(60))
-            stage.end()
-
-    prove(story, mutants.blames_before_the_socket_is_empty, seeds=10)
-
-
-def test_a_job_is_not_blamed_for_the_death_of_a_worker_that_we_killed() -> None:
-    prove(chaos(acts.time_out, acts.cancel, faults=(Chaos.cut,)), mutants.blames_what_it_killed_itself, seeds=5)
-
-
-def test_a_job_is_not_blamed_for_what_an_earlier_one_left_behind() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim, slots=1)
-
-            def work(cloud: Cloud) -> list[int]:
-                spending = cloud.add_jobs(jobs.leave_a_thread, range(8))
-                counting = cloud.add_jobs(jobs.tell_attempt, range(8))
-                assert cloud.results(spending) == list(range(8))
-                return cloud.results(counting)
-
-            program = stage.cloud.program("c1", work)
-            sim.run_until(program.is_done)
-            stage.end()
-            assert all(record.crashes == 0 for record in stage.auditor.history.records.values())
-
-    prove(story, mutants.blames_the_next_job_for_a_spent_worker)
-
-
-def test_lost_nodes_count_nothing_until_there_are_three() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim)
-            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 2.0)))
-            for number in range(3):
-                stage.begun(number + 1)
-                (node,) = [name for name in ("n1", "n2") if stage.cloud.agent(name).holding.held()]
-                stage.cloud.crash_node(node)
-                stage.cloud.start_node(node)
-            sim.run_until(program.is_done)
-            assert program.get() == 2.0
-            (record,) = stage.auditor.history.records.values()
-            assert (record.lost, record.crashes) == (3, 0)
-
-    prove(story, mutants.counts_lost_nodes_as_crashes, seeds=3)
 
 
 # -- 6: durable first -----------------------------------------------------------------------------
@@ -401,89 +208,6 @@ def test_a_deletion_leaves_a_tombstone() -> None:
 def test_a_transaction_that_is_sent_again_is_committed_once() -> None:
     story = chaos(acts.change_the_store, faults=(Chaos.crash_head, Chaos.partition))
     prove(story, mutants.forgets_commit_ids, seeds=100)
-
-
-# -- 13: un-run -----------------------------------------------------------------------------------
-
-
-def test_only_the_worker_says_what_it_has_not_begun() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim, slots=1)
-
-            def work(cloud: Cloud) -> None:
-                cloud.results(cloud.add_jobs(jobs.echo, range(40)))
-                cloud.results([cloud.submit(jobs.sleep, 0.05).ref for _ in range(30)])
-
-            program = stage.cloud.program("c1", work)
-            sim.run_until(program.is_done)
-            program.get()
-            stage.end()
-
-    prove(story, mutants.gives_back_what_may_have_begun)
-
-
-# -- 14: the inventory ----------------------------------------------------------------------------
-
-
-def test_what_a_node_does_not_hold_is_lost() -> None:
-    story = chaos(acts.count_once, faults=(Chaos.crash_head, Chaos.crash_proxy, Chaos.crash_node))
-    prove(story, mutants.believes_no_inventory)
-
-
-def test_what_a_node_holds_beyond_the_records_is_killed() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim)
-
-            def work(cloud: Cloud) -> None:
-                ref = cloud.add_job(jobs.sleep, 1000.0)
-                jobs.rest(cloud, 1.0)
-                cloud.cancel(ref)
-
-            program = stage.cloud.program("c1", work)
-            stage.begun(1)
-            (node,) = [name for name in ("n1", "n2") if stage.cloud.agent(name).holding.held()]
-            # The node misses the order: its link is reset after the cancellation.
-            stage.cloud.network.partition("head", node)
-            sim.run_until(program.is_done)
-            stage.cloud.crash_head()
-            stage.cloud.network.heal()
-            stage.cloud.start_head()
-            stage.end()
-
-    prove(story, mutants.leaves_surplus_alone, seeds=5)
-
-
-def test_a_node_that_comes_back_within_the_grace_keeps_its_jobs() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim)
-            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 3.0)))
-            stage.begun(1)
-            stage.cloud.crash_head()
-            stage.cloud.start_head()
-            sim.run_until(program.is_done)
-            (record,) = stage.auditor.history.records.values()
-            assert (record.attempt, record.lost) == (1, 0)
-
-    prove(story, mutants.gives_no_grace, seeds=3)
-
-
-def test_a_node_that_does_not_come_back_loses_its_jobs() -> None:
-    def story(seed: int) -> None:
-        with Simulation(seed) as sim:
-            stage = Stage(sim)
-            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 1.0)))
-            stage.begun(1)
-            (node,) = [name for name in ("n1", "n2") if stage.cloud.agent(name).holding.held()]
-            stage.cloud.crash_head()
-            stage.cloud.crash_node(node)
-            stage.cloud.start_head()
-            sim.run_until(program.is_done)
-            assert program.get() == 1.0
-
-    prove(story, mutants.never_ends_the_grace, seeds=1)
 
 
 # -- 16: waiters ----------------------------------------------------------------------------------
