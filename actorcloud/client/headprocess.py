@@ -50,6 +50,12 @@ START_TIMEOUT_DEFAULT = 60.0
 #: Seconds that a head may take to end after its last client has left.
 END_TIMEOUT = 5.0
 
+#: Seconds after which a head that still says where it listens has other clients.
+DECISION_TIMEOUT = 0.5
+
+#: Seconds between two looks.
+_LOOK_EVERY = 0.02
+
 #: Ends within `_ENDS_SECONDS` after which a head that keeps dying is started again only after a pause:
 #: as many as a supervisor would forgive.
 _ENDS_LIMIT, _ENDS_SECONDS = 3, 60.0
@@ -279,7 +285,7 @@ class HeadProcess:
     def leave(self) -> None:
         """Stop watching; give a head of our own, without clients now, a moment to end. Idempotent.
 
-        Blocks: at most `END_TIMEOUT`, where the head has other clients.
+        Blocks: until it has ended, at most `END_TIMEOUT`; `DECISION_TIMEOUT` where the head has other clients.
         """
         if self._stop_writer < 0:
             return
@@ -289,13 +295,22 @@ class HeadProcess:
             self._watcher.join()
         if self._ready_fd >= 0:
             os.close(self._ready_fd)
-        if self._child is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(END_TIMEOUT)
-            if self._child.returncode is None:
-                # It has other clients and outlives us, as it should; kept, so that no warning says otherwise.
-                _outliving.append(self._child)
+        if self._child is not None and not self._has_ended(self._child):
+            # It has other clients and outlives us, as it should; kept, so that no warning says otherwise.
+            _outliving.append(self._child)
         os.close(self._stop_reader)
+
+    def _has_ended(self, child: subprocess.Popen[bytes]) -> bool:
+        """Wait for the end of a head without clients; False if it goes on."""
+        decided_at = time.monotonic() + DECISION_TIMEOUT
+        deadline = time.monotonic() + END_TIMEOUT
+        while child.poll() is None and (now := time.monotonic()) < deadline:
+            # A head that has decided to end takes its file away before anything else.
+            if now >= decided_at and read_connection(self.runtime) is not None:
+                return False
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_LOOK_EVERY)
+        return child.returncode is not None
 
     def end(self) -> None:
         """End the head by force, if it is ours and has not ended: its store is about to go."""
