@@ -239,9 +239,10 @@ def test_the_default_system_is_made_at_the_first_start() -> None:
 def test_a_message_sent_later_comes_later(system: System) -> None:
     p = Probe.start()
     begun = system.clock.monotonic()
-    timers = run(p, lambda me: [me.send_after(delay, delay) for delay in (0.03, 0.01, 0.02)])
-    assert log(p, 3) == [0.01, 0.02, 0.03]
-    assert system.clock.monotonic() - begun >= 0.03
+    # Far enough apart for a machine that stands still between two of these calls.
+    timers = run(p, lambda me: [me.send_after(delay, delay) for delay in (0.6, 0.2, 0.4)])
+    assert log(p, 3) == [0.2, 0.4, 0.6]
+    assert system.clock.monotonic() - begun >= 0.6
     assert [timer.remaining for timer in timers] == [None] * 3
     assert [timer.cancel() for timer in timers] == [False] * 3
 
