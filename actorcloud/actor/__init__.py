@@ -13,18 +13,11 @@ bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 ref, proxy          what actors know of each other; `deliver` and `signal` are the primitives
 timers              the timer thread; `Timer`
-pinned              the thread of one actor
-watchdog, guest     more threads while all are stuck; the pool on the network's thread
-pool                the threads that run actors
+dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads
 system              registry, names, clock, random, closing
 starter, actor      starting; the class that users subclass
 child               child specs
-intensity           how many restarts are too many (pure)
-strategy            what a supervisor does when a child ends (pure)
-oversight           what all supervisors share
-supervisor_ref      requests to a supervisor, and its ref
-supervisor          ordered children
-dynamic             children that come and go
+supervision         intensity and strategy (pure); what supervisors share; their kinds
 ==================  ============================================================================
 
 A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn -> `on_receive`.
@@ -38,7 +31,7 @@ from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
 from actorcloud.actor.context import check_exit, wait_as_actor
 from actorcloud.actor.context import local as thread_context
-from actorcloud.actor.dynamic import DynamicSupervisor
+from actorcloud.actor.dispatch.pool import Pool
 from actorcloud.actor.errors import (
     ActorDeadError,
     ActorExit,
@@ -55,7 +48,6 @@ from actorcloud.actor.errors import (
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mailbox import NoReply
-from actorcloud.actor.pool import Pool
 from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
 from actorcloud.actor.signals import (
@@ -72,8 +64,9 @@ from actorcloud.actor.signals import (
     new_monitor,
 )
 from actorcloud.actor.starter import Starter
-from actorcloud.actor.supervisor import Flags, Supervisor
-from actorcloud.actor.supervisor_ref import ChildCount, ChildInfo, StartChild, SupervisorRef, TerminateChild
+from actorcloud.actor.supervision.dynamic import DynamicSupervisor
+from actorcloud.actor.supervision.supervisor import Flags, Supervisor
+from actorcloud.actor.supervision.supervisor_ref import ChildCount, ChildInfo, StartChild, SupervisorRef, TerminateChild
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
 from actorcloud.actor.timers import Timer, TimerThread
 

@@ -6,14 +6,17 @@ Reference: OTP's `supervisor:child_spec()`; otp-semantics 3.1.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 import pykka
 
 from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.strategy import RESTARTS
 from actorcloud.base.errors import BadChildSpec
+
+Restart = Literal["permanent", "transient", "temporary"]
+
+RESTARTS: tuple[str, ...] = get_args(Restart)
 
 #: `shutdown`: the child is killed at once.
 BRUTAL_KILL: Final = "brutal_kill"

@@ -22,11 +22,11 @@ from typing import Any, ClassVar, Self
 from actorcloud.actor import context
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, local
+from actorcloud.actor.dispatch.pool import Pool
 from actorcloud.actor.errors import AlreadyStarted
 from actorcloud.actor.future import Future
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mailbox import DEAD, StopOrder
-from actorcloud.actor.pool import Pool
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.actor.signals import Down, ExitSignal

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.actor.intensity import Intensity
+from actorcloud.actor.supervision.intensity import Intensity
 from actorcloud.base.errors import ConfigError
 
 

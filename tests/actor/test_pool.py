@@ -98,7 +98,7 @@ def test_a_long_turn_gives_way(pool: System) -> None:
 
 def test_threads_retire_when_the_work_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
-    monkeypatch.setattr("actorcloud.actor.pool._RETIRE_AFTER", 0.05)
+    monkeypatch.setattr("actorcloud.actor.dispatch.pool._RETIRE_AFTER", 0.05)
     dispatcher = Pool()
     event, entered = threading.Event(), threading.Semaphore(0)
     with System(dispatcher=dispatcher) as system, system.activate():

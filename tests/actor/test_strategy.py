@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.actor.strategy import RESTARTS, STRATEGIES, Decision, affected, decide, is_reported, shuts_down
+from actorcloud.actor.child import RESTARTS
+from actorcloud.actor.supervision.strategy import (
+    STRATEGIES,
+    Decision,
+    affected,
+    decide,
+    is_reported,
+    shuts_down,
+)
 from actorcloud.base.exits import ExitReason, Shutdown
 
 NORMAL = [ExitReason.NORMAL, ExitReason.SHUTDOWN, Shutdown("x")]

@@ -23,11 +23,11 @@ import msgspec
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.intensity import Intensity
 from actorcloud.actor.mailbox import NoReply
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef
-from actorcloud.actor.supervisor_ref import ChildCount
+from actorcloud.actor.supervision.intensity import Intensity
+from actorcloud.actor.supervision.supervisor_ref import ChildCount
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 from actorcloud.base.ids import ActorId

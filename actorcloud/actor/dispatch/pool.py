@@ -26,12 +26,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from actorcloud.actor.context import local, wait_as_actor
+from actorcloud.actor.dispatch.guest import PoolGuest
+from actorcloud.actor.dispatch.pinned import PinnedThread
+from actorcloud.actor.dispatch.watchdog import Watchdog
 from actorcloud.actor.errors import Unwound
-from actorcloud.actor.guest import PoolGuest
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.pinned import PinnedThread
 from actorcloud.actor.ports import Home, Runnable
-from actorcloud.actor.watchdog import Watchdog
 
 logger = logging.getLogger("actorcloud.actor")
 

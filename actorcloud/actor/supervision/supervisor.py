@@ -20,11 +20,19 @@ import msgspec
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import AlreadyPresent, AlreadyStarted, ChildRestarting, ChildRunning
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
-from actorcloud.actor.oversight import Child, Overseer, Procedure, ShutDown, count
 from actorcloud.actor.signals import Exit
-from actorcloud.actor.strategy import AUTO_SHUTDOWNS, STRATEGIES, Decision, affected, decide, is_reported, shuts_down
-from actorcloud.actor.supervisor_ref import (
+from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
+from actorcloud.actor.supervision.oversight import Child, Overseer, Procedure, ShutDown, count
+from actorcloud.actor.supervision.strategy import (
+    AUTO_SHUTDOWNS,
+    STRATEGIES,
+    Decision,
+    affected,
+    decide,
+    is_reported,
+    shuts_down,
+)
+from actorcloud.actor.supervision.supervisor_ref import (
     ChildInfo,
     CountChildren,
     DeleteChild,

@@ -15,12 +15,12 @@ import msgspec
 from actorcloud.actor.child import to_spec
 from actorcloud.actor.errors import AlreadyStarted, MaxChildren
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
-from actorcloud.actor.oversight import Child, Overseer, Procedure, ShutDown, count
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Exit
-from actorcloud.actor.strategy import Decision, decide, is_reported
-from actorcloud.actor.supervisor_ref import (
+from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
+from actorcloud.actor.supervision.oversight import Child, Overseer, Procedure, ShutDown, count
+from actorcloud.actor.supervision.strategy import Decision, decide, is_reported
+from actorcloud.actor.supervision.supervisor_ref import (
     ChildInfo,
     CountChildren,
     GetSpec,

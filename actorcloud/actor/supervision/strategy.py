@@ -11,11 +11,9 @@ from typing import Literal, TypeVar, get_args
 
 from actorcloud.base.exits import is_normal
 
-Restart = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 
-RESTARTS: tuple[str, ...] = get_args(Restart)
 STRATEGIES: tuple[str, ...] = get_args(Strategy)
 AUTO_SHUTDOWNS: tuple[str, ...] = get_args(AutoShutdown)
 

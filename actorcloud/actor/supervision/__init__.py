@@ -1,0 +1,1 @@
+"""Supervisors: what they decide (pure), what they share, and their kinds."""
