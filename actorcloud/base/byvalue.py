@@ -1,6 +1,6 @@
 """The user's own code as bytes: functions, classes and whole modules travel by value.
 
-A `cloudpickle.Pickler` with three rules of our own:
+A `cloudpickle.Pickler` with four rules of our own:
 
 1. Everything outside the libraries (`base.origin`) travels by value, not only `__main__`.
 2. A module is rebuilt around its own namespace: its functions, wherever they are met in the pickle,
@@ -8,6 +8,7 @@ A `cloudpickle.Pickler` with three rules of our own:
 3. A class that the receiving program has itself, under the same name, is that class there: a result
    fetched by a second run of the same script is an instance of the script's class, and `except
    MyError` catches. A worker takes what was sent: the class as it was at the call.
+4. Code keeps the name of its file, which cloudpickle drops from 3.1.3 on: a remote traceback shows the user's lines.
 
 Owns nothing but a weak set of classes that were sent. Thread: any.
 
@@ -24,7 +25,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -73,6 +74,8 @@ class _ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle h
             return self._reduce_code(obj)
         if isinstance(obj, type):
             return self._reduce_class(obj)
+        if isinstance(obj, CodeType):
+            return _code_in_file, (obj.co_filename, *self.dispatch_table[CodeType](obj))
         return super().reducer_override(obj)
 
     def _reduce_module(self, module: ModuleType) -> Any:
@@ -160,6 +163,10 @@ def _content(module: ModuleType) -> ModuleType:
 
 def _fill_module(module: ModuleType, state: dict[str, object]) -> None:
     vars(module).update(state)
+
+
+def _code_in_file(filename: str, make: Callable[..., CodeType], args: tuple[object, ...]) -> CodeType:
+    return make(*args).replace(co_filename=filename)
 
 
 def _make_class(module: str, path: str, make: Callable[..., type], args: tuple[object, ...]) -> type:

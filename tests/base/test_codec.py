@@ -183,6 +183,16 @@ def test_functions_travel_as_they_are_at_the_call(geometry: ModuleType) -> None:
     assert result == 10
 
 
+def test_code_keeps_the_name_of_its_file(geometry: ModuleType) -> None:
+    """So that a remote traceback can show the line."""
+    # Given
+    area = geometry.Circle.area
+    # When
+    sent = codec.load(codec.dump([area, lambda: None], "code"))
+    # Then
+    assert [function.__code__.co_filename for function in sent] == [geometry.__file__, __file__]
+
+
 def test_nobody_elses_pickles_change(geometry: ModuleType) -> None:
     # Given
     import cloudpickle
