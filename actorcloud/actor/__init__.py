@@ -8,7 +8,7 @@ latch, ports        the one way to block; where actors run and threads wait
 context             what the running thread does; the one lock; the fence
 signals             signals between actors and the table of exits (pure)
 future              answers
-mailbox             an actor's mail and state, as others reach them
+mail, mailbox       the queues of messages; an actor's state, as others reach it
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 ref, proxy          what actors know of each other; `deliver` and `signal` are the primitives

@@ -19,7 +19,8 @@ from actorcloud.actor import bonds
 from actorcloud.actor.context import GUARD, fenced, local
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mailbox import BUSY, DEAD, IDLE, Ask, Mailbox, NoReply, StopOrder
+from actorcloud.actor.mail import Ask, StopOrder
+from actorcloud.actor.mailbox import BUSY, DEAD, IDLE, Mailbox, NoReply
 from actorcloud.actor.signals import Down, Exit
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 

@@ -23,6 +23,7 @@ from actorcloud.actor.context import GUARD
 from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
+from actorcloud.actor.mail import Ask, StopOrder, new_mail
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.base.exits import ExitReason
@@ -39,6 +40,11 @@ class Host(Protocol):
     @property
     def dispatcher(self) -> Dispatcher:
         """Where it runs."""
+        ...
+
+    @property
+    def copy_messages(self) -> bool:
+        """Whether its actors get copies of messages."""
         ...
 
     def forget(self, cell: Any, /) -> None:
@@ -67,40 +73,6 @@ class _NoReply:
 
 #: Returned by a handler: the answer comes later, through `self.reply(to, value)`.
 NoReply = _NoReply()
-
-
-class Ask:
-    """A message whose sender waits for an answer."""
-
-    __slots__ = ("message", "reply_to")
-
-    def __init__(self, message: Any, reply_to: ReplyTo) -> None:
-        self.message = message
-        self.reply_to = reply_to
-
-
-class StopOrder:
-    """The message of `ref.stop()`: the end, after all that was queued before."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, reason: object) -> None:
-        self.reason = reason
-
-
-class BoundedMail(deque[Any]):
-    """A mailbox with a limit: the message that is too many kills its actor."""
-
-    def __init__(self, cell: Mailbox, limit: int) -> None:
-        super().__init__()
-        self._cell = cell
-        self._limit = limit
-
-    def append(self, message: Any, /) -> None:
-        """Put a message, or end the actor."""
-        super().append(message)
-        if len(self) > self._limit and self._cell.state != DEAD:
-            self._cell.overflow(self._limit)
 
 
 #: What is no loss when its receiver is dead.
@@ -200,8 +172,7 @@ class Mailbox:
     def open_mail(self) -> deque[Any]:
         """Return the mailbox, made if need be. Under GUARD."""
         if self.mail is None:
-            limit = self.kind.max_mailbox
-            self.mail = deque() if limit is None else BoundedMail(self, limit)
+            self.mail = new_mail(self, self.kind.max_mailbox, copies=self.system.copy_messages)
         return self.mail
 
     def wake(self) -> None:

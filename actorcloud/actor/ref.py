@@ -19,7 +19,8 @@ from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, check_fence, current_system, fenced, local, running
 from actorcloud.actor.errors import ActorDeadError, ActorExit, CallingSelf
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset
-from actorcloud.actor.mailbox import BUSY, IDLE, Ask, StopOrder
+from actorcloud.actor.mail import Ask, StopOrder
+from actorcloud.actor.mailbox import BUSY, IDLE
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor

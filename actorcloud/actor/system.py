@@ -26,7 +26,8 @@ from actorcloud.actor.dispatch.pool import Pool
 from actorcloud.actor.errors import AlreadyStarted
 from actorcloud.actor.future import Future
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.mailbox import DEAD, StopOrder
+from actorcloud.actor.mail import StopOrder
+from actorcloud.actor.mailbox import DEAD
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.actor.signals import Down, ExitSignal
@@ -71,6 +72,8 @@ class System:
         dispatcher: a `Pool` unless given.
         random: the operating system's randomness unless given.
         telemetry: where events go; nowhere unless given.
+        copy_messages: give actors pickled copies of messages and answers, as another process would
+            get them; for tests and debugging.
     """
 
     _default: System | None = None
@@ -84,12 +87,15 @@ class System:
         dispatcher: Dispatcher | None = None,
         random: Random | None = None,
         telemetry: Telemetry | None = None,
+        copy_messages: bool = False,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.timers: Timers = timers or TimerThread(self.clock)
         self.dispatcher: Dispatcher = dispatcher or Pool()
         self.random: Random = random or random_module.SystemRandom()
         self.telemetry = telemetry
+        #: Whether messages are copied; read when an actor gets its first.
+        self.copy_messages = copy_messages
         #: This start of this process; `cluster` may give it another before the first actor starts.
         self.peer = Peer(name, new_incarnation(self.random.randbytes))
         #: Makes the refs of other peers' actors; set by `cluster`.

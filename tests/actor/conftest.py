@@ -1,4 +1,4 @@
-"""Every test of actors runs on the pool of threads, on the thread of a host, and in the simulation."""
+"""Every test of actors runs on threads, on the thread of a host, in the simulation, and with messages copied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from actorcloud.testing import Simulation
 from tests.actor.host import hosted
 
 
-@pytest.fixture(params=["pool", "hosted", "simulated"])
+@pytest.fixture(params=["pool", "hosted", "simulated", "copied"])
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """A system, current on this thread; the test's own waits drive the simulated one."""
     if request.param == "simulated":
@@ -22,8 +22,22 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
         with hosted() as (system, _, _):
             yield system
         return
-    with System(name="test") as real, real.activate():
+    with System(name="test", copy_messages=request.param == "copied") as real, real.activate():
         yield real
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests that share memory with their actors out where messages are copied."""
+    left_out = [item for item in items if _is_left_out(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _is_left_out(item)]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    is_copied = call is not None and call.params.get("system") == "copied"
+    return is_copied and item.get_closest_marker("shared_memory") is not None
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ def test_an_answer_too_late_is_dropped_but_the_work_is_done(system: System) -> N
     assert p.ask("answer") == 1
 
 
+@pytest.mark.shared_memory
 def test_a_deferred_answer_may_come_from_another_actor(system: System) -> None:
     class Front(Actor):
         def on_receive(self, message: object) -> object:
@@ -122,6 +123,7 @@ def test_an_actor_cannot_wait_for_itself(system: System) -> None:
         run(q, lambda _: named("me").ask("x"))
 
 
+@pytest.mark.shared_memory
 def test_an_actor_may_ask_itself_without_waiting(system: System) -> None:
     p = Probe.start()
     future = run(p, lambda me: me.actor_ref.ask("x", block=False))
@@ -174,6 +176,7 @@ def test_a_name_is_resolved_at_every_send(system: System) -> None:
     assert ref.proxy().trap_exit.get() is False
 
 
+@pytest.mark.shared_memory
 def test_an_asker_that_dies_does_no_harm(system: System) -> None:
     class Later(Actor):
         def on_receive(self, message: object) -> object:

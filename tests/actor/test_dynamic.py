@@ -73,6 +73,7 @@ def test_it_takes_only_so_many(system: System) -> None:
     assert pool.start_child(Probe).is_alive()
 
 
+@pytest.mark.shared_memory
 def test_a_child_whose_restart_fails_is_known_by_its_old_ref(system: System) -> None:
     # Given
     starts: list[int] = []

@@ -236,6 +236,7 @@ def test_the_default_system_is_made_at_the_first_start() -> None:
     assert not ref.is_alive()
 
 
+@pytest.mark.shared_memory
 def test_a_message_sent_later_comes_later(system: System) -> None:
     p = Probe.start()
     begun = system.clock.monotonic()
@@ -247,6 +248,7 @@ def test_a_message_sent_later_comes_later(system: System) -> None:
     assert [timer.cancel() for timer in timers] == [False] * 3
 
 
+@pytest.mark.shared_memory
 def test_a_cancelled_timer_sends_nothing(system: System) -> None:
     p = Probe.start()
     timer = run(p, lambda me: me.send_after(1_000.0, "never"))
@@ -256,6 +258,7 @@ def test_a_cancelled_timer_sends_nothing(system: System) -> None:
     assert timer.remaining is None
 
 
+@pytest.mark.shared_memory
 def test_a_timer_dies_with_its_receiver(system: System) -> None:
     p, q = Probe.start(), Probe.start()
     timer = run(p, lambda me: me.send_after(1_000.0, "never", q))
@@ -263,6 +266,7 @@ def test_a_timer_dies_with_its_receiver(system: System) -> None:
     assert timer.remaining is None
 
 
+@pytest.mark.shared_memory
 def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
     p = Probe.start()
     run(p, lambda me: (me.send_after(0.5, "x", named("later")), me.send_after(0.0, "y", named("nobody"))))

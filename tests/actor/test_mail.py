@@ -1,0 +1,121 @@
+"""Mailboxes that are bounded, and those of a system that copies messages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from actorcloud.actor import Actor, ActorDeadError, ActorRef, NoReply, System
+from actorcloud.base.errors import Unpicklable
+from actorcloud.base.exits import ExitReason
+from tests.actor.cast import PATIENCE, Probe, Run, end_of, log
+
+
+@pytest.fixture
+def copying() -> Iterator[System]:
+    """A system whose actors get copies."""
+    with System(name="test", copy_messages=True) as system, system.activate():
+        yield system
+
+
+class Deferring(Actor):
+    """Answers the first ask when the second comes, and hands out what it keeps."""
+
+    def __init__(self) -> None:
+        self.first: Any = None
+        self.kept = [1]
+
+    def on_receive(self, message: Any) -> Any:
+        if self.first is None:
+            self.first = self.sender
+            return NoReply
+        self.reply(self.first, self.kept)
+        self.kept.append(2)
+        return self.kept
+
+
+def test_what_the_sender_changes_afterwards_the_receiver_does_not_see(copying: System) -> None:
+    # Given
+    entries = [1]
+    p = Probe.start()
+    # When
+    p.tell(entries)
+    answer = p.ask(entries)
+    entries.append(2)
+    # Then
+    assert log(p, 2) == [[1], [1]]
+    assert answer == [1]
+    assert answer is not entries
+
+
+def test_answers_are_copied_too_also_those_that_come_later(copying: System) -> None:
+    p = Deferring.start()
+    first = p.ask("first", block=False)
+    second = p.ask("second")
+    assert first.get(PATIENCE) == [1]
+    assert second == [1, 2]
+    assert first.get() is not second
+
+
+def test_refs_classes_and_functions_arrive_as_what_they_are(copying: System) -> None:
+    class Local:
+        """Known by no name."""
+
+    p, q = Probe.start(), Probe.start()
+    back: tuple[ActorRef[Any], object, Any] = p.ask((q, Local(), lambda: 42))
+    assert back[0] is q
+    assert isinstance(back[1], Local)
+    assert back[2]() == 42
+
+
+def test_a_message_that_cannot_travel_is_the_senders_error(copying: System) -> None:
+    p = Probe.start()
+    for send in (p.tell, p.ask):
+        with pytest.raises(Unpicklable, match=r"the message to Probe<test\.\d+>.*lock"):
+            send({"lock": threading.Lock()})
+    p.tell("last")
+    assert log(p, 1) == ["last"]
+
+
+def test_an_answer_that_cannot_travel_is_the_askers_error(copying: System) -> None:
+    p = Probe.start()
+    with pytest.raises(Unpicklable, match="the answer of Probe"):
+        p.ask(Run(lambda _: threading.Lock()))
+    assert p.ask("still there") == "still there"
+
+
+def test_a_deferred_answer_fails_when_its_actor_dies_also_in_copies(copying: System) -> None:
+    p = Deferring.start()
+    asked = p.ask("first", block=False)
+    assert not asked.wait(0.0)
+    p.stop(reason="gone")
+    with pytest.raises(ActorDeadError) as caught:
+        asked.get(PATIENCE)
+    assert caught.value.reason == "gone"
+
+
+def test_an_answer_given_elsewhere_is_no_longer_owed(copying: System) -> None:
+    p = Deferring.start()
+    asked = p.ask("first", block=False)
+    p._cell.actor.first.set("by another")
+    assert asked.get(PATIENCE) == "by another"
+    assert not p._cell.deferred
+
+
+def test_a_bounded_mailbox_takes_copies_too(copying: System) -> None:
+    gate = copying.future()
+
+    class Slow(Actor):
+        max_mailbox = 2
+
+        def on_start(self) -> None:
+            gate.get(PATIENCE)
+
+    p = Slow.start()
+    for _ in range(5):
+        p.tell("x")
+    assert end_of(p) in {ExitReason.KILLED, ExitReason.NOPROC}
+    gate.set()
