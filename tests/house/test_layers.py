@@ -89,5 +89,9 @@ def test_the_package_says_that_it_is_typed() -> None:
 
 def test_the_top_level_holds_only_what_a_newcomer_needs() -> None:
     allowed = {"README.md", "actorcloud", "bench", "docs", "examples", "pyproject.toml", "tests"}
-    shown = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    shown = {path.name for path in ROOT.iterdir() if not path.name.startswith(".") and not _is_environment(path)}
     assert shown == allowed
+
+
+def _is_environment(path: Path) -> bool:
+    return (path / "pyvenv.cfg").exists()
