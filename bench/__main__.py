@@ -10,7 +10,7 @@ import sys
 
 from bench.registry import BENCHMARKS, HEADING
 
-MODULES = ("jobs", "latency", "coldstart", "idle")
+MODULES = ("jobs", "latency", "coldstart", "idle", "local_actors")
 
 
 def main() -> int:

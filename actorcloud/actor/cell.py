@@ -16,7 +16,8 @@ import pykka.messages
 from pykka._introspection import get_attr_directly
 
 from actorcloud.actor import bonds
-from actorcloud.actor.context import GUARD, fenced, local
+from actorcloud.actor.context import GUARD, fenced
+from actorcloud.actor.context import here as facts
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.mail import Ask, StopOrder
@@ -41,8 +42,10 @@ class Cell(Mailbox):
 
     def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Run `__init__` as the new actor; what it raises passes, and the actor has ended then."""
-        outer, local.cell = local.cell, self
-        self.thread = get_ident()
+        here = facts()
+        outer = here["cell"]
+        here["cell"] = self
+        self.thread = here["thread"]
         try:
             actor: Any = self.kind.__new__(self.kind)
             actor._cell = self  # noqa: SLF001  the two halves of one thing
@@ -54,8 +57,12 @@ class Cell(Mailbox):
             self._abandon(error)
             raise
         finally:
-            local.cell = outer
-            self._leave_thread(outer, rests=False)
+            here["cell"] = outer
+            with GUARD:
+                self.thread = None
+                self.preempted = False
+            if fenced:
+                self._leave_fence(outer)
         if self.exiting is not None or self.state == DEAD:
             bonds.die(self, self.end_reason())
             raise ActorDeadError(f"{self.ref} was told to exit while it started", self.reason)
@@ -83,61 +90,64 @@ class Cell(Mailbox):
 
     # -- running: one thread at a time ----------------------------------------------------------
 
-    def turn(self, limit: int) -> int:
+    def turn(self, limit: int, here: dict[str, Any] | None = None) -> int:  # noqa: C901, PLR0912, PLR0915  a call costs too much
         """Handle up to `limit` messages as this actor.
+
+        This is where a message's time goes: nothing is called that a plain turn does not need, and what
+        it looks up more than once is kept.
+
+        Args:
+            limit: messages, >= 1.
+            here: `context.here()` of this thread, for who has it.
 
         Returns:
             How many were handled.
         """
-        outer, local.cell = local.cell, self
-        self.thread = get_ident()
+        if here is None:
+            here = facts()
+        outer = here["cell"]
+        here["cell"] = self
+        self.thread = here["thread"]
         left = limit
         try:
-            left = self._handle_mail(limit)
+            mail = None if self.urgent and not self._attend() else self.mail
+            on_receive = self.actor.on_receive
+            special = _SPECIAL.get
+            while mail and left:
+                if self.urgent and (not self._attend() or self.preempted):
+                    break
+                message = mail.popleft()
+                left -= 1
+                handle = special(type(message))
+                if handle is None:
+                    on_receive(message)
+                else:
+                    handle(self, message)
+            if self.urgent:
+                self._attend()
+            if self.kind._has_on_batch_end and left != limit and self.state != DEAD:  # noqa: SLF001  the two halves
+                self.actor.on_batch_end()
         except Unwound:
             raise
         except BaseException as error:  # noqa: BLE001  whatever a handler raises ends its actor, and only it
             self._end(error)
         finally:
-            local.cell = outer
-            self._leave_thread(outer, rests=left > 0)
+            here["cell"] = outer
+            with GUARD:
+                # Together, so that who kills an actor knows for sure whether its handler runs.
+                self.thread = None
+                self.preempted = False
+                if left and self.state == BUSY:
+                    self.state = IDLE
+            if fenced:
+                self._leave_fence(outer)
         if self.state == DEAD:
             self.actor = None
-        elif left == 0:
+        elif not left:
             self.home.schedule(self)
         elif self.mail or self.urgent:
             self.wake()
         return limit - left
-
-    def _handle_mail(self, limit: int) -> int:
-        """Handle messages; return how many of `limit` are left."""
-        if self.urgent and not self._attend():
-            return limit
-        mail = self.mail
-        if mail is None:
-            return limit
-        # Looked up once a turn, not once a message.
-        on_receive = self.actor.on_receive
-        special = _SPECIAL.get
-        left = limit
-        while left:
-            if self.urgent and (not self._attend() or self.preempted):
-                break
-            try:
-                message = mail.popleft()
-            except IndexError:
-                break
-            left -= 1
-            handle = special(type(message))
-            if handle is None:
-                on_receive(message)
-            else:
-                handle(self, message)
-        if self.urgent:
-            self._attend()
-        if self.kind._has_on_batch_end and left != limit and self.state != DEAD:  # noqa: SLF001
-            self.actor.on_batch_end()
-        return left
 
     def _attend(self) -> bool:
         """See to what overtakes messages; False if the actor has ended."""
@@ -156,17 +166,12 @@ class Cell(Mailbox):
             return False
         return self.state != DEAD
 
-    def _leave_thread(self, outer: object, *, rests: bool) -> None:
-        """This actor's code no longer runs on this thread; with `rests` it is idle from now on."""
+    def _leave_fence(self, outer: object) -> None:
+        """Forget that a handler on this thread was to stop, unless that is the one further up the stack."""
         freed = None
         with GUARD:
-            # Together, so that who kills an actor knows for sure whether its handler runs.
-            self.thread = None
-            self.preempted = False
-            if fenced and fenced.get(get_ident()) is not outer:
+            if fenced.get(get_ident()) is not outer:
                 freed = fenced.pop(get_ident(), None)
-            if rests and self.state == BUSY:
-                self.state = IDLE
         if freed is not None:
             self.system.drop_zombie(freed)
 

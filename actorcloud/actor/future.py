@@ -148,7 +148,8 @@ class Future(pykka.Future[T]):
             else:
                 self._waits.wait(latch, timeout)
         finally:
-            self._drop_waiter(latch.set)
+            if self._outcome is None:
+                self._drop_waiter(latch.set)
         return self._outcome is not None
 
     def set(self, value: T | None = None) -> bool:  # type: ignore[override]  # tells whether it counted

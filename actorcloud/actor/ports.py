@@ -22,8 +22,11 @@ class Runnable(Protocol):
     #: A turn was asked to end early.
     preempted: bool
 
-    def turn(self, limit: int) -> int:
-        """Handle up to `limit` messages, on one thread at a time; returns how many."""
+    def turn(self, limit: int, here: dict[str, Any] | None = None) -> int:
+        """Handle up to `limit` messages, on one thread at a time; returns how many.
+
+        `here` is `context.here()` of the thread, for who has it.
+        """
         ...
 
     def preempt(self) -> None:

@@ -195,7 +195,7 @@ class ActorRef(pykka.ActorRef[A]):
         """
         if block and self._is_me():
             raise CallingSelf(f"{self} stops itself and waits; use self.stop()")
-        future: Future[bool] = Future(self._waits(), timeout, f"the end of {self}")
+        future: Future[bool] = Future(self._waits(), timeout, _End(self))
         watcher = _Watcher(lambda down: future.set(down.reason is not ExitReason.NOPROC))
         self.signal(Monitor(new_monitor(), watcher, self))
         self.deliver(StopOrder(reason))
@@ -230,7 +230,7 @@ class ActorRef(pykka.ActorRef[A]):
 
     def monitor(self) -> Future[Down]:
         """Return a Future of the actor's `Down`; for code outside actors, which use `self.monitor`."""
-        future: Future[Down] = Future(self._waits(), None, f"the end of {self}")
+        future: Future[Down] = Future(self._waits(), None, _End(self))
         self.signal(Monitor(new_monitor(), _Watcher(future.set), self))
         return future
 
@@ -243,6 +243,18 @@ class ActorRef(pykka.ActorRef[A]):
         Also true deeper down: while a supervisor runs the `__init__` of its child.
         """
         return self._cell.thread == threading.get_ident()
+
+
+class _End:
+    """What is waited for, as text when it is asked for: most waits are over before."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: ActorRef[Any]) -> None:
+        self._ref = ref
+
+    def __str__(self) -> str:
+        return f"the end of {self._ref}"
 
 
 class _Watcher:

@@ -36,7 +36,7 @@ class Addressed(Target, Protocol):
         ...
 
 
-class MonitorRef(msgspec.Struct, frozen=True, order=True):
+class MonitorRef(msgspec.Struct, frozen=True, order=True, gc=False):
     """The name of one monitor; `Down.ref` repeats it."""
 
     #: Unique in the process that made it.

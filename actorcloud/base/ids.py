@@ -142,7 +142,7 @@ class NodeRef(msgspec.Struct, frozen=True, order=True):
         return self.name
 
 
-class Peer(msgspec.Struct, frozen=True, order=True, array_like=True):
+class Peer(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """One start of one process that takes part in a cluster."""
 
     #: Matches `PEER_NAME`; kept over restarts.
@@ -154,7 +154,7 @@ class Peer(msgspec.Struct, frozen=True, order=True, array_like=True):
         return f"{self.name}#{self.incarnation & 0xFFFF:04x}"
 
 
-class ActorId(msgspec.Struct, frozen=True, order=True, array_like=True):
+class ActorId(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
     """The unforgeable identity of one actor; never used again after its death."""
 
     peer: Peer

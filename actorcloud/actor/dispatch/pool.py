@@ -25,10 +25,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from actorcloud.actor.context import local, wait_as_actor
+from actorcloud.actor.context import here, local, wait_as_actor
 from actorcloud.actor.dispatch.guest import PoolGuest
 from actorcloud.actor.dispatch.pinned import PinnedThread
-from actorcloud.actor.dispatch.watchdog import Watchdog
+from actorcloud.actor.dispatch.watchdog import Turn, Watchdog
 from actorcloud.actor.errors import Unwound
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.ports import Home, Runnable
@@ -78,10 +78,8 @@ class Pool:
         self._running = 0
         self._parked: list[Any] = []
         self._threads: set[threading.Thread] = set()
-        #: Turns begun; written without a lock, since the watchdog needs no exact figure.
-        self.begun = 0
-        #: Thread -> the cell it runs, and the number of that turn.
-        self.turns: dict[int, tuple[Runnable, int]] = {}
+        #: Thread -> what it runs; each thread writes its own without a lock.
+        self.turns: dict[int, Turn] = {}
         #: Threads of others that run turns as well.
         self.hosts: set[int] = set()
         self._is_closed = False
@@ -111,7 +109,7 @@ class Pool:
     def schedule(self, cell: Runnable) -> None:
         """See `Home.schedule`."""
         self._queue.append(cell)
-        if self._running < self._target:
+        if self._running < self._target and not self._unpark():
             self.add_runner()
 
     def call(self, function: Callable[[], R], timeout: float | None) -> R:  # noqa: ARG002  nothing to wait for
@@ -137,13 +135,31 @@ class Pool:
         """The calling thread is about to wait: another may run in its place."""
         with self._lock:
             self._running -= 1
-        if self._queue:
+            is_needed = self._queue and self._running < self._target and not self._is_closed
+            parked = self._next_parked() if is_needed else None
+            self._running += parked is not None
+        if parked is not None:
+            parked.release()
+        elif self._queue:
             self.add_runner()
 
     def count_in(self) -> None:
         """The calling thread goes on."""
         with self._lock:
             self._running += 1
+
+    def _unpark(self) -> bool:
+        """Let one thread more run, if one is parked: `add_runner` for the case that counts."""
+        with self._lock:
+            if self._running >= self._target or self._is_closed:
+                return True
+            parked = self._next_parked()
+            if parked is None:
+                return False
+            self._running += 1
+        parked.release()
+        self._watchdog.wake()
+        return True
 
     def add_runner(self, count: int = 1, *, beyond_target: bool = False) -> int:
         """Let more threads run: parked ones first, then new ones.
@@ -212,24 +228,27 @@ class Pool:
         Returns:
             False if some wait still.
         """
-        queue, throughput, turns, me = self._queue, self._throughput, self.turns, threading.get_ident()
-        while True:
+        queue, throughput, facts = self._queue, self._throughput, here()
+        turn = self.turns.get(facts["thread"]) or self.turns.setdefault(facts["thread"], Turn())
+        outer = turn.cell
+        while queue:
             try:
                 cell = queue.popleft()
             except IndexError:
-                return True
-            self.begun = begun = self.begun + 1
-            turns[me] = (cell, begun)
+                break
+            turn.cell = cell
+            turn.number += 1
             try:
-                cell.turn(throughput)
+                cell.turn(throughput, facts)
             except Unwound:
                 pass
             except BaseException:
                 # A bug of ours must not take a thread, and with it other actors, down.
                 logger.critical("the turn of %r failed", cell, exc_info=True)
-            del turns[me]
             if may_go_on is not None and not may_go_on():
-                return False
+                break
+        turn.cell = outer
+        return not queue
 
     # -- the guest --------------------------------------------------------------------------------
 
@@ -255,6 +274,7 @@ class Pool:
             guest.is_running = False
             if self._resting_guest is guest:
                 self._resting_guest = None
+        self.turns.pop(threading.get_ident(), None)
         if self._queue:
             self.add_runner()
 
@@ -274,6 +294,7 @@ class Pool:
         parking.acquire()
         while self.run_queue() and self._park(parking):
             pass
+        self.turns.pop(threading.get_ident(), None)
 
     def _park(self, parking: Any) -> bool:
         """Wait for work; False if this thread is to end."""

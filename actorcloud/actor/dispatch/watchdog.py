@@ -26,13 +26,31 @@ _SATURATED = 0.8
 _COMPUTING_THREADS = 32
 
 
+#: Share of a tick spent on the CPU up to which a turn that lasts is one that blocks.
+_IDLE = 0.3
+
+
+class Turn:
+    """What one thread runs; written by that thread alone, read by the watchdog."""
+
+    __slots__ = ("cell", "number")
+
+    def __init__(self) -> None:
+        #: None between two turns.
+        self.cell: Runnable | None = None
+        #: Turns begun.
+        self.number = 0
+
+
+#: Thread -> the cell it runs, and the number of that turn.
+Turns = dict[int, tuple[Runnable, int]]
+
+
 class Watched(Protocol):
     """What the watchdog sees of its pool."""
 
-    #: Turns begun, roughly.
-    begun: int
-    #: Thread -> the cell it runs, and the number of that turn.
-    turns: dict[int, tuple[Runnable, int]]
+    #: Thread -> what it runs.
+    turns: dict[int, Turn]
     #: Threads of others that run turns as well.
     hosts: set[int]
 
@@ -124,33 +142,46 @@ class Watchdog:
                     self._is_watching = True
             else:
                 idle_ticks = 0
-            due = pool.begun + pool.queued
-            turns = dict(pool.turns)
+            due = self._begun() + pool.queued
+            turns = self._turns()
             cpu = time.process_time()
             tick.acquire(True, _TICK)
             self._hurry_guests(turns)
-            if pool.queued and pool.begun < due:
+            if pool.queued and self._begun() < due:
                 self._relieve(turns, time.process_time() - cpu)
 
-    def _hurry_guests(self, turns: dict[int, tuple[Runnable, int]]) -> None:
+    def _begun(self) -> int:
+        """Return the number of turns begun, roughly: nobody waits for an exact figure."""
+        return sum(turn.number for turn in tuple(self._pool.turns.values()))
+
+    def _turns(self) -> Turns:
+        found = ((thread, turn.cell, turn.number) for thread, turn in tuple(self._pool.turns.items()))
+        return {thread: (cell, number) for thread, cell, number in found if cell is not None}
+
+    def _lasting(self, turns: Turns) -> Turns:
+        """Return those of these turns that run still."""
+        now = self._turns()
+        return {thread: turn for thread, turn in turns.items() if now.get(thread) == turn}
+
+    def _hurry_guests(self, turns: Turns) -> None:
         """End turns that last while the thread's host is due, whether actors wait or not."""
-        pool = self._pool
-        for thread in tuple(pool.hosts):
-            cell, turn = turns.get(thread, (None, 0))
-            if cell is not None and pool.turns.get(thread, (None, 0))[1] == turn:
+        for thread, (cell, _) in self._lasting(turns).items():
+            if thread in self._pool.hosts:
                 cell.preempt()
 
-    def _relieve(self, turns: dict[int, tuple[Runnable, int]], cpu: float) -> None:
+    def _relieve(self, turns: Turns, cpu: float) -> None:
         """What was queued a tick ago still waits: make room for it."""
         pool = self._pool
+        lasting = self._lasting(turns)
+        # Where nobody computes, they block: there is no second look.
+        is_idle = cpu < _TICK * _IDLE
         stuck = 0
-        for thread, (cell, turn) in turns.items():
-            if pool.turns.get(thread, (None, 0))[1] != turn:
-                continue
-            if cell.preempted and cell.thread == thread:
+        for thread, (cell, _) in lasting.items():
+            if is_idle or (cell.preempted and cell.thread == thread):
                 stuck += 1
             cell.preempt()
-        if stuck < pool.running:
+        # Threads that were added a moment ago may not have begun yet.
+        if stuck < (pool.running + 1) // 2 if is_idle else stuck < pool.running:
             return
         count = max(1, stuck)
         if cpu > _TICK * _SATURATED:
