@@ -7,7 +7,6 @@ import threading
 import time
 from typing import Any
 
-import pykka
 import pytest
 
 from actorcloud.actor import Actor, Pool, System
@@ -240,31 +239,3 @@ def test_a_turn_leaves_the_thread_to_the_next(pool: System) -> None:
     rings.extend(Ring.start() for _ in range(100))
     rings[0].tell(5_000)
     assert done.wait(PATIENCE)
-
-
-@pytest.mark.slow
-def test_telling_is_at_least_five_times_as_fast_as_pykka(pool: System) -> None:
-    def rate(kind: type[Any]) -> float:
-        count, done = 30_000, threading.Event()
-
-        class Sink(kind):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.left = count
-
-            def on_receive(self, message: object) -> None:
-                self.left -= 1
-                if not self.left:
-                    done.set()
-
-        ref = Sink.start()
-        begun = time.perf_counter()
-        for number in range(count):
-            ref.tell(number)
-        assert done.wait(PATIENCE)
-        elapsed = time.perf_counter() - begun
-        ref.stop()
-        return count / elapsed
-
-    # The best of a few runs of each: the machine is shared.
-    assert max(rate(Actor) for _ in range(3)) >= 5 * max(rate(pykka.ThreadingActor) for _ in range(3))
