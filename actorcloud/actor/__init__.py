@@ -11,7 +11,8 @@ future              answers
 mail, mailbox       the queues of messages; an actor's state, as others reach it
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
-ref, proxy          what actors know of each other; `deliver` and `signal` are the primitives
+request, ref        what actors know of each other; `deliver` and `signal` are the primitives
+proxy, typed_proxy  methods as asks, attributes as futures
 timers              the timer thread; `Timer`
 dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads
 system              registry, names, clock, random, closing
@@ -45,11 +46,13 @@ from actorcloud.actor.errors import (
     Stop,
     Unwound,
 )
-from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout
+from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mailbox import NoReply
 from actorcloud.actor.ports import Dispatcher, Home, Waits
+from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
+from actorcloud.actor.request import Request
 from actorcloud.actor.signals import (
     Demonitor,
     Down,
@@ -69,6 +72,7 @@ from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import ChildCount, ChildInfo, StartChild, SupervisorRef, TerminateChild
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
 from actorcloud.actor.timers import Timer, TimerThread
+from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
 
 __all__ = [
     "ASK_TIMEOUT_DEFAULT",
@@ -79,10 +83,12 @@ __all__ = [
     "Actor",
     "ActorDeadError",
     "ActorExit",
+    "ActorProxy",
     "ActorRef",
     "AlreadyPresent",
     "AlreadyStarted",
     "AskTimeout",
+    "CallableProxy",
     "CallingSelf",
     "ChildCount",
     "ChildInfo",
@@ -107,7 +113,11 @@ __all__ = [
     "NamedRef",
     "NoReply",
     "Pool",
+    "ProxyCall",
+    "ProxyGetAttr",
+    "ProxySetAttr",
     "ReplyTo",
+    "Request",
     "Signal",
     "StartChild",
     "Starter",
@@ -119,16 +129,21 @@ __all__ = [
     "Timeout",
     "Timer",
     "TimerThread",
+    "TypedProxy",
     "Unlink",
     "Unwound",
     "Waits",
     "check_exit",
     "current_system",
+    "get_all",
     "named",
     "new_monitor",
+    "proxy_field",
+    "proxy_method",
     "register",
     "resolve",
     "thread_context",
+    "traversable",
     "unregister",
     "wait_as_actor",
     "whereis",

@@ -9,8 +9,9 @@ Reference: Pykka's `Actor`; OTP's `gen_server`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar
 
 import pykka
 
@@ -30,6 +31,7 @@ from actorcloud.base.exits import ExitReason
 logger = logging.getLogger("actorcloud.actor")
 
 A = TypeVar("A", bound="Actor")
+P = ParamSpec("P")
 
 #: Kinds of messages warned about once each; a set, so that it is bounded by the program's classes.
 _unexpected: set[tuple[type, type]] = set()
@@ -90,7 +92,7 @@ class Actor(pykka.Actor):
     # -- starting ---------------------------------------------------------------------------------
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+    def start(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
         """Start an actor; returns when its `__init__` has.
 
         Raises:
@@ -100,24 +102,24 @@ class Actor(pykka.Actor):
         return Starter(cls).start(*args, **kwargs)
 
     @classmethod
-    def start_link(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+    def start_link(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
         """Start an actor linked to the one that calls, which is its parent. See `start`."""
         return Starter(cls).start_link(*args, **kwargs)
 
     @classmethod
-    def start_monitor(cls, *args: Any, **kwargs: Any) -> tuple[ActorRef[Self], MonitorRef]:
+    def start_monitor(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> tuple[ActorRef[A], MonitorRef]:
         """Start an actor monitored by the one that calls. See `start`."""
         return Starter(cls).start_monitor(*args, **kwargs)
 
     @classmethod
     def options(
-        cls,
+        cls: Callable[P, A],
         *,
         name: str | None = None,
         mailbox: int | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
-    ) -> Starter[Self]:
+    ) -> Starter[P, A]:
         """Return a starter with options, whose `start` takes the arguments of `__init__`.
 
         Args:

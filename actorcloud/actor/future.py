@@ -8,19 +8,28 @@ Thread: any. `_LOCK` guards the outcome and the list of waiters of all futures; 
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 import pykka
 
+from actorcloud.actor.context import current_system
 from actorcloud.actor.errors import AskTimeout
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.ports import Waits
 
+logger = logging.getLogger("actorcloud.actor")
+
 T = TypeVar("T")
+J = TypeVar("J")
+M = TypeVar("M")
+T_co = TypeVar("T_co", covariant=True)
 
 #: How long an ask waits unless told otherwise: Erlang's five seconds, long enough for a healthy answer.
 ASK_TIMEOUT_DEFAULT = 5.0
@@ -72,6 +81,12 @@ class Keeper(Protocol):
         ...
 
 
+class _Gives(Protocol[T_co]):
+    """A future of this type or a narrower one; `Future` itself, which is also set, cannot say so."""
+
+    def get(self, timeout: Timeout = ...) -> T_co: ...
+
+
 class Future(pykka.Future[T]):
     """A value that will be there later.
 
@@ -88,6 +103,12 @@ class Future(pykka.Future[T]):
     """
 
     _get_hook: Callable[[float | None], T] | None = None
+    #: Whether `get` has all it needs to compute the value.
+    _is_computable = False
+    #: Set once the thread that computes the value is done, well or not; None while none does.
+    _computed: Future[None] | None = None
+    #: What the value is computed from.
+    _sources: tuple[pykka.Future[Any], ...] = ()
     #: The cell that keeps this future as a deferred reply.
     keeper: Keeper | None = None
     _waiters: tuple[Callable[[], object], ...] = ()
@@ -105,8 +126,8 @@ class Future(pykka.Future[T]):
         return f"<Future {value!r}>" if error is None else f"<Future raises {error!r}>"
 
     def is_done(self) -> bool:
-        """Whether the outcome is there."""
-        return self._outcome is not None
+        """Whether the outcome is there, or can be computed without waiting for other actors."""
+        return self._outcome is not None or self._is_computable
 
     def get(self, timeout: Timeout = DEFAULT) -> T:
         """Return the value, waiting for it.
@@ -121,10 +142,11 @@ class Future(pykka.Future[T]):
             until there is an outcome, or `timeout`.
         """
         limit = self._timeout if isinstance(timeout, Unset) else timeout
-        if self._get_hook is not None and self._outcome is None:
-            self.set(self._get_hook(limit))
-        if self._outcome is None and not self.wait(limit):
-            raise AskTimeout(f"no answer within {limit} s from {self._what or 'whom it was asked'}")
+        if self._outcome is None:
+            if not self.wait(limit):
+                raise AskTimeout(f"no answer within {limit} s from {self._what or 'whom it was asked'}")
+            if self._get_hook is not None:
+                self._compute(self._get_hook, limit)
         value, error = cast("tuple[Any, BaseException | None]", self._outcome)
         if error is not None:
             raise error
@@ -150,7 +172,7 @@ class Future(pykka.Future[T]):
         finally:
             if self._outcome is None:
                 self._drop_waiter(latch.set)
-        return self._outcome is not None
+        return self.is_done()
 
     def set(self, value: T | None = None) -> bool:  # type: ignore[override]  # tells whether it counted
         """Set the value; False, and nothing happens, if there is an outcome already."""
@@ -180,13 +202,21 @@ class Future(pykka.Future[T]):
         raise TypeError(f"this asker takes one answer, not a stream; {value!r} was not sent")
 
     def add_done_callback(self, function: Callable[[Future[T]], object]) -> None:
-        """Call `function(self)` when there is an outcome; at once if there is one.
+        """Call `function(self)` when there is an outcome; at once if there is one. What it raises is logged.
 
         Thread:
             It runs on the thread that sets the outcome and must not block.
         """
-        if not self._add_waiter(lambda: function(self)):
-            function(self)
+
+        def call() -> None:
+            try:
+                function(self)
+            except Exception:
+                # It is not the fault of who answered.
+                logger.exception("a done callback of %r raised", self)
+
+        if not self._add_waiter(call):
+            call()
 
     def __await__(self) -> Generator[Any, None, T]:
         import asyncio  # noqa: PLC0415  costs 30 ms, and most programs never await
@@ -198,16 +228,120 @@ class Future(pykka.Future[T]):
             if not waiter.done():
                 waiter.set_result(None)
 
-        self.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
-        if self._outcome is None:
+        def on_done(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(wake)
+
+        self.add_done_callback(on_done)
+        if not self.is_done():
             yield from waiter.__await__()
+        if self._may_block():
+            return (yield from loop.run_in_executor(None, self.get).__await__())
         return self.get()
 
     __iter__ = __await__
 
+    # -- computed from others ---------------------------------------------------------------------
+
     def set_get_hook(self, func: Callable[[float | None], T]) -> None:
-        """Compute the value at the first `get`; Pykka's `map`, `filter`, `join` and `reduce` use it."""
+        """Let `get` compute the value, at its first call.
+
+        Args:
+            func: called with the seconds that `get` may take; None means for ever. What it returns is
+                kept; what it raises is not, so that the next `get` tries again.
+        """
         self._get_hook = func
+        self._become_computable()
+
+    def map(self, func: Callable[[T], M]) -> Future[M]:
+        """Return a future of `func(value)`, which the first `get` computes.
+
+        >>> price = Future()
+        >>> double = price.map(lambda value: value * 2)
+        >>> price.set(21)
+        True
+        >>> double.get()
+        42
+        """
+        return _derive((self,), lambda timeout: func(self.get(timeout=timeout)))
+
+    def filter(self: _Gives[Iterable[J]], func: Callable[[J], bool]) -> Future[list[J]]:  # type: ignore[override]
+        """Return a future of the list of the value's items for which `func(item)` is true."""
+        return _derive((self,), lambda timeout: [item for item in self.get(timeout=timeout) if func(item)])
+
+    def join(self, *futures: pykka.Future[Any]) -> Future[list[Any]]:  # type: ignore[override]  # a list, truly
+        """Return a future of the list of this value and those of `futures`."""
+        sources = (self, *futures)
+        return _derive(sources, lambda timeout: [source.get(timeout=timeout) for source in sources])
+
+    def reduce(self: _Gives[Iterable[J]], func: Callable[[M, J], M], *args: M) -> Future[M]:
+        """Return a future of `functools.reduce(func, value, *args)`."""
+        return _derive((self,), lambda timeout: functools.reduce(func, self.get(timeout=timeout), *args))
+
+    def _derive(self, sources: tuple[Any, ...], compute: Callable[[float | None], T]) -> None:
+        """Be computed from `sources` once they are done; wait as long as they would."""
+        ours = [source for source in sources if isinstance(source, Future)]
+        limits = [source._timeout for source in ours]  # noqa: SLF001  this class's own
+        self._waits = ours[0]._waits  # noqa: SLF001  as above
+        self._timeout = None if None in limits else max(limit for limit in limits if limit is not None)
+        self._what = ours[0]._what  # noqa: SLF001  as above
+        self._sources = sources
+        self._get_hook = compute
+        pending = ours
+
+        def on_done() -> None:
+            # In order, as `compute` will take them: it is enough that one fails and those before it do not.
+            nonlocal pending
+            here = pending
+            for place, source in enumerate(here):
+                if not source.is_done():
+                    pending = here[place:]
+                    return
+                if source._has_failed():  # noqa: SLF001  as above
+                    break
+            self._become_computable()
+
+        for source in ours:
+            if not source._add_waiter(on_done):  # noqa: SLF001  as above
+                on_done()
+
+    def _compute(self, hook: Callable[[float | None], T], limit: float | None) -> None:
+        """Compute the value, on one thread at a time; the others wait for that one."""
+        mine: Future[None] = Future(self._waits)
+        while self._outcome is None:
+            with _LOCK:
+                other = self._computed
+                if other is None:
+                    self._computed = mine
+            if other is None:
+                try:
+                    self._settle((hook(limit), None))
+                finally:
+                    self._computed = None
+                    mine.set()
+            elif not other.wait(limit):
+                raise AskTimeout(f"{self!r} was not computed within {limit} s")
+
+    def _may_block(self) -> bool:
+        """Whether `get` may block although all sources are done: only a hook of the user's knows."""
+        if self._outcome is not None or self._get_hook is None:
+            return False
+        return not self._sources or any(
+            not isinstance(source, Future) or source._may_block()  # noqa: SLF001  this class's own
+            for source in self._sources
+        )
+
+    def _has_failed(self) -> bool:
+        return self._outcome is not None and self._outcome[1] is not None
+
+    def _become_computable(self) -> None:
+        with _LOCK:
+            self._is_computable = True
+            waiters, self._waiters = self._waiters, ()
+        for waiter in waiters:
+            waiter()
+
+    # -- the outcome ------------------------------------------------------------------------------
 
     def _settle(self, outcome: tuple[Any, BaseException | None]) -> bool:
         with _LOCK:
@@ -224,7 +358,7 @@ class Future(pykka.Future[T]):
 
     def _add_waiter(self, waiter: Callable[[], object]) -> bool:
         with _LOCK:
-            if self._outcome is not None:
+            if self._outcome is not None or self._is_computable:
                 return False
             self._waiters = (*self._waiters, waiter)
             return True
@@ -232,3 +366,32 @@ class Future(pykka.Future[T]):
     def _drop_waiter(self, waiter: Callable[[], object]) -> None:
         with _LOCK:
             self._waiters = tuple(known for known in self._waiters if known != waiter)
+
+
+def _derive(sources: tuple[Any, ...], compute: Callable[[float | None], M]) -> Future[M]:
+    """Return a future that `compute` makes out of `sources`."""
+    future: Future[M] = type(sources[0])()
+    future._derive(sources, compute)  # noqa: SLF001  this file's own
+    return future
+
+
+def get_all(futures: Iterable[pykka.Future[T]], *, timeout: Timeout = DEFAULT) -> list[T]:
+    """Return the values of futures, in their order.
+
+    Args:
+        futures: any.
+        timeout: seconds for all together; None waits for ever, each future's own limit unless given.
+
+    Raises:
+        AskTimeout: one was not there in time.
+        Exception: what the first of them raised.
+    Blocks:
+        until all are there.
+    """
+    if isinstance(timeout, Unset):
+        return [future.get() for future in futures]
+    if timeout is None:
+        return [future.get(timeout=None) for future in futures]
+    clock = current_system().clock
+    deadline = clock.monotonic() + timeout
+    return [future.get(timeout=max(0.0, deadline - clock.monotonic())) for future in futures]

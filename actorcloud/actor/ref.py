@@ -10,7 +10,7 @@ actor of that system is found again, others are made by `System.remote_refs`.
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 
@@ -23,11 +23,15 @@ from actorcloud.actor.mail import Ask, StopOrder
 from actorcloud.actor.mailbox import BUSY, IDLE
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
+from actorcloud.actor.request import Asks, Receives
 from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
 
-A = TypeVar("A", bound=pykka.Actor)
+A_co = TypeVar("A_co", covariant=True)
+M = TypeVar("M")
+R = TypeVar("R")
+V = TypeVar("V")
 
 #: How deep inline turns nest on one stack; deeper, the actor is scheduled as usual.
 _INLINE_DEPTH = 16
@@ -36,8 +40,12 @@ _INLINE_DEPTH = 16
 _INLINE_TURN = 64
 
 
-class ActorRef(pykka.ActorRef[A]):
-    """A reference to one actor, alive or dead. Thread: any."""
+class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
+    """A reference to one actor, alive or dead. Thread: any.
+
+    Its types are those of the actor's class: a message that `on_receive` does not take is an error,
+    and the answer to a `Request[R]` is an `R`.
+    """
 
     #: Whether its timers can be told of the actor's death; not so for refs that `cluster` makes.
     _is_local = True
@@ -54,9 +62,9 @@ class ActorRef(pykka.ActorRef[A]):
         return self._cell.id
 
     @property
-    def actor_class(self) -> type[A]:  # type: ignore[override]  # Pykka's are attributes; ours cost no memory
+    def actor_class(self) -> type[A_co]:  # type: ignore[override]  # Pykka's are attributes; ours cost no memory
         """The class of the actor."""
-        return cast("type[A]", self._cell.kind)
+        return cast("type[A_co]", self._cell.kind)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -109,7 +117,7 @@ class ActorRef(pykka.ActorRef[A]):
 
     # -- Pykka's verbs ----------------------------------------------------------------------------
 
-    def tell(self, message: Any) -> None:
+    def tell(self: ActorRef[Receives[M]], message: M) -> None:
         """Send a message and go on.
 
         A dead actor's message goes to the dead letters: counted, and logged once per actor.
@@ -128,6 +136,27 @@ class ActorRef(pykka.ActorRef[A]):
         mail.append(message)
         if cell.state != BUSY:
             cell.wake()
+
+    @overload  # type: ignore[override]  # checked against the class of the actor, which Pykka does not
+    def ask(
+        self: ActorRef[Receives[M]], message: Asks[M, R], *, block: Literal[True] = ..., timeout: Timeout = ...
+    ) -> R: ...
+
+    @overload
+    def ask(
+        self: ActorRef[Receives[M]], message: Asks[M, R], *, block: Literal[False], timeout: Timeout = ...
+    ) -> Future[R]: ...
+
+    @overload
+    def ask(self: ActorRef[Receives[M]], message: M, *, block: Literal[True] = ..., timeout: Timeout = ...) -> Any: ...
+
+    @overload
+    def ask(
+        self: ActorRef[Receives[M]], message: M, *, block: Literal[False], timeout: Timeout = ...
+    ) -> Future[Any]: ...
+
+    @overload
+    def ask(self: ActorRef[Receives[M]], message: M, *, block: bool, timeout: Timeout = ...) -> Any: ...
 
     def ask(self, message: Any, *, block: bool = True, timeout: Timeout = DEFAULT) -> Any:
         """Send a message and wait for the answer.
@@ -179,6 +208,15 @@ class ActorRef(pykka.ActorRef[A]):
         finally:
             local.depth -= 1
 
+    @overload
+    def stop(self, *, reason: object = ..., block: Literal[True] = ..., timeout: float | None = ...) -> bool: ...
+
+    @overload
+    def stop(self, *, reason: object = ..., block: Literal[False], timeout: float | None = ...) -> Future[bool]: ...
+
+    @overload
+    def stop(self, *, reason: object = ..., block: bool = ..., timeout: float | None = ...) -> bool | Future[bool]: ...
+
     def stop(self, *, reason: object = ExitReason.NORMAL, block: bool = True, timeout: float | None = None) -> Any:
         """Stop the actor after what is queued, and wait until it is dead.
 
@@ -201,13 +239,22 @@ class ActorRef(pykka.ActorRef[A]):
         self.deliver(StopOrder(reason))
         return future.get() if block else future
 
-    def proxy(self) -> pykka.ActorProxy[A]:
-        """Return Pykka's proxy: methods and attributes as asks; arguments are bound here, at the caller.
+    @overload
+    def proxy(self) -> ActorProxy[A_co]: ...
+
+    @overload
+    def proxy(self, view: type[V]) -> V: ...
+
+    def proxy(self, view: type[Any] | None = None) -> Any:
+        """Return a proxy: methods and attributes as asks; arguments are bound here, at the caller.
+
+        Args:
+            view: for the type checker, a class that lists what there is; see `proxy_method`.
 
         Raises:
             ActorDeadError: the actor is dead.
         """
-        return ActorProxy(actor_ref=self)
+        return (view or ActorProxy)(actor_ref=self)
 
     # -- OTP's nouns ------------------------------------------------------------------------------
 

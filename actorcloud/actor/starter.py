@@ -8,9 +8,8 @@ Reference: otp-semantics 2.2.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, cast
-
-import pykka
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
@@ -22,20 +21,24 @@ from actorcloud.actor.system import System
 from actorcloud.base.errors import ActorError, StartError
 from actorcloud.base.exits import ExitReason
 
-A = TypeVar("A", bound=pykka.Actor)
+A = TypeVar("A")
+P = ParamSpec("P")
 
 #: Seconds that the `__init__` of an actor with a thread of its own may take.
 START_TIMEOUT_DEFAULT = 30.0
 
 
-class Starter(Generic[A]):
-    """A class and the options it will be started with; see `Actor.options`."""
+class Starter(Generic[P, A]):
+    """A class and the options it will be started with; see `Actor.options`.
+
+    To the type checker the class is what takes the arguments of its `__init__`, so that wrong ones are found.
+    """
 
     __slots__ = ("_kind", "_name", "_start_timeout", "_system")
 
     def __init__(
         self,
-        kind: type[A],
+        kind: Callable[P, A],
         *,
         name: str | None = None,
         mailbox: int | None = None,
@@ -43,17 +46,18 @@ class Starter(Generic[A]):
         start_timeout: float | None = None,
     ) -> None:
         if mailbox is not None:
-            kind = cast("type[A]", type(kind.__name__, (kind,), {"max_mailbox": mailbox}))
+            base: Any = kind
+            kind = type(base.__name__, (base,), {"max_mailbox": mailbox})
         self._kind = kind
         self._name = name
         self._system = system
         self._start_timeout = START_TIMEOUT_DEFAULT if start_timeout is None else start_timeout
 
-    def start(self, *args: Any, **kwargs: Any) -> ActorRef[A]:
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
         """See `Actor.start`."""
         return self._run(self._spawn(), args, kwargs)
 
-    def start_link(self, *args: Any, **kwargs: Any) -> ActorRef[A]:
+    def start_link(self, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
         """See `Actor.start_link`."""
         parent = _caller("start_link")
         cell = self._spawn()
@@ -61,7 +65,7 @@ class Starter(Generic[A]):
         bonds.link(parent, cell.ref)
         return self._run(cell, args, kwargs)
 
-    def start_monitor(self, *args: Any, **kwargs: Any) -> tuple[ActorRef[A], MonitorRef]:
+    def start_monitor(self, *args: P.args, **kwargs: P.kwargs) -> tuple[ActorRef[A], MonitorRef]:
         """See `Actor.start_monitor`."""
         watcher = _caller("start_monitor")
         cell = self._spawn()

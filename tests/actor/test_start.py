@@ -299,23 +299,3 @@ def test_a_ref_survives_pickling_in_its_own_system(system: System) -> None:
     dead = pickle.loads(pickle.dumps(p))
     assert not dead.is_alive()
     assert end_of(dead) is ExitReason.NOPROC
-
-
-def test_a_wrong_argument_through_a_proxy_is_the_callers_error(system: System) -> None:
-    class Adder(Actor):
-        total = 0
-
-        def add(self, number: int, *, twice: bool = False) -> int:
-            self.total += number * (2 if twice else 1)
-            return self.total
-
-    proxy = Adder.start().proxy()
-    with pytest.raises(TypeError):
-        proxy.add()
-    with pytest.raises(TypeError):
-        proxy.add.defer(1, thrice=True)
-    proxy.add.defer(1)
-    assert proxy.add(2, twice=True).get() == 5
-    assert proxy.total.get() == 5
-    proxy.total = 7
-    assert proxy.total.get() == 7

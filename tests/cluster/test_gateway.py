@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import threading
 from collections.abc import Iterator
@@ -292,7 +293,7 @@ def test_two_processes_speak_over_real_sockets(tmp_path: Path) -> None:
             )
             with system.activate():
                 Counter.options(name="counter").start()
-                Gateway.options(name="gateway").start(lambda options=options: Reactor(options), side)
+                Gateway.options(name="gateway").start(functools.partial(Reactor, options), side)
         connected = threading.Event()
         with node.activate():
             listener = Listening.start(connected)

@@ -53,7 +53,8 @@ class Stage:
         self.manager = Keeper.start()
         others = {name: Keeper.start() for name in ("scheduler", "store")}
         self.neighbours: Any = Neighbours(Keeper.start())
-        self.roster = Roster.start(self.neighbours, python="3.11", actors={"manager": self.manager, **others})
+        actors = {"manager": self.manager, **others}
+        self.roster = Roster.start(self.neighbours, python="3.11", actors=actors)  # type: ignore[arg-type]  # fakes
 
     def up(self, peer: Peer = NODE, python: str = "3.11", endpoint: str = "", *, reset: bool = True) -> None:
         self.roster.tell(PeerUp(peer, "node", reset, {"python": python}, endpoint))
