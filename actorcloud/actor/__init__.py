@@ -7,16 +7,18 @@ errors              errors of this floor; the exceptions that steer an actor
 latch, ports        the one way to block; where actors run and threads wait
 context             what the running thread does; the one lock; the fence
 signals             signals between actors and the table of exits (pure)
-future              answers
+future, awaiting    answers; awaiting them on an asyncio loop
 mail, mailbox       the queues of messages; an actor's state, as others reach it
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
 proxy, typed_proxy  methods as asks, attributes as futures
 timers              the timer thread; `Timer`
-dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads
+dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
 system              registry, names, clock, random, closing
 starter, actor      starting; the class that users subclass
+async_cell          how an actor of coroutines takes turns
+async_actor         its class
 child               child specs
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 ==================  ============================================================================
@@ -29,6 +31,7 @@ from __future__ import annotations
 from typing import Any
 
 from actorcloud.actor.actor import Actor
+from actorcloud.actor.async_actor import AsyncActor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
 from actorcloud.actor.context import check_exit, wait_as_actor
 from actorcloud.actor.context import local as thread_context
@@ -88,6 +91,7 @@ __all__ = [
     "AlreadyPresent",
     "AlreadyStarted",
     "AskTimeout",
+    "AsyncActor",
     "CallableProxy",
     "CallingSelf",
     "ChildCount",

@@ -26,6 +26,7 @@ from actorcloud.actor.signals import Down, Exit, MonitorRef, new_monitor
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
 from actorcloud.actor.timers import Timer
+from actorcloud.base.code import CO_COROUTINE
 from actorcloud.base.exits import ExitReason
 
 logger = logging.getLogger("actorcloud.actor")
@@ -57,8 +58,8 @@ class Actor(pykka.Actor):
     raises. An exception in a handler ends the actor, and whoever is linked to it.
     """
 
-    #: "pool": runs with the others on a few threads. "thread": has a thread of its own.
-    dispatcher: ClassVar[Literal["pool", "thread"]] = "pool"
+    #: "pool": runs with the others on a few threads. "thread": has a thread of its own. "loop": `AsyncActor`.
+    dispatcher: ClassVar[Literal["pool", "thread", "loop"]] = "pool"
     #: Its handlers never block: an ask may run it on the asker's stack.
     inline: ClassVar[bool] = False
     #: Exit signals become `Exit` messages, handled by `on_exit`.
@@ -74,6 +75,8 @@ class Actor(pykka.Actor):
     id: ClassVar[Any] = None
 
     _ref_class: ClassVar[type[ActorRef[Any]]] = ActorRef
+    _cell_class: ClassVar[type[Cell]] = Cell
+    _may_await: ClassVar[bool] = False
     _reports_children: ClassVar[bool] = False
     _has_on_start: ClassVar[bool] = False
     _has_on_batch_end: ClassVar[bool] = False
@@ -84,6 +87,7 @@ class Actor(pykka.Actor):
         super().__init_subclass__(**kwargs)
         cls._has_on_start = cls.on_start is not Actor.on_start
         cls._has_on_batch_end = cls.on_batch_end is not Actor.on_batch_end
+        _check_kind(cls)
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         # Nothing to do: the cell exists already. So `super().__init__()` is optional.
@@ -323,3 +327,25 @@ class Actor(pykka.Actor):
 
     def _start_actor_loop(self) -> None:
         raise NotImplementedError("the dispatcher is the loop")
+
+
+#: Hooks that may be coroutines in an `AsyncActor`; `__init__` and `on_failure` are plain everywhere.
+_HOOKS = ("on_start", "on_receive", "on_exit", "on_down", "on_batch_end", "on_stop")
+
+
+def _check_kind(cls: type[Actor]) -> None:
+    """Refuse a class whose handlers could not run where it says that they do.
+
+    Raises:
+        TypeError: naming what does not fit.
+    """
+    if cls._may_await:
+        if cls.dispatcher != "loop" or cls.inline:
+            raise TypeError(f"{cls.__qualname__} is an AsyncActor: its dispatcher is the loop, and it is never inline")
+        return
+    if cls.dispatcher not in {"pool", "thread"}:
+        raise TypeError(f'{cls.__qualname__}.dispatcher is {cls.dispatcher!r}; it must be "pool" or "thread"')
+    for hook in _HOOKS:
+        code = getattr(getattr(cls, hook), "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:
+            raise TypeError(f"{cls.__qualname__}.{hook} is a coroutine: make the class an AsyncActor")

@@ -132,9 +132,10 @@ def kill(cell: Mailbox) -> None:
     with GUARD:
         if cell.state == DEAD:
             return
-        runs_elsewhere = cell.thread is not None and cell.thread != threading.get_ident()
+        runs_elsewhere = cell.is_at_work_elsewhere()
         if runs_elsewhere:
-            fenced[cell.thread] = cell  # type: ignore[index]  # tested just above
+            if cell.thread is not None:
+                fenced[cell.thread] = cell
             cell.system.add_zombie(cell)
         else:
             _doom(cell, ExitReason.KILLED)

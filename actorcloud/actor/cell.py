@@ -206,6 +206,10 @@ class Cell(Mailbox):
         except BaseException as error:  # noqa: BLE001  a failing on_stop replaces the reason by its failure
             self._end_failed(error)
             return
+        self._finished(reason)
+
+    def _finished(self, reason: object) -> None:
+        """Every hook has run: the reply that is due, death."""
         if self.final_reply is not None:
             reply_to, value = self.final_reply
             self.asking = None
@@ -252,11 +256,23 @@ def _on_ask(cell: Cell, ask: Ask) -> None:
     try:
         value = cell.handle(ask.message)
     except Exception as error:
-        if cell.kind.ask_errors != "reply" or cell.is_ending():
+        if not refuse(cell, ask, error):
             raise
-        cell.asking = None
-        ask.reply_to.set_exception(error)
         return
+    answer(cell, ask, value)
+
+
+def refuse(cell: Cell, ask: Ask, error: Exception) -> bool:
+    """Let only the asker hear of what a handler raised; False if the actor is to end by it."""
+    if cell.kind.ask_errors != "reply" or cell.is_ending():
+        return False
+    cell.asking = None
+    ask.reply_to.set_exception(error)
+    return True
+
+
+def answer(cell: Cell, ask: Ask, value: Any) -> None:
+    """See to what the handler of an ask returned."""
     if cell.state == DEAD:
         return  # a zombie: its answer is dropped, and the asker has heard of the death
     if value is NoReply:
@@ -288,19 +304,18 @@ def _defer(cell: Cell, reply_to: ReplyTo) -> None:
         cell.release(reply_to)
 
 
-def _on_exit(cell: Cell, message: Exit) -> None:
+def _on_exit(cell: Cell, message: Exit) -> Any:
     if cell.parent is not None and message.sender == cell.parent:
-        _on_stop_order(cell, StopOrder(message.reason))
-    else:
-        cell.actor.on_exit(message)
+        return _on_stop_order(cell, StopOrder(message.reason))
+    return cell.actor.on_exit(message)
 
 
-def _on_down(cell: Cell, message: Down) -> None:
+def _on_down(cell: Cell, message: Down) -> Any:
     with GUARD:
         if cell.downs is None or message.ref not in cell.downs:
-            return  # flushed
+            return None  # flushed
         cell.downs.discard(message.ref)
-    cell.actor.on_down(message)
+    return cell.actor.on_down(message)
 
 
 def _on_stop_order(cell: Cell, message: StopOrder) -> None:

@@ -8,7 +8,6 @@ Thread: any. `_LOCK` guards the outcome and the list of waiters of all futures; 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import sys
@@ -162,7 +161,7 @@ class Future(pykka.Future[T]):
             until there is an outcome, or `timeout`.
         """
         latch = Latch()
-        if not self._add_waiter(latch.set):
+        if not self.add_waiter(latch.set):
             return True
         try:
             if self._waits is None:
@@ -171,7 +170,7 @@ class Future(pykka.Future[T]):
                 self._waits.wait(latch, timeout)
         finally:
             if self._outcome is None:
-                self._drop_waiter(latch.set)
+                self.drop_waiter(latch.set)
         return self.is_done()
 
     def set(self, value: T | None = None) -> bool:  # type: ignore[override]  # tells whether it counted
@@ -215,28 +214,20 @@ class Future(pykka.Future[T]):
                 # It is not the fault of who answered.
                 logger.exception("a done callback of %r raised", self)
 
-        if not self._add_waiter(call):
+        if not self.add_waiter(call):
             call()
 
     def __await__(self) -> Generator[Any, None, T]:
-        import asyncio  # noqa: PLC0415  costs 30 ms, and most programs never await
+        """Wait on the running asyncio loop, which goes on meanwhile; else as `get`, its limit included.
 
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        Cancelling the task that awaits leaves the question with the answerer; nobody hears the answer.
+        """
+        from actorcloud.actor import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
 
-        def wake() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        def on_done(_: object) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(wake)
-
-        self.add_done_callback(on_done)
-        if not self.is_done():
-            yield from waiter.__await__()
+        if not self.is_done() and not (yield from awaiting.until_done(self).__await__()):
+            raise AskTimeout(f"no answer within {self._timeout} s from {self._what or 'whom it was asked'}")
         if self._may_block():
-            return (yield from loop.run_in_executor(None, self.get).__await__())
+            return cast("T", (yield from awaiting.computed(self).__await__()))
         return self.get()
 
     __iter__ = __await__
@@ -302,7 +293,7 @@ class Future(pykka.Future[T]):
             self._become_computable()
 
         for source in ours:
-            if not source._add_waiter(on_done):  # noqa: SLF001  as above
+            if not source.add_waiter(on_done):
                 on_done()
 
     def _compute(self, hook: Callable[[float | None], T], limit: float | None) -> None:
@@ -356,14 +347,21 @@ class Future(pykka.Future[T]):
             waiter()
         return True
 
-    def _add_waiter(self, waiter: Callable[[], object]) -> bool:
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that `get` waits unless told otherwise; None: for ever."""
+        return self._timeout
+
+    def add_waiter(self, waiter: Callable[[], object]) -> bool:
+        """Have `waiter` called, once, when there is an outcome; False, and it is not, if there is one."""
         with _LOCK:
             if self._outcome is not None or self._is_computable:
                 return False
             self._waiters = (*self._waiters, waiter)
             return True
 
-    def _drop_waiter(self, waiter: Callable[[], object]) -> None:
+    def drop_waiter(self, waiter: Callable[[], object]) -> None:
+        """Take a waiter back; it may be under way."""
         with _LOCK:
             self._waiters = tuple(known for known in self._waiters if known != waiter)
 

@@ -17,6 +17,7 @@ Thread: `put`, `wake` and the facts are for any.
 from __future__ import annotations
 
 from collections import deque
+from threading import get_ident
 from typing import Any, Protocol
 
 from actorcloud.actor.context import GUARD
@@ -240,6 +241,10 @@ class Mailbox:
     def is_dead(self) -> bool:
         """Whether the actor has ended."""
         return self.state == DEAD
+
+    def is_at_work_elsewhere(self) -> bool:
+        """Whether a handler is under way, other than on this stack."""
+        return self.thread is not None and self.thread != get_ident()
 
     def is_ending(self) -> bool:
         """Whether the running handler must unwind."""

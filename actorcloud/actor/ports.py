@@ -76,6 +76,10 @@ class Dispatcher(Home, Waits, Protocol):
         """Return a home of its own for one actor."""
         ...
 
+    def loop(self) -> Home:
+        """Return the home of all actors that await."""
+        ...
+
     def guest(self) -> Guest | None:
         """Return what a transport's thread takes in, to run actors there; None if they run elsewhere."""
         ...

@@ -24,7 +24,7 @@ from actorcloud.base.exits import ExitReason
 A = TypeVar("A")
 P = ParamSpec("P")
 
-#: Seconds that the `__init__` of an actor with a thread of its own may take.
+#: Seconds that the `__init__` of an actor may take that does not run on its starter's stack.
 START_TIMEOUT_DEFAULT = 30.0
 
 
@@ -85,6 +85,8 @@ class Starter(Generic[P, A]):
         home: Any = system.dispatcher
         if kind.dispatcher == "thread":
             home = system.dispatcher.pinned(kind.__name__)
+        elif kind.dispatcher == "loop":
+            home = system.dispatcher.loop()
         return system.spawn(kind, name=self._name, home=home)
 
     def _run(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[A]:

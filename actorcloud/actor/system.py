@@ -148,8 +148,9 @@ class System:
             AlreadyStarted: another actor has the name; `ref` is it.
             ActorError: the system is closed.
         """
-        cell = Cell(self, kind, ActorId(self.peer, next(self._serials)), home)
-        cell.ref = kind._ref_class(cell)  # noqa: SLF001  the class knows its kind of ref
+        # The class knows its kinds of cell and of ref.
+        cell: Cell = kind._cell_class(self, kind, ActorId(self.peer, next(self._serials)), home)  # noqa: SLF001
+        cell.ref = kind._ref_class(cell)  # noqa: SLF001
         with GUARD:
             taken = None if name is None else self._names.get(name)
             if taken is None and not self._is_closed:

@@ -83,7 +83,7 @@ class Scheduler:
 
     def __init__(self, random: Random, clock: ManualClock, *, step_time: float, max_turn: int) -> None:
         self._random = random
-        self._clock = clock
+        self.clock = clock
         self._step_time = step_time
         self._max_turn = max_turn
         self.threads = Threads()
@@ -159,7 +159,7 @@ class Scheduler:
 
     def wait(self, latch: Latch, timeout: float | None, owner: Owner) -> bool:
         """Block the calling thread in virtual time; other things happen meanwhile."""
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        deadline = None if timeout is None else self.clock.monotonic() + timeout
         gate = self.threads.my_gate()
         if gate is None:
             raise RuntimeError("this thread is not of the simulation; make it with sim.thread(system, function)")
@@ -234,12 +234,12 @@ class Scheduler:
             raise _Closed
 
     def _is_over(self) -> bool:
-        return self._goal() or (self._deadline is not None and self._clock.monotonic() >= self._deadline)
+        return self._goal() or (self._deadline is not None and self.clock.monotonic() >= self._deadline)
 
     def _step(self, gate: Gate) -> bool:
         """Let one thing happen; False if nothing can any more."""
         ready = self._ready()
-        due = bool(self._timers) and self._timers[0][0] <= self._clock.monotonic()
+        due = bool(self._timers) and self._timers[0][0] <= self.clock.monotonic()
         count = len(self._runnable) + len(ready) + due
         if not count:
             return self._jump()
@@ -251,13 +251,13 @@ class Scheduler:
             self._resume(gate, ready[pick - len(self._runnable)])
         else:
             self._fire()
-        self._clock.advance(self._step_time)
+        self.clock.advance(self._step_time)
         for callback in self.callbacks:
             callback()
         return True
 
     def _ready(self) -> list[Suspended]:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         return [
             thread
             for thread in self._suspended
@@ -275,7 +275,7 @@ class Scheduler:
             deadlines.append(self._deadline)
         if not deadlines:
             return False
-        self._clock.advance(max(0.0, min(deadlines) - self._clock.monotonic()))
+        self.clock.advance(max(0.0, min(deadlines) - self.clock.monotonic()))
         return True
 
     def _take_turn(self, gate: Gate, cell: Cell) -> None:
@@ -312,7 +312,7 @@ class Scheduler:
             thread_context.system = outer
 
     def _note(self, what: str) -> None:
-        line = f"{self._clock.monotonic():.6f} {what}"
+        line = f"{self.clock.monotonic():.6f} {what}"
         self.trace.append(line)
         self._hash.update(line.encode())
 

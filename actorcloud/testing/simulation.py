@@ -23,13 +23,16 @@ import random as random_module
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actorcloud.actor import Future, Home, Latch, System, check_exit, thread_context
 from actorcloud.actor.cell import Cell
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.ports import TimerHandle
 from actorcloud.testing.scheduler import Crashed, Scheduler, SimulationError
+
+if TYPE_CHECKING:
+    from actorcloud.testing.loop import SimHome
 
 R = TypeVar("R")
 
@@ -73,6 +76,7 @@ class Process:
         self.system: System
         self.is_crashed = False
         self._scheduler = scheduler
+        self._loop: SimHome | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -92,6 +96,20 @@ class Process:
     def pinned(self, name: str) -> Home:  # noqa: ARG002  one thread runs at a time anyway
         """See `actor.Dispatcher`."""
         return self
+
+    def loop(self) -> Home:
+        """See `actor.Dispatcher`; a loop in virtual time."""
+        if self._loop is None:
+            from actorcloud.testing.loop import SimHome  # noqa: PLC0415  asyncio: 30 ms, and few simulations await
+
+            self._loop = SimHome(self._scheduler.clock, self)
+        return self._loop
+
+    def crash(self) -> None:
+        """Nothing of it runs any more."""
+        self.is_crashed = True
+        if self._loop is not None:
+            self._loop.crash()
 
     def wait(self, latch: Latch, timeout: float | None) -> bool:
         """See `actor.Waits`; in virtual time."""
@@ -192,8 +210,8 @@ class Simulation:
         if process is None or process.system is not system:
             return
         del self._processes[system.peer.name]
-        process.is_crashed = True
         system.abandon()
+        process.crash()
         self._scheduler.crash(process)
         cell = thread_context.cell
         if not self._scheduler.is_driver() and (thread_context.system if cell is None else cell.system) is system:

@@ -23,7 +23,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorcloud.actor.context import here, local, wait_as_actor
 from actorcloud.actor.dispatch.guest import PoolGuest
@@ -32,6 +32,9 @@ from actorcloud.actor.dispatch.watchdog import Turn, Watchdog
 from actorcloud.actor.errors import Unwound
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.ports import Home, Runnable
+
+if TYPE_CHECKING:
+    from actorcloud.actor.dispatch.loop import LoopThread
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -83,6 +86,9 @@ class Pool:
         #: Threads of others that run turns as well.
         self.hosts: set[int] = set()
         self._is_closed = False
+        #: Where actors live that await; guarded by its lock.
+        self._loop: LoopThread | None = None
+        self._loop_lock = threading.Lock()
         self._resting_guest: PoolGuest | None = None
         self._is_hosted = hosted
         self._watchdog = Watchdog(self)
@@ -119,6 +125,15 @@ class Pool:
     def pinned(self, name: str) -> Home:
         """See `Dispatcher.pinned`."""
         return PinnedThread(name, self._throughput)
+
+    def loop(self) -> Home:
+        """See `Dispatcher.loop`; made at the first call, since asyncio takes 30 ms to load."""
+        from actorcloud.actor.dispatch.loop import LoopThread  # noqa: PLC0415
+
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = LoopThread(self)
+            return self._loop
 
     def wait(self, latch: Latch, timeout: float | None) -> bool:
         """See `latch.Waits`."""
@@ -214,6 +229,8 @@ class Pool:
         for lock in parked:
             lock.release()
         self._watchdog.close()
+        if self._loop is not None:
+            self._loop.close(timeout)
         me = threading.current_thread()
         for thread in threads:
             if thread is not me:
