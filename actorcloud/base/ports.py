@@ -7,17 +7,17 @@ Clock         `base.clock.SystemClock`       the virtual clock
 Timers        `actor`'s timer thread         due when the clock gets there
 Transport     `net.Reactor`                  a lossy network in memory
 Engine        `store`'s LMDB                 memory that crashes
-Spawner       `node`'s subprocesses          threads with a baton
+Spawner       `actor`'s subprocesses         a simulated process each
 ============  =============================  ================================
 
-The engine's port lives beside its engines, in `store.engine`; the spawner's in `node`.
+The engine's port lives beside its engines, in `store.engine`; the one through which a node has workers, in `node`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -158,6 +158,54 @@ class Guest(Protocol):
 
     def leave(self) -> None:
         """The thread's own work has ended: go elsewhere."""
+        ...
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Messages of a child process, in order."""
+
+    messages: tuple[Any, ...]
+
+
+class Exited(msgspec.Struct, frozen=True):
+    """A child's process group is dead, and all it had written has been said."""
+
+    #: For people: "exit code 3", "signal 11 (SIGSEGV)", or why it could not start.
+    status: str
+    #: As `subprocess` has it: negative for a signal; None if it never ran.
+    code: int | None = None
+
+
+#: Gets `Said` and at last `Exited`, in order, from any thread; must not block.
+Sink = Callable[[Said | Exited], object]
+
+
+class Child(Protocol):
+    """A child process at the other end of a pipe."""
+
+    def send(self, message: Any, /) -> None:  # noqa: ANN401  each kind of child has its own
+        """Queue a message; never blocks, never raises: a dead child says so by `Exited`."""
+        ...
+
+    def kill(self) -> None:
+        """Kill the whole process group; `Exited` follows."""
+        ...
+
+
+class Spawner(Protocol):
+    """Starts the processes of isolated actors. Thread: any; nothing but `close` blocks."""
+
+    def spawn(self, name: str, sink: Sink, /) -> Child:
+        """Begin to start a process.
+
+        Args:
+            name: for people.
+            sink: gets what it says, and its end.
+        """
+        ...
+
+    def close(self) -> None:
+        """Kill all that are left and free what they used; returns when they are dead."""
         ...
 
 

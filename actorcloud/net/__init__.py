@@ -1,6 +1,6 @@
 """Peers and their links: ordered, reliable streams of bytes between processes, over ZeroMQ.
 
-The only package that imports zmq, and lazily: what needs no socket (framing of pipes, options, join
+The only package that imports zmq, and lazily: what needs no socket (options, join
 strings) is imported without it. `Reactor` is the transport; everything it decides is decided by the
 pure `Exchange`, which the simulated network drives too.
 """
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from actorcloud.net.link import LinkLimits
     from actorcloud.net.options import ReactorOptions, Timing
     from actorcloud.net.pinfile import PinFile
-    from actorcloud.net.pipe import Pipe, PipeClosed, PipeDecoder, encode_frame
     from actorcloud.net.reactor import Reactor
 
 __all__ = [
@@ -37,14 +36,10 @@ __all__ = [
     "Pin",
     "PinFile",
     "Pins",
-    "Pipe",
-    "PipeClosed",
-    "PipeDecoder",
     "Reactor",
     "ReactorOptions",
     "Timing",
     "Transmit",
-    "encode_frame",
     "load_key_pair",
     "new_key_pair",
     "private_directory",
@@ -61,7 +56,6 @@ _HOMES = {
     "link": ("LinkLimits",),
     "options": ("ReactorOptions", "Timing"),
     "pinfile": ("PinFile",),
-    "pipe": ("Pipe", "PipeClosed", "PipeDecoder", "encode_frame"),
     "reactor": ("Reactor",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import sys
 
-from actorcloud.node.starting import Started, start_worker
+from actorcloud.base.starting import WORKER, Started, start_process
 
 #: Seconds; as in `node.options`, which is not loaded yet.
 _NODE_TIMEOUT, _ORPHAN_TIME = 15.0, 600.0
@@ -32,7 +32,7 @@ def main() -> int:
     started: list[Started] = []
     # The node itself tells why none can be started; only as many as surely will be wanted.
     with contextlib.suppress(OSError):
-        started.extend(start_worker() for _ in range(min(given.workers, 64)))
+        started.extend(start_process(WORKER) for _ in range(min(given.workers, 64)))
     return _serve(given, started)
 
 

@@ -15,7 +15,6 @@ import msgspec
 
 from actorcloud.actor import ActorRef
 from actorcloud.cluster import RemoteRef
-from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import DoneItem, RunItem
 from actorcloud.protocol.record import Fence
 
@@ -103,18 +102,3 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 # -- from the spawner ------------------------------------------------------------------------------
-
-
-class Said(msgspec.Struct, frozen=True):
-    """Messages of the worker, in order."""
-
-    messages: tuple[Message, ...]
-
-
-class Exited(msgspec.Struct, frozen=True):
-    """The worker's process group is dead, and all it had written has been said.
-
-    `status` is a text for people: "exit code 3", "signal 11 (SIGSEGV)", or why it could not start.
-    """
-
-    status: str

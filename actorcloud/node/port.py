@@ -24,11 +24,11 @@ import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Timer
 from actorcloud.base.ids import JobRef
+from actorcloud.base.ports import Exited, Said
 from actorcloud.base.states import JobError
 from actorcloud.node.message import (
     Assign,
     Ended,
-    Exited,
     HeadAway,
     HeadBack,
     KillRun,
@@ -36,7 +36,6 @@ from actorcloud.node.message import (
     Results,
     Retire,
     Returned,
-    Said,
     Waiting,
 )
 from actorcloud.node.pace import PATIENCE

@@ -29,13 +29,13 @@ from actorcloud.base.console import standard_error
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
+from actorcloud.base.starting import Started
 from actorcloud.base.version import VERSION
 from actorcloud.cluster import Neighbours
 from actorcloud.net import JoinString, KeyPair, load_key_pair, private_directory
 from actorcloud.node.agent import FENCED
 from actorcloud.node.launcher import Launcher
 from actorcloud.node.options import NodeOptions
-from actorcloud.node.starting import Started
 from actorcloud.node.tree import NodeParts, NodeRoot
 
 #: Seconds: see `head.process.SWITCH_INTERVAL`.

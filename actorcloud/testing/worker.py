@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from actorcloud.actor import Latch, System
 from actorcloud.base.ids import JobRef
+from actorcloud.base.ports import Exited, Said, Sink
 from actorcloud.client import Cloud, CurrentJob, Waiters, filled
-from actorcloud.node.message import Exited, Said
-from actorcloud.node.spawner import Sink
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import Code, DoneItem, RunItem
 from actorcloud.protocol.record import Fence

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import threading
 
-from actorcloud.net import encode_frame
+from actorcloud.base.pipe import encode_frame
 from actorcloud.protocol.message import Message, encode
 
 

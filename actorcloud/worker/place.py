@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any
 
-from actorcloud.worker.lifeline import has_children
+from actorcloud.base.lifeline import has_children
 from actorcloud.worker.output import Streams
 
 

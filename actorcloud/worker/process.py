@@ -29,12 +29,12 @@ import threading
 import time
 from typing import NoReturn
 
-from actorcloud.net import PipeDecoder
+from actorcloud.base import lifeline
+from actorcloud.base.pipe import PipeDecoder
 from actorcloud.protocol.message import Message, decode
 from actorcloud.protocol.node import Code, DoneItem, RunItem
 from actorcloud.protocol.record import Fence, Outcome
 from actorcloud.protocol.worker import Finished, Outage, Revoke, Revoked, Work, WorkerReady
-from actorcloud.worker import lifeline
 from actorcloud.worker.backlog import Backlog, fence_of
 from actorcloud.worker.job import End, current_job, finish
 from actorcloud.worker.link import Link

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 from actorcloud.actor import ActorDeadError
@@ -24,3 +26,8 @@ def test_an_ask_that_the_connection_does_not_take_fails_as_to_a_dead_actor() -> 
     assert isinstance(error, ActorDeadError)
     assert "full or gone" in str(error)
     assert not more
+
+
+def test_refs_load_no_zmq() -> None:
+    code = "import sys, actorcloud.cluster; sys.exit('zmq' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

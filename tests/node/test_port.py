@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, System
-from actorcloud.node.message import Assign, Ended, Exited, KillRun, Results, Retire, Said
+from actorcloud.base.ports import Exited, Said
+from actorcloud.node.message import Assign, Ended, KillRun, Results, Retire
 from actorcloud.node.port import WorkerPort
 from actorcloud.node.printing import Printing
 from actorcloud.protocol.message import Message

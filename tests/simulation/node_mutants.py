@@ -9,11 +9,11 @@ from unittest.mock import patch
 
 import msgspec
 
+from actorcloud.base.ports import Exited
 from actorcloud.jobs import transition
 from actorcloud.jobs.attachment import Attachment
 from actorcloud.jobs.manager import JobManager
 from actorcloud.node.crew import Crew
-from actorcloud.node.message import Exited
 from actorcloud.node.port import WorkerPort
 from actorcloud.testing.worker import SimWorker
 from tests.simulation.mutants import replaced

@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 import actorcloud.base
 from actorcloud.base.code import dump_function
 from actorcloud.base.codec import dump_call
-from actorcloud.net import PipeDecoder, encode_frame
+from actorcloud.base.pipe import PipeDecoder, encode_frame
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.node import Code, RunItem
 from actorcloud.protocol.worker import Finished, Output, Work, WorkerReady

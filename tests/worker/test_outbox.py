@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorcloud.net import PipeDecoder
+from actorcloud.base.pipe import PipeDecoder
 from actorcloud.protocol.message import Message, decode
 from actorcloud.protocol.worker import Output
 from actorcloud.worker.outbox import Outbox

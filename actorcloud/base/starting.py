@@ -1,7 +1,7 @@
-"""Starting one worker process; loads little, as it is used before anything else.
+"""Starting one child process; loads little, as a node uses it before anything else.
 
-Thread: the main thread only. A worker asks the kernel to be killed when its parent dies, and the
-kernel means the *thread* that started it.
+Thread: one that lives as long as the process, such as a node's main thread. A child asks the kernel to be
+killed when its parent dies, and the kernel means the *thread* that started it.
 
 Reference: net-design 4.3; prctl(2), PR_SET_PDEATHSIG.
 """
@@ -14,15 +14,18 @@ import subprocess
 import sys
 from typing import NamedTuple
 
+#: What a node starts.
+WORKER = "actorcloud.worker"
+
 
 class Started(NamedTuple):
-    """A worker process and our end of its socketpair."""
+    """A child process and our end of its socketpair."""
 
     socket: socket.socket
     process: subprocess.Popen[bytes]
 
 
-def start_worker(module: str = "actorcloud.worker") -> Started:
+def start_process(module: str) -> Started:
     """Start a process that runs `module` with the other end of a socketpair.
 
     Args:

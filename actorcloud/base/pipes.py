@@ -1,15 +1,15 @@
-"""The sockets of all workers of a node, and the thread that reads them.
+"""The sockets of child processes, and the thread that reads them: a node's workers, a program's isolated actors.
 
-One thread owns the reading side: it hands whole messages to the ports, and notices a dead worker by
-its pidfd (or, where there is none, by the end of file). A dead worker is buried by a thread of its
+One thread owns the reading side: it hands whole messages to the sinks, and notices a dead child by
+its pidfd (or, where there is none, by the end of file). A dead child is buried by a thread of its
 own, as that may take a while: its socket is emptied first, then its process group is killed, then it
-is reaped: only then does the port hear `Exited`.
+is reaped: only then does its sink hear `Exited`.
 
-The thread is the network's, as soon as there is one (see `base.ports.Guest`): what a worker says is
-then on its way to the head without a switch of threads. Before and after, it is one of our own.
+The thread is the network's, as soon as there is one (see `base.ports.Guest`): what a node's worker says
+is then on its way to the head without a switch of threads. Before and after, it is one of our own.
 
 Writing happens on the caller's thread as long as the socket takes it; what is left over waits for
-this thread. The socket is non-blocking; a lock per worker guards what is left over.
+this thread. The socket is non-blocking; a lock per child guards what is left over.
 """
 
 from __future__ import annotations
@@ -25,34 +25,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from actorcloud.base.errors import WireError
-from actorcloud.base.ports import HostThread
-from actorcloud.net import PipeDecoder, encode_frame
-from actorcloud.node.message import Exited, Said
-from actorcloud.node.spawner import Sink
-from actorcloud.protocol.message import Message, decode, encode
+from actorcloud.base.pipe import PipeDecoder, encode_frame
+from actorcloud.base.ports import Exited, HostThread, Said, Sink
 
-logger = logging.getLogger("actorcloud.node")
+logger = logging.getLogger("actorcloud.base")
 
-#: Seconds between two reads of what the workers say: shorter than anybody notices.
-GATHER = 0.001
-
-#: Bytes read from a worker at once; a buffer of more than glibc's threshold for mmap costs 15 us a read.
+#: Bytes read from a child at once; a buffer of more than glibc's threshold for mmap costs 15 us a read.
 READ_BYTES = 64 * 1024
 
 
-class PipeWorker:
-    """One worker process and our end of its socketpair.
+class PipeProcess:
+    """One child process and our end of its socketpair; a `ports.Child`.
 
     Args:
-        number: of the worker on this node.
+        name: for people.
         sink: gets what it says, from the thread of `pipes`.
         pipes: the thread.
     """
 
-    def __init__(self, number: int, sink: Sink, pipes: Pipes) -> None:
-        self.number = number
+    def __init__(self, name: object, sink: Sink, pipes: Pipes) -> None:
+        self.name = name
         #: Our end, once the process is started.
         self.socket: socket.socket | None = None
         self._sink = sink
@@ -66,7 +61,7 @@ class PipeWorker:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<PipeWorker {self.number}, pid {self._process.pid if self._process else None}>"
+        return f"<PipeProcess {self.name}, pid {self._process.pid if self._process else None}>"
 
     @property
     def pid(self) -> int | None:
@@ -76,7 +71,7 @@ class PipeWorker:
     @property
     def ours(self) -> socket.socket:
         """Our end of a process that was started."""
-        assert self.socket is not None, "only a worker that has begun is read"
+        assert self.socket is not None, "only a child that has begun is read"
         return self.socket
 
     @property
@@ -86,9 +81,9 @@ class PipeWorker:
 
     # -- any thread -------------------------------------------------------------------------------
 
-    def send(self, message: Message) -> None:
-        """See `Worker.send`."""
-        frame = encode_frame(encode(message))
+    def send(self, message: Any) -> None:  # noqa: ANN401  what `encode` takes
+        """See `Child.send`."""
+        frame = encode_frame(self._pipes.encode(message))
         with self._lock:
             if self._left:
                 self._left += frame
@@ -98,7 +93,7 @@ class PipeWorker:
             self._pipes.call(lambda: self._pipes.watch(self, writable=True))
 
     def kill(self) -> None:
-        """See `Worker.kill`."""
+        """See `Child.kill`."""
         self._is_doomed = True
         process = self._process
         # Not yet reaped, which sets `returncode` first: the group is ours.
@@ -143,7 +138,7 @@ class PipeWorker:
             return not self._left
 
     def bury(self) -> None:
-        """Empty the socket of a dead or dying worker, kill what is left of its group, reap it."""
+        """Empty the socket of a dead or dying child, kill what is left of its group, reap it."""
         self.kill()
         with self._lock:
             ours, self.socket = self.ours, None
@@ -154,11 +149,11 @@ class PipeWorker:
             pass
         ours.close()
         status = self._process.wait() if self._process else -signal.SIGKILL
-        self._sink(Exited(describe(status)))
+        self._sink(Exited(describe(status), status))
 
     def _say(self, data: bytes) -> None:
         try:
-            messages = tuple(decode(frame) for frame in self._decoder.feed(data))
+            messages = tuple(self._pipes.decode(frame) for frame in self._decoder.feed(data))
         except WireError:
             # User code wrote to our descriptor: nothing that follows can be trusted.
             self.kill()
@@ -180,15 +175,24 @@ class PipeWorker:
 
 
 class Pipes:
-    """All workers' sockets; a guest. Thread: `call`, `close` and `kill_all` any, the rest the thread that reads."""
+    """The sockets of all children; a guest. Thread: `call`, `close` and `kill_all` any, the rest the thread that reads.
 
-    def __init__(self) -> None:
+    Args:
+        encode: a message -> its bytes.
+        decode: bytes -> the message; raises `WireError` alone.
+        gather: seconds between two reads, which lets many small messages be taken together.
+    """
+
+    def __init__(self, encode: Callable[[Any], bytes], decode: Callable[[bytes], Any], gather: float = 0.0) -> None:
+        self.encode = encode
+        self.decode = decode
+        self._gather = gather
         self._selector = selectors.DefaultSelector()
         self._calls: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
-        self._workers: dict[PipeWorker, int] = {}
+        self._children: dict[PipeProcess, int] = {}
         self._burials: set[threading.Thread] = set()
         self._is_closing = False
         self._has_read = False
@@ -206,15 +210,15 @@ class Pipes:
             self._wake_write.send(b"\0")
 
     def close(self, timeout: float) -> None:
-        """Kill all workers, reap them and end the thread; waits for at most `timeout` seconds."""
+        """Kill all children, reap them and end the thread; waits for at most `timeout` seconds."""
         self._is_closing = True
         self.call(lambda: None)
         self._closed.wait(timeout)
 
     def kill_all(self) -> None:
-        """Kill all workers."""
-        for worker in list(self._workers):
-            worker.kill()
+        """Kill all children."""
+        for child in list(self._children):
+            child.kill()
 
     # -- the guest of the network's thread ---------------------------------------------------------
 
@@ -258,20 +262,20 @@ class Pipes:
 
     # -- on the thread ----------------------------------------------------------------------------
 
-    def add(self, worker: PipeWorker) -> None:
-        """Read this worker from now on."""
-        self._selector.register(worker.ours, selectors.EVENT_READ, lambda mask: self._ready(worker, mask))
-        self._workers[worker] = _pidfd(worker.pid)
-        if self._workers[worker] >= 0:
-            self._selector.register(self._workers[worker], selectors.EVENT_READ, lambda _: self._bury(worker))
-        if worker.has_left:
-            self.watch(worker, writable=True)
+    def add(self, child: PipeProcess) -> None:
+        """Read this child from now on."""
+        self._selector.register(child.ours, selectors.EVENT_READ, lambda mask: self._ready(child, mask))
+        self._children[child] = _pidfd(child.pid)
+        if self._children[child] >= 0:
+            self._selector.register(self._children[child], selectors.EVENT_READ, lambda _: self._bury(child))
+        if child.has_left:
+            self.watch(child, writable=True)
 
-    def watch(self, worker: PipeWorker, *, writable: bool) -> None:
-        """Flush this worker's socket when it takes more; or no longer."""
-        if worker in self._workers:
+    def watch(self, child: PipeProcess, *, writable: bool) -> None:
+        """Flush this child's socket when it takes more; or no longer."""
+        if child in self._children:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
-            self._selector.modify(worker.ours, events, lambda mask: self._ready(worker, mask))
+            self._selector.modify(child.ours, events, lambda mask: self._ready(child, mask))
 
     def _start_thread(self) -> threading.Thread:
         thread = threading.Thread(target=self._run, name="actorcloud-pipes", daemon=True)
@@ -281,11 +285,9 @@ class Pipes:
     def _run(self) -> None:
         while not self._is_closing and not self._is_moving:
             self._round(None)
-            if self._has_read:
-                # Workers write each end at once, and many follow each other closely: taken together they
-                # cost this thread and the ports half (20,000 no-op jobs: 39 to 19 us each).
+            if self._has_read and self._gather:
                 self._has_read = False
-                time.sleep(GATHER)
+                time.sleep(self._gather)
         if self._is_closing:
             self._finish()
 
@@ -297,9 +299,9 @@ class Pipes:
             _guarded(self._calls.popleft())
 
     def _finish(self) -> None:
-        for worker in list(self._workers):
-            worker.kill()
-            self._bury(worker)
+        for child in list(self._children):
+            child.kill()
+            self._bury(child)
         for burial in tuple(self._burials):
             burial.join()
         self._selector.close()
@@ -311,34 +313,34 @@ class Pipes:
         with contextlib.suppress(BlockingIOError):
             self._wake_read.recv(READ_BYTES)
 
-    def _ready(self, worker: PipeWorker, mask: int) -> None:
-        if mask & selectors.EVENT_WRITE and worker.flush():
-            self.watch(worker, writable=False)
+    def _ready(self, child: PipeProcess, mask: int) -> None:
+        if mask & selectors.EVENT_WRITE and child.flush():
+            self.watch(child, writable=False)
         if mask & selectors.EVENT_READ:
             self._has_read = True
-            if not worker.read():
-                self._bury(worker)
+            if not child.read():
+                self._bury(child)
 
-    def _bury(self, worker: PipeWorker) -> None:
-        pidfd = self._workers.pop(worker, None)
+    def _bury(self, child: PipeProcess) -> None:
+        pidfd = self._children.pop(child, None)
         if pidfd is None:
             return
-        self._selector.unregister(worker.ours)
+        self._selector.unregister(child.ours)
         if pidfd >= 0:
             self._selector.unregister(pidfd)
             os.close(pidfd)
-        burial = threading.Thread(target=self._dig, args=(worker,), name="actorcloud-burial", daemon=True)
+        burial = threading.Thread(target=self._dig, args=(child,), name="actorcloud-burial", daemon=True)
         self._burials.add(burial)
         try:
             burial.start()
         except RuntimeError:
-            # The machine gives no thread more, perhaps because of what this very worker did: then here.
+            # The machine gives no thread more, perhaps because of what this very child did: then here.
             self._burials.discard(burial)
-            worker.bury()
+            child.bury()
 
-    def _dig(self, worker: PipeWorker) -> None:
+    def _dig(self, child: PipeProcess) -> None:
         try:
-            worker.bury()
+            child.bury()
         finally:
             self._burials.discard(threading.current_thread())
 
@@ -347,8 +349,8 @@ def _guarded(function: Callable[..., object], *args: object) -> None:
     try:
         function(*args)
     except Exception:
-        # Of one worker: the others are still to be read.
-        logger.exception("the sockets of workers: %r failed", function)
+        # Of one child: the others are still to be read.
+        logger.exception("the sockets of child processes: %r failed", function)
 
 
 def describe(status: int) -> str:

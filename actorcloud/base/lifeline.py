@@ -1,10 +1,10 @@
-"""A worker never outlives its agent.
+"""A child process never outlives its parent.
 
 Three lines hold it, the first that is there counts: the kernel's (PDEATHSIG, Linux), end of file
-on the socket, and the agent's own kill of the process group.
+on the socket, and the parent's own kill of the process group.
 
 Thread: the main thread, once, before anything else. PDEATHSIG belongs to the *thread* that started
-the worker: the agent starts workers from its permanent main thread only.
+the child: a parent starts children on a permanent thread only.
 
 Reference: prctl(2).
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -13,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.base.errors import MessageTooLarge, WireError
-from actorcloud.net import Pipe, PipeClosed, PipeDecoder, encode_frame
+from actorcloud.base.pipe import Pipe, PipeClosed, PipeDecoder, encode_frame
 
 
 @pytest.fixture
@@ -102,8 +100,3 @@ def test_close_wakes_a_reader_that_waits(ends: tuple[Pipe, Pipe]) -> None:
     # Then
     assert ended.wait(10)
     reader.join(10)
-
-
-def test_neither_pipes_nor_refs_load_zmq() -> None:
-    code = "import sys, actorcloud.cluster; from actorcloud.net import Pipe; sys.exit('zmq' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0

@@ -1,10 +1,10 @@
-"""Messages over an inherited socketpair: a 4-byte length, then the bytes. No zmq, for workers.
+"""Messages over an inherited socketpair: a 4-byte length, then the bytes.
 
 ::
 
     | length, u32 little endian | message |
 
-A worker reads and writes with blocking calls; its node agent has a reader thread for each pipe. The
+A child reads and writes with blocking calls; its parent has one thread for all pipes, see `pipes`. The
 end of the process at the other side is the end of the stream, seen at once.
 
 Reference: net-design 4.1, "worker link".

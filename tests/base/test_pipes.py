@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from actorcloud.node.message import Exited, Said
-from actorcloud.node.pipes import Pipes, PipeWorker
-from actorcloud.node.starting import start_worker
+from actorcloud.base.pipes import PipeProcess, Pipes
+from actorcloud.base.ports import Exited, Said
+from actorcloud.base.starting import WORKER, start_process
+from actorcloud.protocol.message import decode, encode
 from actorcloud.protocol.worker import WorkerReady
 
 PATIENCE = 10.0
@@ -64,14 +65,14 @@ class Host:
 
 @pytest.fixture
 def pipes() -> Iterator[Pipes]:
-    made = Pipes()
+    made = Pipes(encode, decode)
     yield made
     made.close(PATIENCE)
 
 
-def begin(pipes: Pipes, ears: Ears) -> PipeWorker:
-    worker = PipeWorker(1, ears, pipes)
-    worker.began(*start_worker())
+def begin(pipes: Pipes, ears: Ears) -> PipeProcess:
+    worker = PipeProcess(1, ears, pipes)
+    worker.began(*start_process(WORKER))
     return worker
 
 
@@ -87,7 +88,7 @@ def test_a_worker_is_heard_and_its_end_comes_last(pipes: Pipes) -> None:
     said, exited = ears.heard[0], ears.heard[-1]
     assert isinstance(said, Said)
     assert isinstance(said.messages[0], WorkerReady)
-    assert exited == Exited("signal 9 (SIGKILL)")
+    assert exited == Exited("signal 9 (SIGKILL)", -9)
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid or 0, 0)
 
@@ -109,7 +110,7 @@ def test_a_host_reads_in_place_of_the_thread_and_gives_it_back(pipes: Pipes) -> 
 
 def test_pipes_that_are_closed_while_a_host_reads_kill_their_workers() -> None:
     # Given
-    pipes, host, ears = Pipes(), Host(), Ears()
+    pipes, host, ears = Pipes(encode, decode), Host(), Ears()
     pipes.arrive(host)
     begin(pipes, ears)
     host.serve(lambda: bool(ears.heard))
@@ -126,7 +127,7 @@ def test_pipes_that_are_closed_while_a_host_reads_kill_their_workers() -> None:
 
 def test_a_dead_worker_is_buried_where_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a machine that gives no thread more
-    pipes, host, ears = Pipes(), Host(), Ears()
+    pipes, host, ears = Pipes(encode, decode), Host(), Ears()
     pipes.arrive(host)
     worker = begin(pipes, ears)
     host.serve(lambda: bool(ears.heard))
@@ -140,6 +141,6 @@ def test_a_dead_worker_is_buried_where_no_thread_can_be_started(monkeypatch: pyt
         worker.kill()
         host.serve(lambda: isinstance(ears.heard[-1], Exited))
     # Then
-    assert ears.heard[-1] == Exited("signal 9 (SIGKILL)")
+    assert ears.heard[-1] == Exited("signal 9 (SIGKILL)", -9)
     pipes.leave()
     pipes.close(PATIENCE)
