@@ -194,9 +194,10 @@ def spawn() -> Iterator[Figure]:
 
 @benchmark("local-actors")
 def memory() -> Iterator[Figure]:
-    """Measure the memory of an idle actor under a supervisor."""
-    ours, peer = alone(_memory, 100_000), alone(_pykka_memory, 2_000)
-    yield Figure(name="memory", ours=ours, peer=peer, unit="KiB", better="lower", against="Pykka")
+    """Measure the memory of an idle actor under a supervisor, before and after its first message."""
+    peer = alone(_pykka_memory, 2_000)
+    for name, work in (("memory", _memory), ("memory, after a message", _memory_used)):
+        yield Figure(name=name, ours=alone(work, 100_000), peer=peer, unit="KiB", better="lower", against="Pykka")
 
 
 @benchmark("local-actors")
@@ -315,13 +316,21 @@ def _pykka_lives(count: int) -> float:
 
 
 def _memory(count: int) -> float:
+    return _memory_of(count, lambda _: None)
+
+
+def _memory_used(count: int) -> float:
+    return _memory_of(count, lambda ref: ref.ask(1))
+
+
+def _memory_of(count: int, use: Callable[[Any], object]) -> float:
     with System(name="bench") as system, system.activate():
         family = DynamicSupervisor.start()
         spec = Sink.child_spec()
-        family.start_child(spec)
+        use(family.start_child(spec))
         before = _resident()
         for _ in range(count):
-            family.start_child(spec)
+            use(family.start_child(spec))
         return (_resident() - before) / count / 1024
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import pykka
 
@@ -146,10 +146,11 @@ class Future(pykka.Future[T]):
                 raise AskTimeout(f"no answer within {limit} s from {self._what or 'whom it was asked'}")
             if self._get_hook is not None:
                 self._compute(self._get_hook, limit)
-        value, error = cast("tuple[Any, BaseException | None]", self._outcome)
+        assert self._outcome is not None, "a wait that ended without a timeout has an outcome"
+        value, error = self._outcome
         if error is not None:
             raise error
-        return cast("T", value)
+        return value  # type: ignore[no-any-return]  # what was set
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the outcome, whatever it is.
@@ -161,8 +162,10 @@ class Future(pykka.Future[T]):
             until there is an outcome, or `timeout`.
         """
         latch = Latch()
-        if not self.add_waiter(latch.set):
-            return True
+        with _LOCK:  # `add_waiter`, unrolled: an ask passes here
+            if self._outcome is not None:
+                return True
+            self._waiters = (*self._waiters, latch.set)
         try:
             if self._waits is None:
                 latch.acquire(timeout)

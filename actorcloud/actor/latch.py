@@ -58,4 +58,4 @@ class Latch:
         """
         if timeout is None:
             return self._lock.acquire()
-        return self._lock.acquire(True, min(max(timeout, 0.0), _LONGEST))
+        return self._lock.acquire(True, timeout if 0.0 <= timeout <= _LONGEST else min(max(timeout, 0.0), _LONGEST))

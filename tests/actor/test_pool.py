@@ -147,6 +147,50 @@ def test_no_wake_up_is_lost_under_stress(pool: System) -> None:
     assert sum(ref.ask("ask", timeout=PATIENCE) for ref in counters) == 6 * per_thread
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_no_wake_up_is_lost_among_ten_million_messages(pool: System) -> None:
+    # Given actors that pass each message on to another one, until it has been handled ten times
+    threads, each, hops = 8, 125_000, 10
+
+    class Passer(Actor):
+        def __init__(self) -> None:
+            self.count = 0
+
+        def on_receive(self, message: int) -> int:
+            if message:
+                self.count += 1
+                passers[(message * 7 + self.count) % len(passers)].tell(message - 1)
+            return self.count
+
+    passers = [Passer.start() for _ in range(64)]
+
+    def tell(seed: int) -> None:
+        for number in range(each):
+            passers[(seed + number) % len(passers)].tell(hops)
+            if number % 100 == seed:
+                # Let them come to rest now and then: the wake-ups out of it are what may be lost.
+                passers[seed].ask(0, timeout=PATIENCE)
+
+    tellers = [threading.Thread(target=tell, args=(seed,)) for seed in range(threads)]
+    # When
+    for teller in tellers:
+        teller.start()
+    for teller in tellers:
+        teller.join()
+    # Then all is handled without another message to wake anybody, and nobody sleeps on mail
+    expected, rest = threads * each * hops, threading.Event()
+    while sum(ref._cell.actor.count for ref in passers) < expected and not _is_stuck(pool, passers):
+        rest.wait(0.05)
+    assert sum(ref.ask(0, timeout=PATIENCE) for ref in passers) == expected
+    assert not _is_stuck(pool, passers)
+
+
+def _is_stuck(pool: System, refs: list[Any]) -> bool:
+    """Whether there is mail and nobody who will run it, which cannot change any more."""
+    return pool.dispatcher.is_idle() and any(ref._cell.mail for ref in refs)  # type: ignore[attr-defined]  # a Pool
+
+
 def test_every_message_is_handled_or_refused_when_an_actor_dies_among_senders(pool: System) -> None:
     # Given
     handled: list[object] = []
