@@ -27,7 +27,7 @@ from actorcloud.actor.cell import Cell, answer, refuse
 from actorcloud.actor.context import GUARD, fenced, local
 from actorcloud.actor.errors import ActorExit, Stop, Unwound
 from actorcloud.actor.mail import Ask
-from actorcloud.actor.mailbox import BUSY, DEAD, IDLE
+from actorcloud.actor.mailbox import BUSY, DEAD
 from actorcloud.base.errors import ActorError
 
 
@@ -119,7 +119,7 @@ class AsyncCell(Cell):
             self.thread = None
             self.preempted = False
             if left and self.state == BUSY:
-                self.state = IDLE
+                self.rest()
         if fenced:
             self._leave_fence(None)
         if self.state == DEAD:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
@@ -35,6 +35,8 @@ from actorcloud.actor.signals import (
     judge_exit,
 )
 from actorcloud.base.exits import ExitReason
+from actorcloud.base.ids import ActorId
+from actorcloud.base.ports import TimerHandle
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -104,61 +106,84 @@ def demonitor(cell: Mailbox, ref: MonitorRef, *, flush: bool) -> bool:
     return True
 
 
+class _Estate(NamedTuple):
+    """What the dead leave behind."""
+
+    links: dict[ActorId, Any] | None
+    monitors: dict[MonitorRef, tuple[Any, object]] | None
+    watching: dict[MonitorRef, Any] | None
+    timers: dict[TimerHandle, None] | None
+
+
 def die(cell: Mailbox, reason: object) -> bool:
     """End `cell` with `reason`; False if it had ended already. Thread: any."""
     with GUARD:
         if cell.state == DEAD:
             return False
-        cell.state = DEAD
-        cell.reason = reason
-        cell.urgent = True
+        estate = _bury(cell, reason)
         if fenced and cell.thread == threading.get_ident():
             fenced.pop(cell.thread, None)
-        links, cell.links = cell.links, None
-        monitors, cell.monitors = cell.monitors, None
-        watching, cell.watching = cell.watching, None
-        timers, cell.timers = cell.timers, None
-        cell.downs = None
-        cell.system.forget(cell)
-    for timer in timers or ():
-        timer.cancel()
-    _tell_the_bereaved(cell, reason, links or {}, monitors or {}, watching or {})
-    cell.refuse_all(reason)
+    _settle(cell, reason, estate)
     return True
 
 
 def kill(cell: Mailbox) -> None:
     """End `cell` with `KILLED`, also while its handler runs: the handler goes on fenced, as a zombie."""
+    estate = None
     with GUARD:
         if cell.state == DEAD:
             return
-        runs_elsewhere = cell.is_at_work_elsewhere()
-        if runs_elsewhere:
-            if cell.thread is not None:
-                fenced[cell.thread] = cell
+        if cell.is_at_work_elsewhere() and _fence(cell):
             cell.system.add_zombie(cell)
+            estate = _bury(cell, ExitReason.KILLED)
         else:
             _doom(cell, ExitReason.KILLED)
-    if runs_elsewhere:
+    if estate is not None:
         logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
-        die(cell, ExitReason.KILLED)
+        _settle(cell, ExitReason.KILLED, estate)
     _interrupt(cell)
 
 
-def _tell_the_bereaved(
-    cell: Mailbox,
-    reason: object,
-    links: dict[Any, Any],
-    monitors: dict[MonitorRef, tuple[Any, object]],
-    watching: dict[MonitorRef, Any],
-) -> None:
+def _fence(cell: Mailbox) -> bool:
+    """Under GUARD: keep the handler of `cell` from doing anything more; False if it has come back meanwhile.
+
+    A turn ends without a lock: it says so in `thread` and then looks for fences. Here the fence is put up
+    first and `thread` looked at again, so that one of the two sees the other.
+    """
+    thread = cell.thread
+    if thread is None:
+        return cell.is_at_work_elsewhere()  # suspended: there is no thread to fence
+    fenced[thread] = cell
+    if cell.thread == thread:
+        return True
+    if fenced.get(thread) is cell:
+        del fenced[thread]
+    return False
+
+
+def _bury(cell: Mailbox, reason: object) -> _Estate:
+    """Under GUARD: be dead, with name and registration released."""
+    cell.bury()
+    cell.reason = reason
+    cell.urgent = True
+    estate = _Estate(cell.links, cell.monitors, cell.watching, cell.timers)
+    cell.links = cell.monitors = cell.watching = cell.timers = cell.downs = None
+    cell.system.forget(cell)
+    return estate
+
+
+def _settle(cell: Mailbox, reason: object, estate: _Estate) -> None:
+    """Tell whom it concerns; then refuse the mail that is left."""
+    for timer in estate.timers or ():
+        timer.cancel()
     me = cell.ref
-    for peer in links.values():
+    for peer in (estate.links or {}).values():
         _send(peer, ExitSignal(me, reason, linked=True))
-    for ref, (watcher, target) in monitors.items():
+    for ref, (watcher, target) in (estate.monitors or {}).items():
         _send(watcher, DownSignal(Down(ref, target, reason)))
-    for ref, peer in watching.items():
+    for ref, peer in (estate.watching or {}).items():
         _send(peer, Demonitor(ref))
+    cell.refuse_all(reason)
 
 
 def _send(target: Target, signal: Signal) -> None:
@@ -198,7 +223,7 @@ def _doom(cell: Mailbox, reason: object) -> None:
         cell.exiting = (reason,)
         cell.urgent = True
         if cell.thread is not None:
-            fenced[cell.thread] = cell
+            _fence(cell)
 
 
 def _interrupt(cell: Mailbox) -> None:

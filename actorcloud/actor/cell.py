@@ -21,7 +21,7 @@ from actorcloud.actor.context import here as facts
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.mail import Ask, StopOrder
-from actorcloud.actor.mailbox import BUSY, DEAD, IDLE, Mailbox, NoReply
+from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
 from actorcloud.actor.signals import Down, Exit
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 
@@ -58,9 +58,8 @@ class Cell(Mailbox):
             raise
         finally:
             here["cell"] = outer
-            with GUARD:
-                self.thread = None
-                self.preempted = False
+            self.preempted = False
+            self.thread = None
             if fenced:
                 self._leave_fence(outer)
         if self.exiting is not None or self.state == DEAD:
@@ -76,7 +75,7 @@ class Cell(Mailbox):
         """Become idle, unless something came in meanwhile."""
         with GUARD:
             if self.state == BUSY:
-                self.state = IDLE
+                self.rest()
         if self.mail or self.urgent:
             self.wake()
 
@@ -133,14 +132,13 @@ class Cell(Mailbox):
             self._end(error)
         finally:
             here["cell"] = outer
-            with GUARD:
-                # Together, so that who kills an actor knows for sure whether its handler runs.
-                self.thread = None
-                self.preempted = False
-                if left and self.state == BUSY:
-                    self.state = IDLE
+            self.preempted = False
+            # In this order: who kills or ends an actor fences its thread and then looks at `thread` again.
+            self.thread = None
             if fenced:
-                self._leave_fence(outer)
+                self._leave_fence(outer, rests=left > 0)
+            elif left and self.state == BUSY:
+                self.rest()
         if self.state == DEAD:
             self.actor = None
         elif not left:
@@ -166,12 +164,15 @@ class Cell(Mailbox):
             return False
         return self.state != DEAD
 
-    def _leave_fence(self, outer: object) -> None:
-        """Forget that a handler on this thread was to stop, unless that is the one further up the stack."""
+    def _leave_fence(self, outer: object, *, rests: bool = False) -> None:
+        """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile."""
         freed = None
         with GUARD:
+            # The thread goes on as the one further up the stack, whose fence it keeps.
             if fenced.get(get_ident()) is not outer:
                 freed = fenced.pop(get_ident(), None)
+            if rests and self.state == BUSY:
+                self.rest()
         if freed is not None:
             self.system.drop_zombie(freed)
 

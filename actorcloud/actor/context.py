@@ -3,9 +3,10 @@
 Owns the thread-local `local`, the lock `GUARD` and the table `fenced`. Used by every other module
 of the package; knows nothing about actors but what `Running` says.
 
-`GUARD` is the one lock of the actor runtime. It guards the state, links, monitors and names of all
+`GUARD` is the one lock of the actor runtime. It guards the death, links, monitors and names of all
 actors of this process; it is a leaf: nothing is called while it is held but dict and deque methods.
-One lock for all costs nothing, since the interpreter's own lock lets one thread run anyway.
+One lock for all costs nothing, since the interpreter's own lock lets one thread run anyway; a message
+between living actors does not take it.
 
 `fenced` maps the threads whose running handler was told to exit to the handler's cell. It is empty
 nearly always, so the check in `tell` is one test of a global.
@@ -14,6 +15,7 @@ nearly always, so the check in `tell` is one test of a global.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -75,8 +77,40 @@ def here() -> dict[str, Any]:
 #: How a thread blocks: (latch, timeout) -> False if the timeout passed first.
 Acquire = Callable[[Latch, float | None], bool]
 
+#: Looks at a held `Guard` before its waiter sleeps for a moment in between.
+_LOOKS = 100
+
+#: Seconds of that moment.
+_MOMENT = 50e-6
+
+
+class Guard:
+    """A lock that nobody queues for.
+
+    A `threading.Lock` is handed over to who waits for it, which then owns it without running: it needs
+    the interpreter's lock, whose holder soon waits for this one. Once two threads met so, each
+    acquisition switched threads (a stop cost three times as much). Here who finds it held lets others
+    run, and looks again.
+    """
+
+    __slots__ = ("_acquire", "_release")
+
+    def __init__(self) -> None:
+        lock = threading.Lock()
+        self._acquire, self._release = lock.acquire, lock.release
+
+    def __enter__(self) -> None:
+        looks = 0
+        while not self._acquire(False):
+            looks += 1
+            time.sleep(0 if looks % _LOOKS else _MOMENT)
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+
 #: Guards the shared state of all cells; see the module's docstring.
-GUARD = threading.Lock()
+GUARD = Guard()
 
 #: Thread id -> the cell whose handler must stop there.
 fenced: dict[int, Running] = {}

@@ -163,7 +163,7 @@ class Future(pykka.Future[T]):
         """
         latch = Latch()
         with _LOCK:  # `add_waiter`, unrolled: an ask passes here
-            if self._outcome is not None:
+            if self._outcome is not None or self._is_computable:
                 return True
             self._waiters = (*self._waiters, latch.set)
         try:
@@ -230,7 +230,8 @@ class Future(pykka.Future[T]):
         if not self.is_done() and not (yield from awaiting.until_done(self).__await__()):
             raise AskTimeout(f"no answer within {self._timeout} s from {self._what or 'whom it was asked'}")
         if self._may_block():
-            return cast("T", (yield from awaiting.computed(self).__await__()))
+            value: T = yield from awaiting.computed(self).__await__()
+            return value
         return self.get()
 
     __iter__ = __await__

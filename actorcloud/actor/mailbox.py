@@ -9,6 +9,9 @@ Who puts appends to `mail` and then looks at `state`; who rests sets `state` and
 `mail`: one of the two sees the other, so no message is left behind. A message put after death is
 refused by whoever put it. The same order makes closing atomic with putting, without a lock in `tell`.
 
+An idle cell is one of a set, and who wakes it takes it out: no lock there either. Only its own
+thread makes a cell idle, and only while nobody can be killing it, which its turn's end looks for.
+
 `urgent` is the lane of signals: it is looked at before every message.
 
 Thread: `put`, `wake` and the facts are for any.
@@ -78,6 +81,10 @@ NoReply = _NoReply()
 
 #: What is no loss when its receiver is dead.
 _UNCOUNTED = (Exit, Down, StopOrder)
+
+
+#: The idle cells. Who takes one out gives it a turn: to remove is atomic, so one does, without a lock.
+_resting: set[Mailbox] = set()
 
 
 class Mailbox:
@@ -178,27 +185,29 @@ class Mailbox:
 
     def wake(self) -> None:
         """See to what was put: give an idle actor a turn, refuse the mail of a dead one."""
-        with GUARD:
-            state = self.state
-            if state == IDLE:
-                self.state = BUSY
-        if state == IDLE:
+        if self.claim():
             self.home.schedule(self)
-        elif state == DEAD:
+        elif self.state == DEAD:
             self.refuse_all(ExitReason.NOPROC)
+
+    def claim(self) -> bool:
+        """Make an idle cell busy, for a turn that the caller sees to; False if it was not idle."""
+        try:
+            _resting.remove(self)
+        except KeyError:
+            return False
+        self.state = BUSY
+        return True
+
+    def rest(self) -> None:
+        """Be idle. Its own thread only, which looks at the mail afterwards; see the module's docstring."""
+        self.state = IDLE
+        _resting.add(self)
 
     def preempt(self) -> None:
         """Ask the running turn to end after its message."""
         self.preempted = True
         self.urgent = True
-
-    def claim(self) -> bool:
-        """Make an idle cell busy for a turn on this thread; False if it was not idle."""
-        with GUARD:
-            if self.state != IDLE:
-                return False
-            self.state = BUSY
-            return True
 
     def refuse_all(self, reason: object) -> None:
         """Answer what a dead actor owes and has not read."""
@@ -220,9 +229,14 @@ class Mailbox:
             elif type(message) not in _UNCOUNTED:
                 self.system.add_dead_letter(self.ref, message)
 
+    def bury(self) -> None:
+        """Be dead from now on. Under GUARD."""
+        self.state = DEAD
+        _resting.discard(self)
+
     def vanish(self) -> None:
         """Be dead, with nothing left to do. Under GUARD; see `System.abandon`."""
-        self.state = DEAD
+        self.bury()
         self.reason = ExitReason.KILLED
         self.urgent = True
         self.mail = self.links = self.monitors = self.watching = self.timers = None

@@ -234,8 +234,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if block and self._is_me():
             raise CallingSelf(f"{self} stops itself and waits; use self.stop()")
         future: Future[bool] = Future(self._waits(), timeout, _End(self))
-        watcher = _Watcher(lambda down: future.set(down.reason is not ExitReason.NOPROC))
-        self.signal(Monitor(new_monitor(), watcher, self))
+        self.signal(Monitor(new_monitor(), _StopWatcher(future), self))
         self.deliver(StopOrder(reason))
         return future.get() if block else future
 
@@ -315,6 +314,19 @@ class _Watcher:
     def signal(self, signal: Signal) -> None:
         if isinstance(signal, DownSignal):
             self._function(signal.down)
+
+
+class _StopWatcher:
+    """Answers whether what was stopped was alive."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: Future[bool]) -> None:
+        self._future = future
+
+    def signal(self, signal: Signal) -> None:
+        if isinstance(signal, DownSignal):
+            self._future.set(signal.down.reason is not ExitReason.NOPROC)
 
 
 class NamedRef(ActorRef[Any]):
