@@ -70,9 +70,16 @@ from actorcloud.actor.signals import (
     new_monitor,
 )
 from actorcloud.actor.starter import Starter
-from actorcloud.actor.supervision.dynamic import DynamicSupervisor
+from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
-from actorcloud.actor.supervision.supervisor_ref import ChildCount, ChildInfo, StartChild, SupervisorRef, TerminateChild
+from actorcloud.actor.supervision.supervisor_ref import (
+    ChildCount,
+    ChildInfo,
+    StartAnother,
+    StartChild,
+    SupervisorRef,
+    TerminateChild,
+)
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
 from actorcloud.actor.timers import Timer, TimerThread
 from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
@@ -103,6 +110,7 @@ __all__ = [
     "Dispatcher",
     "Down",
     "DownSignal",
+    "DynamicFlags",
     "DynamicSupervisor",
     "Exit",
     "ExitSignal",
@@ -123,6 +131,7 @@ __all__ = [
     "ReplyTo",
     "Request",
     "Signal",
+    "StartAnother",
     "StartChild",
     "Starter",
     "Stop",

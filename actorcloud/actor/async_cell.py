@@ -20,7 +20,7 @@ from __future__ import annotations
 import types
 from collections.abc import Coroutine, Generator
 from threading import get_ident
-from typing import Any
+from typing import Any, ClassVar
 
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell, answer, refuse
@@ -151,6 +151,8 @@ class AsyncCell(Cell):
         if self.kind._has_on_batch_end and left != limit and self.state != DEAD:  # noqa: SLF001
             await _result(self.actor.on_batch_end())
         return left
+
+    _turn_code: ClassVar[types.CodeType] = _handle_all.__code__
 
     async def _handle_ask(self, ask: Ask) -> None:
         self.asking = ask

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any
+from types import CodeType
+from typing import Any, ClassVar
 
 import pykka.messages
 from pykka._introspection import get_attr_directly
@@ -23,7 +24,7 @@ from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.mail import Ask, StopOrder
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
 from actorcloud.actor.signals import Down, Exit
-from actorcloud.base.exits import Crash, ExitReason, is_normal
+from actorcloud.base.exits import Crash, ExitReason, brief, is_normal
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -147,6 +148,19 @@ class Cell(Mailbox):
             self.wake()
         return limit - left
 
+    #: The code whose `message` is the one that is being handled.
+    _turn_code: ClassVar[CodeType] = turn.__code__
+
+    def _last_message(self, error: BaseException) -> str | None:
+        """Tell what the turn that `error` ended handled last; found in the traceback, so that no turn need note it."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code is not self._turn_code:
+            trace = trace.tb_next
+        if trace is None or "message" not in trace.tb_frame.f_locals:
+            return None
+        message = trace.tb_frame.f_locals["message"]
+        return brief(message.message if type(message) is Ask else message)
+
     def _attend(self) -> bool:
         """See to what overtakes messages; False if the actor has ended."""
         self.urgent = False
@@ -229,7 +243,7 @@ class Cell(Mailbox):
 
     def _crash(self, error: BaseException) -> None:
         """End by an exception: `on_failure`, death, then the asker hears of it."""
-        reason = Crash.of(error)
+        reason = Crash.of(error, last_message=self._last_message(error))
         self.reason = reason
         asked, self.asking = self.asking, None
         actor = self.actor
@@ -242,7 +256,7 @@ class Cell(Mailbox):
             logger.exception("on_failure of %s raised", self.ref)
         if not self._is_supervised():
             # A supervisor reports its children itself, once.
-            logger.error("%s crashed: %s", self.ref, reason, exc_info=error)
+            logger.error("%s crashed: %s; its last message: %s", self.ref, reason, reason.last_message, exc_info=error)
         bonds.die(self, reason)
         if asked is not None:
             asked.reply_to.set_exception(error)

@@ -5,14 +5,15 @@ Reference: OTP's `supervisor:child_spec()`; otp-semantics 3.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 import pykka
 
+from actorcloud.actor.errors import Stop
 from actorcloud.actor.ref import ActorRef
-from actorcloud.base.errors import BadChildSpec
+from actorcloud.base.errors import BadChildSpec, StartError
 
 Restart = Literal["permanent", "transient", "temporary"]
 
@@ -26,9 +27,6 @@ INFINITY: Final = "infinity"
 
 #: Seconds a worker has to end after it was told to; OTP's.
 SHUTDOWN_DEFAULT = 5.0
-
-#: What start functions may return.
-Started = ActorRef[Any] | tuple[ActorRef[Any], object] | None
 
 
 class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,23 +106,41 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
             return None if self.shutdown == INFINITY else 0.0
         return self.shutdown
 
-    def launch(self) -> tuple[ActorRef[Any] | None, object]:
+    def filled(self) -> ChildSpec:
+        """Return this spec with `type` and `shutdown` worked out."""
+        patience = self.patience
+        shutdown = BRUTAL_KILL if self.shutdown == BRUTAL_KILL else INFINITY if patience is None else patience
+        return msgspec.structs.replace(self, type=self.child_type, shutdown=shutdown)
+
+    def without_arguments(self) -> ChildSpec:
+        """Return this spec as it is kept for a temporary child, which is never started again."""
+        return msgspec.structs.replace(self, args=(), kwargs={}) if self.args or self.kwargs else self
+
+    def launch(self) -> tuple[ActorRef[Any] | None, Any]:
         """Start the child as a child of the running actor.
 
         Returns:
-            Its ref, or None for "not now"; and the info that a start function gave.
+            Its ref, or None for "not now"; and all that its start returned, which may be `(ref, info)`.
 
         Raises:
-            Exception: what the start raised; TypeError if it returned something else.
+            Exception: what the start raised.
+            StartError: it raised what is to steer another actor, or returned something else.
         """
-        if self.is_actor_class:
-            kind: Any = self.start
-            return kind.options(name=self.name).start_link(*self.args, **self.kwargs), None
-        result = self.start(*self.args, **self.kwargs)
-        ref, info = result if isinstance(result, tuple) and len(result) == 2 else (result, None)  # noqa: PLR2004
+        try:
+            result = self._start()
+        except (Stop, SystemExit) as error:
+            # Meant for the child; here it would end the supervisor.
+            raise StartError(f"the start of child {self.id!r} raised {error!r}") from error
+        ref = result[0] if isinstance(result, tuple) and len(result) == 2 else result  # noqa: PLR2004  (ref, info)
         if ref is not None and not isinstance(ref, ActorRef):
-            raise TypeError(f"the start function of child {self.id!r} returned {result!r}, not a ref")
-        return ref, info
+            raise StartError(f"the start function of child {self.id!r} returned {result!r}, not a ref, nor None")
+        return ref, result
+
+    def _start(self) -> Any:
+        if not self.is_actor_class:
+            return self.start(*self.args, **self.kwargs)
+        kind: Any = self.start
+        return kind.options(name=self.name).start_link(*self.args, **self.kwargs)
 
 
 def spec_of(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], **given: Any) -> ChildSpec:
@@ -139,15 +155,40 @@ def spec_of(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any], **given: A
     return ChildSpec(id=id, start=kind, args=args, kwargs=kwargs, **(defaults | fields))
 
 
-def to_spec(given: object) -> ChildSpec:
-    """Return `given` as a spec: a spec, or an `Actor` class that needs no arguments.
+def to_spec(given: object, *args: Any, **kwargs: Any) -> ChildSpec:
+    """Return `given` as a spec: a spec, or an `Actor` class with arguments as for `Actor.child_spec`.
 
     Raises:
-        BadChildSpec: it is neither.
+        BadChildSpec: it is neither, or a spec beside which there are arguments.
     """
     if isinstance(given, ChildSpec):
+        if args or kwargs:
+            raise BadChildSpec(f"child {given.id!r}: arguments are {args!r} {kwargs!r}; a ChildSpec has its own")
         return given
     if isinstance(given, type) and hasattr(given, "child_spec"):
-        spec: ChildSpec = given.child_spec()
+        spec: ChildSpec = given.child_spec(*args, **kwargs)
         return spec
     raise BadChildSpec(f"{given!r} is no child: give SomeActor.child_spec(...), a ChildSpec or an Actor class")
+
+
+def to_specs(children: object, *, significant: bool) -> list[ChildSpec]:
+    """Return the children of a supervisor as specs, checked together.
+
+    Args:
+        children: specs or `Actor` classes, in start order.
+        significant: whether any may be; not with `auto_shutdown="never"`.
+
+    Raises:
+        BadChildSpec: one is wrong, or two have the same id.
+    """
+    if not isinstance(children, Iterable) or isinstance(children, str | bytes | Mapping):
+        raise BadChildSpec(f"children is {children!r}; it must be a list of specs or Actor classes")
+    specs: dict[Hashable, ChildSpec] = {}
+    for entry in children:
+        spec = to_spec(entry)
+        if spec.id in specs:
+            raise BadChildSpec(f"child {spec.id!r}: id is that of two children; it must be unique in a supervisor")
+        if spec.significant and not significant:
+            raise BadChildSpec(f"child {spec.id!r}: significant is True; it must be False as auto_shutdown is never")
+        specs[spec.id] = spec
+    return list(specs.values())

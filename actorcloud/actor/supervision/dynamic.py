@@ -2,183 +2,203 @@
 
 All children are told to end at the same time when the supervisor ends.
 
-Reference: Elixir's `DynamicSupervisor`; otp-semantics 3.12.
+With a `template` it is OTP's `simple_one_for_one`: all children are started by one spec, with
+arguments of their own behind those of the template.
+
+Reference: Elixir's `DynamicSupervisor`; otp-semantics 3.10, 3.12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
-from actorcloud.actor.child import to_spec
-from actorcloud.actor.errors import AlreadyStarted, MaxChildren
+from actorcloud.actor.child import ChildSpec, to_spec
+from actorcloud.actor.errors import MaxChildren
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.signals import Exit
-from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
-from actorcloud.actor.supervision.oversight import Child, Overseer, Procedure, ShutDown, count
-from actorcloud.actor.supervision.strategy import Decision, decide, is_reported
+from actorcloud.actor.supervision.member import Child
+from actorcloud.actor.supervision.oversight import Overseer
+from actorcloud.actor.supervision.procedure import Procedure, Steps
 from actorcloud.actor.supervision.supervisor_ref import (
     ChildInfo,
     CountChildren,
-    GetSpec,
+    DeleteChild,
+    GetChild,
+    RestartChild,
+    StartAnother,
     StartChild,
     SupervisorRef,
-    TerminateChild,
-    WhichChildren,
 )
-from actorcloud.base.errors import BadChildSpec, ConfigError, NoSuchChild, StartError
-from actorcloud.base.exits import Crash, ExitReason
-from actorcloud.base.ids import ActorId
+from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild
 
 
-class _TryAgain(msgspec.Struct, frozen=True, eq=False):
-    """The restart of the child that was this actor failed; to itself."""
+class DynamicFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """What the `init` of a `DynamicSupervisor` returns."""
 
-    id: ActorId
+    #: How many children may run or be restarting; None: the class's.
+    max_children: int | None = None
+    max_restarts: int | None = None
+    max_seconds: float | None = None
+    #: Put before the arguments of every child.
+    extra_arguments: Sequence[Any] = ()
+    #: The spec of all children, or an `Actor` class.
+    template: Any = None
+    #: See `Supervisor`; only with a template, which may be significant then.
+    auto_shutdown: str = "never"
+
+    def __post_init__(self) -> None:
+        limit: object = self.max_children
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise ConfigError(f"max_children is {limit!r}; it must be an integer >= 0, or None")
+        if not isinstance(self.extra_arguments, list | tuple):
+            raise ConfigError(f"extra_arguments is {self.extra_arguments!r}; it must be a list or a tuple")
+        if self.auto_shutdown != "never" and self.template is None:
+            raise ConfigError(f"auto_shutdown is {self.auto_shutdown!r}; it must be never unless there is a template")
 
 
 class DynamicSupervisor(Overseer):
     """Watches any number of children, started by `ref.start_child(spec)`.
 
+    Either `DynamicSupervisor.start(max_children=100)`, or a subclass whose `init` returns the
+    `DynamicFlags`.
+
     A child is known by its ref. While its restart fails it is known by its old one, so that
     `terminate_child` can give it up.
 
-    Args:
-        max_children: how many may run or be restarting; None means no limit.
-        max_restarts: the class's unless given.
-        max_seconds: the class's unless given.
+    >>> class Session(Actor):
+    ...     def __init__(self, user):
+    ...         self.user = user
+    >>> sessions = DynamicSupervisor.start(max_children=100)
+    >>> joe = sessions.start_child(Session, "joe")
+    >>> sessions.count_children().active
+    1
+    >>> sessions.terminate_child(joe)
+    >>> sessions.stop()
+    True
     """
 
-    max_restarts: ClassVar[int] = MAX_RESTARTS_DEFAULT
-    max_seconds: ClassVar[float] = MAX_SECONDS_DEFAULT
+    #: How many children may run or be restarting; None means no limit.
+    max_children: ClassVar[int | None] = None
 
-    _ref_class = SupervisorRef
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        flags: object = self.init(*args, **kwargs)
+        if not isinstance(flags, DynamicFlags):
+            raise ConfigError(f"{type(self).__name__}.init returned {flags!r}; it must be DynamicFlags")
+        self._open(flags.max_restarts, flags.max_seconds, flags.auto_shutdown)
+        self._limit = self.max_children if flags.max_children is None else flags.max_children
+        self._extra = tuple(flags.extra_arguments)
+        self._template = None if flags.template is None else self._checked(flags.template)
 
-    def __init__(
-        self,
-        *,
-        max_children: int | None = None,
-        max_restarts: int | None = None,
-        max_seconds: float | None = None,
-    ) -> None:
-        if max_children is not None and (not isinstance(max_children, int) or max_children < 0):
-            raise ConfigError(f"max_children is {max_children!r}; it must be an integer >= 0, or None")
-        self._open(
-            Intensity(
-                max_restarts=self.max_restarts if max_restarts is None else max_restarts,
-                max_seconds=self.max_seconds if max_seconds is None else max_seconds,
-            )
-        )
-        self._max_children = max_children
-        self._children: dict[ActorId, Child] = {}
+    def init(self, **flags: Any) -> DynamicFlags:
+        """Return the flags; overridden by subclasses, with arguments of their own.
+
+        Args:
+            flags: the fields of `DynamicFlags`.
+        """
+        return DynamicFlags(**flags)
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> SupervisorRef:  # a ref with more verbs
-        """Start the supervisor, without children; see the class for the arguments."""
+        """Start the supervisor, without children; see `init` for the arguments.
+
+        Raises:
+            ConfigError: a flag is wrong.
+            BadChildSpec: the template is wrong.
+        """
         ref: Any = super().start(*args, **kwargs)
         return ref  # type: ignore[no-any-return]  # made by `_ref_class`
 
-    def _begin(self, message: Any, sender: ReplyTo | None) -> Procedure | None:
-        match message:
-            case Exit():
-                return self._child_ended(message)
-            case _TryAgain(id):
-                child = self._children.get(id)
-                return self._restart(id, child) if child is not None and child.is_restarting else None
-            case ShutDown(reason):
-                return self._shut_down(reason)
-            case TerminateChild(ref):
-                return self._terminate_one(ref, sender)
-            case _:
-                self._serve(message, sender)
+    # -- how children are kept --------------------------------------------------------------------
+
+    def _known(self, id: Any) -> Child:
+        child = self._children.get(id.id) if isinstance(id, ActorRef) else None
+        if child is None:
+            raise NoSuchChild(f"{id!r} is no child of {self}; give the ref that its start returned")
+        return child
+
+    def _terminate_child(self, id: Any, sender: ReplyTo | None) -> Procedure:
+        """See `Overseer._terminate_child`; by a template a child that has ended already is no error, as in OTP."""
+        if self._template is None or not isinstance(id, ActorRef) or id.id in self._children or id.is_alive():
+            yield from super()._terminate_child(id, sender)
+        else:
+            self._answer(sender, None)
+
+    def _child_of(self, ref: ActorRef[Any]) -> Child | None:
+        return self._children.get(ref.id)
+
+    def _info(self, child: Child) -> ChildInfo:
+        return child.info(None)
+
+    def _is_kept(self, child: Child) -> bool:  # noqa: ARG002  none is, without a ref it has no name
+        return False
+
+    def _renew(self, child: Child) -> Steps[tuple[Child, Exception] | None]:
+        yield from ()
+        try:
+            self._launch(child)
+        except Exception as error:  # noqa: BLE001  whatever it is, it counts and is tried again
+            return child, error
+        child.restarts += 1
+        del self._children[child.key]
+        self._keep(child)
         return None
+
+    def _keep(self, child: Child) -> None:
+        if child.ref is not None:
+            child.key = child.ref.id
+            self._children[child.key] = child
+
+    def _end_all(self) -> Procedure:
+        return self._terminate(self._children.values())
+
+    # -- requests ---------------------------------------------------------------------------------
 
     def _request(self, message: Any) -> object:
         """See `Overseer._request`."""
         match message:
             case StartChild(spec):
                 return self._start_child(spec)
-            case WhichChildren():
-                return [
-                    ChildInfo(id=None, ref=child.ref, is_restarting=child.is_restarting, type=child.spec.child_type)
-                    for child in self._children.values()
-                ]
-            case CountChildren():
-                return count(list(self._children.values()))
-            case GetSpec(ref):
-                return self._known(ref).spec
+            case StartAnother(args, kwargs):
+                return self._start_another(args, kwargs)
+            case CountChildren() if self._template is not None:
+                found: Any = super()._request(message)
+                return msgspec.structs.replace(found, specs=1)
+            case GetChild() | RestartChild() | DeleteChild():
+                verb = type(message).__name__
+                raise ActorError(f"{self} does not do {verb}: its children have no ids, and are forgotten as they end")
             case _:
                 return super()._request(message)
 
-    def _known(self, ref: Hashable) -> Child:
-        child = self._children.get(ref.id) if isinstance(ref, ActorRef) else None
-        if child is None:
-            raise NoSuchChild(f"{ref!r} is no child of {self}; give the ref that start_child returned")
-        return child
+    def _checked(self, entry: object) -> ChildSpec:
+        spec = to_spec(entry)
+        if spec.significant and self._auto == "never":
+            raise BadChildSpec(
+                f"child {spec.id!r}: significant is True; it must be False in a DynamicSupervisor, but for a template"
+            )
+        return spec
 
     def _start_child(self, entry: object) -> object:
-        spec = to_spec(entry)
-        if spec.significant:
-            raise BadChildSpec(f"child {spec.id!r} is significant; a DynamicSupervisor knows no auto_shutdown")
-        if self._max_children is not None and len(self._children) >= self._max_children:
-            raise MaxChildren(f"{self} has {len(self._children)} children, which is max_children")
+        if self._template is not None:
+            raise BadChildSpec(f"{self} has a template: use start_another, with the arguments of the new child")
+        return self._admit(self._checked(entry))
+
+    def _start_another(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        template = self._template
+        if template is None:
+            raise BadChildSpec(f"{self} has no template: use start_child, with a spec")
+        return self._admit(
+            msgspec.structs.replace(template, args=(*template.args, *args), kwargs={**template.kwargs, **kwargs})
+        )
+
+    def _admit(self, spec: ChildSpec) -> object:
+        if self._limit is not None and len(self._children) >= self._limit:
+            raise MaxChildren(f"{self} has {len(self._children)} children; max_children is {self._limit}")
+        if self._extra:
+            spec = msgspec.structs.replace(spec, args=(*self._extra, *spec.args))
         child = Child(spec)
-        try:
-            self._launch(child)
-        except AlreadyStarted:
-            raise
-        except Exception as error:
-            raise StartError(f"a child of {self} did not start: {error!r}") from error
-        if child.ref is not None:
-            self._children[child.ref.id] = child
-        return child.ref
-
-    def _child_ended(self, message: Exit) -> Procedure | None:
-        if message.sender is None or message.sender.id not in self._children:
-            return None
-        id = message.sender.id
-        child = self._children[id]
-        if child.ref is None:
-            return None  # it is being restarted; this is the echo of its first end
-        if is_reported(child.spec.restart, message.reason):
-            self._report("child_terminated", child.spec, child.ref, message.reason)
-        child.ref = None
-        if decide(child.spec.restart, message.reason) is Decision.RESTART:
-            return self._restart(id, child)
-        del self._children[id]
-        return None
-
-    def _restart(self, id: ActorId, child: Child) -> Procedure:
-        self._intensity = self._intensity.add(self.system.clock.monotonic())
-        if self._intensity.is_exceeded:
-            self._report("shutdown", child.spec, None, "reached max_restarts")
-            del self._children[id]
-            yield from self._shut_down(ExitReason.SHUTDOWN)
-            return
-        try:
-            self._launch(child)
-        except Exception as error:  # noqa: BLE001  whatever it is, it counts and is tried again
-            self._report("start_error", child.spec, None, Crash.of(error))
-            child.is_restarting = True
-            self.actor_ref.tell(_TryAgain(id))
-            return
-        del self._children[id]
-        if child.ref is not None:
-            self._children[child.ref.id] = child
-
-    def _shut_down(self, reason: object) -> Procedure:
-        yield from self._terminate(list(self._children.values()))
-        self.stop(reason)
-
-    def _terminate_one(self, ref: Any, sender: ReplyTo | None) -> Procedure:
-        try:
-            child = self._known(ref)
-        except NoSuchChild as error:
-            self._answer(sender, error)
-            return
-        del self._children[ref.id]
-        yield from self._terminate([child])
-        self._answer(sender, None)
+        result = self._launch_or_refuse(child)
+        self._keep(child)
+        return result

@@ -1,151 +1,101 @@
-"""What all supervisors share: procedures, the termination of a child, reports.
+"""What all supervisors share: the end of a child, restarts and their limit, termination, reports.
 
-A supervisor does one thing at a time and never blocks. What takes time (a termination, and all that
-contains one) is a *procedure*: a generator that yields to wait for the next event, a `Down` or a
-`Deadline`. What comes in meanwhile waits in the backlog, as it would wait in the mailbox of an OTP
-supervisor that blocks in a selective receive; each entry has an asker or is a child's end, so the
-backlog is as bounded as they are.
+A restart whose start fails is tried again through the mailbox, so that requests and the order to
+end are served between the attempts; each attempt counts.
 
 Thread: all in the supervisor's own turns.
 
-Reference: OTP's `supervisor`; otp-semantics 3.8, 3.9, 3.11.
+Reference: OTP's `supervisor`; otp-semantics 3.3, 3.5-3.9, 3.11.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
+from actorcloud.actor.child import BRUTAL_KILL, INFINITY, SHUTDOWN_DEFAULT, ChildSpec
+from actorcloud.actor.errors import AlreadyStarted
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mailbox import NoReply
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef
-from actorcloud.actor.supervision.intensity import Intensity
-from actorcloud.actor.supervision.supervisor_ref import ChildCount
-from actorcloud.base.errors import ActorError
+from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
+from actorcloud.actor.supervision.member import Child, Ended, count
+from actorcloud.actor.supervision.procedure import Procedural, Procedure, ShutDown, Steps
+from actorcloud.actor.supervision.report import Report, log_progress
+from actorcloud.actor.supervision.strategy import (
+    AUTO_SHUTDOWNS,
+    Decision,
+    decide,
+    is_reported,
+    one_of,
+    shuts_down,
+)
+from actorcloud.actor.supervision.supervisor_ref import (
+    ChildInfo,
+    CountChildren,
+    GetSpec,
+    SupervisorRef,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
+)
+from actorcloud.base.errors import ActorError, StartError
 from actorcloud.base.exits import Crash, ExitReason, is_normal
-from actorcloud.base.ids import ActorId
 
 logger = logging.getLogger("actorcloud.actor")
 
 
-class Deadline(msgspec.Struct, frozen=True):
-    """The children told to end at the same time had their time."""
+class TryAgain(msgspec.Struct, frozen=True, eq=False):
+    """The restart of the child with this key failed; the supervisor tells it itself."""
 
-    serial: int
-
-
-class ShutDown(msgspec.Struct, frozen=True, eq=False):
-    """The supervisor was told to end."""
-
-    reason: object
+    key: Any
 
 
-#: Yields to wait, is sent the next event.
-Procedure = Generator[None, Down | Deadline, None]
+class Overseer(Procedural):
+    """The base of the supervisors, which say how children are kept, renewed and ended together."""
 
-
-class Child:
-    """A child of a supervisor."""
-
-    __slots__ = ("is_restarting", "ref", "spec")
-
-    def __init__(self, spec: ChildSpec) -> None:
-        self.spec = spec
-        #: None while it does not run.
-        self.ref: ActorRef[Any] | None = None
-        self.is_restarting = False
-
-
-def count(children: Sequence[Child]) -> ChildCount:
-    """Return the counts of these children."""
-    supervisors = sum(child.spec.child_type == "supervisor" for child in children)
-    return ChildCount(
-        specs=len(children),
-        active=sum(child.ref is not None and child.ref.is_alive() for child in children),
-        supervisors=supervisors,
-        workers=len(children) - supervisors,
-    )
-
-
-class Overseer(Actor):
-    """The base of the supervisors; subclasses say what an `Exit` and a request mean."""
+    #: Restarts allowed in `max_seconds`; one more ends the supervisor.
+    max_restarts: ClassVar[int] = MAX_RESTARTS_DEFAULT
+    #: Seconds, > 0.
+    max_seconds: ClassVar[float] = MAX_SECONDS_DEFAULT
 
     trap_exit = True
     shutdown: ClassVar[Any] = INFINITY
     _reports_children = True
-    _intensity: Intensity
+    _ref_class = SupervisorRef
 
-    def _open(self, intensity: Intensity) -> None:
-        """Set up the state; called by `__init__`."""
-        self._intensity = intensity
-        self._procedure: Procedure | None = None
-        self._backlog: deque[tuple[Any, ReplyTo | None]] = deque()
-        #: Reasons of the exits in the backlog.
-        self._exits: dict[ActorId, object] = {}
-        self._deadlines = 0
-
-    # -- one thing at a time ----------------------------------------------------------------------
-
-    def on_receive(self, message: Any) -> Any:
-        """Queue a request; it is answered when its turn has come."""
-        if isinstance(message, Deadline):
-            self._advance(message)
-            return None
-        self._backlog.append((message, self.sender))
-        self._work_off()
-        return NoReply
-
-    def on_exit(self, message: Exit) -> None:
-        """Queue the end of a child."""
-        self._backlog.append((message, None))
-        if message.sender is not None:
-            self._exits[message.sender.id] = message.reason
-        self._work_off()
-
-    def on_down(self, message: Down) -> None:
-        """Let the running procedure go on."""
-        self._advance(message)
-
-    def _on_stop_order(self, reason: object) -> None:
-        self._backlog.append((ShutDown(reason), None))
-        self._work_off()
-
-    def _work_off(self) -> None:
-        while self._procedure is None and self._backlog:
-            message, sender = self._backlog.popleft()
-            if isinstance(message, Exit) and message.sender is not None:
-                self._exits.pop(message.sender.id, None)
-            procedure = self._begin(message, sender)
-            if procedure is not None:
-                self._procedure = procedure
-                self._resume(None)
-
-    def _advance(self, event: Down | Deadline) -> None:
-        if self._procedure is not None:
-            self._resume(event)
-            self._work_off()
-
-    def _resume(self, event: Any) -> None:
-        procedure = self._procedure
-        try:
-            procedure.send(event)  # type: ignore[union-attr]  # callers tested it
-        except StopIteration:
-            self._procedure = None
-            self._settled()
+    def _open(self, max_restarts: int | None, max_seconds: float | None, auto_shutdown: str) -> None:
+        """Set up the state; called by `__init__`, with what is None left to the class."""
+        self._auto = one_of("auto_shutdown", auto_shutdown, AUTO_SHUTDOWNS)
+        self._intensity = Intensity(
+            max_restarts=self.max_restarts if max_restarts is None else max_restarts,
+            max_seconds=self.max_seconds if max_seconds is None else max_seconds,
+        )
+        #: In start order.
+        self._children: dict[Any, Child] = {}
+        self._clear()
 
     def _begin(self, message: Any, sender: ReplyTo | None) -> Procedure | None:
-        """Handle one request or exit; what takes time is returned as a procedure."""
-        raise NotImplementedError
+        """See `Procedural._begin`."""
+        match message:
+            case Exit():
+                return self._child_ended(message)
+            case TryAgain(key):
+                child = self._children.get(key)
+                return self._restart(child, None) if child is not None and child.is_restarting else None
+            case ShutDown(reason):
+                return self._shut_down(reason)
+            case TerminateChild(id):
+                return self._terminate_child(id, sender)
+            case _:
+                self._serve(message, sender)
+                return None
 
-    def _settled(self) -> None:
-        """Run after each procedure."""
+    # -- requests ---------------------------------------------------------------------------------
 
     def _serve(self, message: Any, sender: ReplyTo | None) -> None:
         """Answer a request that takes no time; what it raises of ours is the answer."""
@@ -157,69 +107,200 @@ class Overseer(Actor):
 
     def _request(self, message: Any) -> object:
         """Do what a request asks for and return the answer; subclasses know their own."""
-        return super().on_receive(message)
+        match message:
+            case WhichChildren():
+                return [self._info(child) for child in reversed(self._children.values())]
+            case WhichChild(id):
+                return self._info(self._known(id))
+            case GetSpec(id):
+                return self._known(id).spec.filled()
+            case CountChildren():
+                return count(self._children.values())
+            case _:
+                return Actor.on_receive(self, message)
 
     def _answer(self, sender: ReplyTo | None, value: object) -> None:
         if sender is not None:
             self.reply(sender, value)
 
+    def _terminate_child(self, id: Any, sender: ReplyTo | None) -> Procedure:
+        try:
+            child = self._known(id)
+        except ActorError as error:
+            self._answer(sender, error)
+            return
+        yield from self._end(child)
+        if not self._is_kept(child):
+            self._children.pop(child.key, None)
+        self._answer(sender, None)
+
+    # -- how children are kept: for subclasses ----------------------------------------------------
+
+    def _known(self, id: Any) -> Child:
+        """Return a child by what users call it, or raise `NoSuchChild`."""
+        raise NotImplementedError
+
+    def _child_of(self, ref: ActorRef[Any]) -> Child | None:
+        """Return the child that is, or was, this actor; asked when that has ended."""
+        raise NotImplementedError
+
+    def _info(self, child: Child) -> ChildInfo:
+        """Return what `which_children` tells about a child."""
+        raise NotImplementedError
+
+    def _is_kept(self, child: Child) -> bool:
+        """Whether the child stays in the list when it does not run."""
+        raise NotImplementedError
+
+    def _renew(self, child: Child) -> Steps[tuple[Child, Exception] | None]:
+        """Start a child anew, and with it whom the strategy says; returns whose start failed, and how."""
+        raise NotImplementedError
+
+    def _end(self, child: Child) -> Procedure:
+        """End one child."""
+        return self._terminate([child])
+
+    def _end_all(self) -> Procedure:
+        """End all children."""
+        raise NotImplementedError
+
+    # -- what becomes of a child that ended -------------------------------------------------------
+
+    def _child_ended(self, message: Exit) -> Procedure | None:
+        child = None if message.sender is None else self._child_of(message.sender)
+        if child is None or child.ref is None or child.ref != message.sender:
+            return None  # a stranger, or one that was replaced meanwhile
+        ended = Ended(child, child.ref, message.reason)
+        child.ref = None
+        decision = decide(child.spec.restart, message.reason)
+        if decision is Decision.RESTART:
+            return self._restart(child, ended)
+        if decision is Decision.REMOVE or not self._is_kept(child):
+            self._children.pop(child.key, None)
+        self._report_end(ended, "removed")
+        self._settled()
+        if self._is_over(child):
+            return self._shut_down(ExitReason.SHUTDOWN)
+        return None
+
+    def _is_over(self, ended: Child) -> bool:
+        """Whether the end of this child, which is not restarted, is that of the supervisor."""
+        if self._auto == "never":
+            return False
+        others = any(
+            other.spec.significant and (other.ref is not None or other.is_restarting)
+            for other in self._children.values()
+        )
+        return shuts_down(self._auto, significant=ended.spec.significant, others_left=others)
+
+    def _restart(self, child: Child, ended: Ended | None) -> Procedure:
+        """Start a child anew after its end, or after a start of it that failed."""
+        self._intensity = self._intensity.add(self.system.clock.monotonic())
+        if self._intensity.is_exceeded:
+            yield from self._give_up(child, ended)
+            return
+        failure = yield from self._renew(child)
+        if failure is None:
+            self._report_end(
+                ended, f"restarted as {child.ref}" if child.ref else "not restarted, as its start declined"
+            )
+            return
+        failed, error = failure
+        self._report_end(ended, "being restarted")
+        failed.is_restarting = True
+        self._report("start_error", failed, Crash.of(error), "tried again")
+        self.actor_ref.tell(TryAgain(failed.key))
+
+    def _give_up(self, child: Child, ended: Ended | None) -> Procedure:
+        limit = f"more than {self._intensity.max_restarts} restarts in {self._intensity.max_seconds} s"
+        self._report_end(ended, "not restarted")
+        self._report("shutdown", child, limit, "the supervisor ends")
+        child.is_restarting = False
+        yield from self._shut_down(ExitReason.SHUTDOWN)
+
+    def _shut_down(self, reason: object) -> Procedure:
+        yield from self._end_all()
+        self.stop(reason)
+
     # -- children ---------------------------------------------------------------------------------
 
-    def _launch(self, child: Child) -> object:
+    def _launch(self, child: Child) -> Any:
         """Start a child; what its start raises passes.
 
         Returns:
-            The info its start function gave.
+            What its start returned.
         """
-        ref, info = child.spec.launch()
+        try:
+            ref, result = child.spec.launch()
+        except AlreadyStarted as taken:
+            if not self._outlasts(taken.ref):
+                raise
+            ref, result = child.spec.launch()
         child.ref = ref
         child.is_restarting = False
         if ref is not None:
             self.link(ref)
             self._adopt(ref)
-            logger.debug("%s started child %r: %s", self, child.spec.id, ref)
-        return info
+            if logger.isEnabledFor(logging.DEBUG):
+                log_progress(str(self), child.offender(ref))
+        if child.spec.restart == "temporary":
+            child.spec = child.spec.without_arguments()
+        return result
+
+    def _outlasts(self, holder: ActorRef[Any]) -> bool:
+        """Wait for who has the name of a child if it is about to end; False if it is not.
+
+        So it is with what a killed supervisor leaves behind, while the supervisor is restarted.
+        """
+        parent = holder._cell.parent  # noqa: SLF001  one package
+        is_orphan = parent is not None and not parent.is_alive() and parent._cell.reason is not ExitReason.NORMAL  # noqa: SLF001
+        if holder.is_alive() and not is_orphan:
+            return False
+        return self.system.wait(holder.monitor(), SHUTDOWN_DEFAULT)
+
+    def _launch_or_refuse(self, child: Child) -> Any:
+        """Start a child as somebody asked; what its start raises is the cause of the answer."""
+        try:
+            return self._launch(child)
+        except AlreadyStarted:
+            raise  # the child's own name is taken: the caller can use who has it
+        except Exception as error:
+            raise StartError(f"child {child.spec.id!r} of {self} did not start: {error!r}") from error
 
     def _adopt(self, ref: ActorRef[Any]) -> None:
         """Be the parent of a child that a start function started in its own way."""
         if ref._is_local and ref._cell.parent is None:  # noqa: SLF001  one package
             ref._cell.parent = self.actor_ref  # noqa: SLF001
 
-    def _terminate(self, children: list[Child]) -> Procedure:
+    def _terminate(self, children: Iterable[Child]) -> Procedure:
         """End these children, all at the same time; afterwards none of them runs."""
         waiting: dict[MonitorRef, Child] = {}
-        # The deadline of each distinct shutdown time.
-        deadlines: dict[float, int] = {}
+        patiences: set[float] = set()
         for child in children:
             child.is_restarting = False
             if child.ref is not None:
                 waiting[self.monitor(child.ref)] = child
-                self._order(child, child.ref, deadlines)
-        late = {serial: patience for patience, serial in deadlines.items()}
+                self._order(child.spec, child.ref)
+                if child.spec.shutdown != BRUTAL_KILL and child.spec.patience is not None:
+                    patiences.add(child.spec.patience)
+        # One deadline for each distinct shutdown time.
+        deadlines = dict(self._set_deadline(patience) for patience in patiences)
         while waiting:
             event = yield
             if isinstance(event, Down):
                 if event.ref in waiting:
                     self._ended(waiting.pop(event.ref), event.reason)
-            elif event.serial in late:
-                for child in waiting.values():
-                    if child.ref is not None and child.spec.patience == late[event.serial]:
-                        child.ref.kill()
+            elif event.serial in deadlines:
+                _kill_late(waiting.values(), deadlines[event.serial][0])
+        for _, timer in deadlines.values():
+            timer.cancel()
 
-    def _order(self, child: Child, ref: ActorRef[Any], deadlines: dict[float, int]) -> None:
+    def _order(self, spec: ChildSpec, ref: ActorRef[Any]) -> None:
         """Tell a child to end, as its spec says."""
-        patience = child.spec.patience
-        if child.spec.shutdown == BRUTAL_KILL:
+        if spec.shutdown == BRUTAL_KILL:
             ref.kill()
-            return
-        ref.exit(ExitReason.SHUTDOWN)
-        if patience is not None and patience not in deadlines:
-            deadlines[patience] = self._set_deadline(patience)
-
-    def _set_deadline(self, seconds: float) -> int:
-        self._deadlines += 1
-        self.send_after(seconds, Deadline(self._deadlines))
-        return self._deadlines
+        else:
+            ref.exit(ExitReason.SHUTDOWN)
 
     def _ended(self, child: Child, reason: object) -> None:
         """Note that a child ended as it was told to, or otherwise."""
@@ -232,19 +313,16 @@ class Overseer(Actor):
         expected = ExitReason.KILLED if child.spec.shutdown == BRUTAL_KILL else ExitReason.SHUTDOWN
         if reason == expected or (is_normal(reason) and child.spec.restart != "permanent"):
             return
-        self._report("shutdown_error", child.spec, ref, reason)
+        self._report("shutdown_error", child, reason, "ended all the same", ref)
 
-    def _terminate_blocking(self, children: list[Child]) -> None:
+    def _terminate_blocking(self, children: Iterable[Child]) -> None:
         """End these children one after the other; only in `__init__`, where no event can be had."""
         for child in children:
             ref = child.ref
             if ref is None:
                 continue
             ended = ref.monitor()
-            if child.spec.shutdown == BRUTAL_KILL:
-                ref.kill()
-            else:
-                ref.exit(ExitReason.SHUTDOWN)
+            self._order(child.spec, ref)
             if not self.system.wait(ended, child.spec.patience):
                 ref.kill()
                 self.system.wait(ended)
@@ -252,15 +330,18 @@ class Overseer(Actor):
 
     # -- reports ----------------------------------------------------------------------------------
 
-    def _report(self, context: str, spec: ChildSpec, ref: object, reason: object) -> None:
+    def _report_end(self, ended: Ended | None, action: str) -> None:
+        """Report the end of a child, once it is known what was done about it."""
+        if ended is not None and is_reported(ended.child.spec.restart, ended.reason):
+            self._report("child_terminated", ended.child, ended.reason, action, ended.ref)
+
+    def _report(self, context: str, child: Child, reason: object, action: str, ref: object = None) -> None:
         """Log what happened to a child: once, here, for the whole tree."""
-        text = reason.traceback if isinstance(reason, Crash) else reason
-        logger.error(
-            "%s: %s of child %r (%s): %s",
-            self,
-            context,
-            spec.id,
-            ref or "not running",
-            text,
-            extra={"supervisor": str(self), "context": context, "child": repr(spec.id), "reason": str(reason)},
-        )
+        offender = child.offender(ref)
+        Report(supervisor=str(self), context=context, offender=offender, reason=reason, action=action).log()
+
+
+def _kill_late(children: Iterable[Child], patience: float) -> None:
+    for child in children:
+        if child.ref is not None and child.spec.patience == patience:
+            child.ref.kill()

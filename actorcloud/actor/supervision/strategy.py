@@ -9,6 +9,7 @@ import enum
 from collections.abc import Hashable, Sequence
 from typing import Literal, TypeVar, get_args
 
+from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import is_normal
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -56,6 +57,17 @@ def affected(strategy: str, ids: Sequence[K], failed: K) -> list[K]:
     if strategy == "one_for_all":
         return list(ids)
     return list(ids[ids.index(failed) :])
+
+
+def one_of(field: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return `value`.
+
+    Raises:
+        ConfigError: it is none of those that are allowed.
+    """
+    if value not in allowed:
+        raise ConfigError(f"{field} is {value!r}; it must be one of {', '.join(allowed)}")
+    return value
 
 
 def shuts_down(auto: str, *, significant: bool, others_left: bool) -> bool:

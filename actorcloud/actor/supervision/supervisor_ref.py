@@ -11,14 +11,21 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.child import ChildSpec
+from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.ref import ActorRef
 
 
 class StartChild(msgspec.Struct, frozen=True, eq=False):
     """Start a child and keep it."""
 
-    spec: Any
+    spec: ChildSpec
+
+
+class StartAnother(msgspec.Struct, frozen=True, eq=False):
+    """Start a child by the template."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class TerminateChild(msgspec.Struct, frozen=True, eq=False):
@@ -46,7 +53,13 @@ class GetChild(msgspec.Struct, frozen=True, eq=False):
 
 
 class GetSpec(msgspec.Struct, frozen=True, eq=False):
-    """Answer with the child's spec."""
+    """Answer with the child's spec, defaults filled in."""
+
+    id: Any
+
+
+class WhichChild(msgspec.Struct, frozen=True, eq=False):
+    """Answer with the child's `ChildInfo`."""
 
     id: Any
 
@@ -69,6 +82,8 @@ class ChildInfo(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     is_restarting: bool
     #: "worker" or "supervisor".
     type: str
+    #: How often the supervisor started it anew; not counting what it was asked for.
+    restarts: int = 0
 
 
 class ChildCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +120,7 @@ class SupervisorRef(ActorRef[Any]):
             kwargs: as for `Actor.child_spec`.
 
         Returns:
-            Its ref; None if its start function said "not now".
+            Its ref; what else its start function returned: `(ref, info)`, or None for "not now".
 
         Raises:
             AlreadyStarted: a child of this id runs; `ref` is it.
@@ -114,9 +129,24 @@ class SupervisorRef(ActorRef[Any]):
             StartError: it did not start; nothing is kept.
             MaxChildren: a `DynamicSupervisor` is full.
         """
-        if isinstance(spec, type) and hasattr(spec, "child_spec"):
-            spec = spec.child_spec(*args, **kwargs)
-        return self.ask(StartChild(spec), timeout=None)
+        return self.ask(StartChild(to_spec(spec, *args, **kwargs)), timeout=None)
+
+    def start_another(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a child by the template of a `DynamicSupervisor`.
+
+        Args:
+            args: put behind those of the template.
+            kwargs: put over those of the template.
+
+        Returns:
+            As `start_child`.
+
+        Raises:
+            BadChildSpec: the supervisor has no template.
+            StartError: it did not start.
+            MaxChildren: the supervisor is full.
+        """
+        return self.ask(StartAnother(args, kwargs), timeout=None)
 
     def terminate_child(self, id: Any) -> None:
         """End a child and wait for it; its spec is kept unless it is temporary.
@@ -130,7 +160,7 @@ class SupervisorRef(ActorRef[Any]):
         self.ask(TerminateChild(id), timeout=None)
 
     def restart_child(self, id: Hashable) -> Any:
-        """Start a child that was terminated, or had ended; returns its ref.
+        """Start a child that was terminated, or had ended; returns as `start_child`. It is no restart that counts.
 
         Raises:
             NoSuchChild: there is none.
@@ -150,6 +180,14 @@ class SupervisorRef(ActorRef[Any]):
         """
         self.ask(DeleteChild(id), timeout=None)
 
+    def which_child(self, id: Any) -> ChildInfo:
+        """Return what is known about a child.
+
+        Raises:
+            NoSuchChild: there is none.
+        """
+        return self.ask(WhichChild(id), timeout=None)  # type: ignore[no-any-return]
+
     def which_children(self) -> list[ChildInfo]:
         """Return the children, newest first."""
         return self.ask(WhichChildren(), timeout=None)  # type: ignore[no-any-return]
@@ -158,8 +196,8 @@ class SupervisorRef(ActorRef[Any]):
         """Return how many children there are."""
         return self.ask(CountChildren(), timeout=None)  # type: ignore[no-any-return]
 
-    def child_spec(self, id: Hashable) -> ChildSpec:
-        """Return a child's spec.
+    def child_spec(self, id: Any) -> ChildSpec:
+        """Return a child's spec with its defaults filled in; of a temporary child without the arguments.
 
         Raises:
             NoSuchChild: there is none.
