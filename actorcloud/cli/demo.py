@@ -32,7 +32,7 @@ from actorcloud.base.errors import ActorCloudError, ConfigError
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.ids import JobRef
 from actorcloud.cli.demojob import COUNTED, SPACE, SUMS, add_part
-from actorcloud.cli.demoprocess import Processes, wait_for
+from actorcloud.cli.demoprocess import Processes, need
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.screen import Screen
@@ -179,7 +179,7 @@ def _wait_nodes(cloud: Cloud, wanted: int) -> None:
     def look() -> bool | None:
         return sum(node.state == "up" for node in cloud.info().nodes) >= wanted or None
 
-    wait_for(look, "the nodes of the demo did not join")
+    need(look, "the nodes of the demo did not join")
 
 
 def _count(cloud: Cloud, refs: Sequence[JobRef[int]], expected: float) -> Count:

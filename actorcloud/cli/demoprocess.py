@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from actorcloud.base.config import SETTINGS
 from actorcloud.base.errors import HeadUnreachable
+from actorcloud.cli.look import wait_for
 from actorcloud.client import Connection, child_environment, find_head, runtime_directory
 
 T = TypeVar("T")
@@ -28,24 +29,19 @@ START_TIMEOUT = 20.0
 #: Seconds that a process may take to end.
 END_TIMEOUT = 5.0
 
-#: Seconds between two looks for the head: nothing tells a stranger that it is there.
-_LOOK_EVERY = 0.05
-
 #: Lines of each process that are shown when something goes wrong.
 _LAST_LINES = 15
 
 
-def wait_for(look: Callable[[], T | None], what: str) -> T:
-    """Look again and again until there is something, and return it.
+def need(look: Callable[[], T | None], what: str) -> T:
+    """Look until there is something, and return it.
 
     Raises:
         HeadUnreachable: not within `START_TIMEOUT`; `what` says what did not happen.
     """
-    deadline = time.monotonic() + START_TIMEOUT
-    while (found := look()) is None:
-        if time.monotonic() >= deadline:
-            raise HeadUnreachable(f"{what} within {START_TIMEOUT:g} s")
-        time.sleep(_LOOK_EVERY)
+    found = wait_for(look, START_TIMEOUT)
+    if found is None:
+        raise HeadUnreachable(f"{what} within {START_TIMEOUT:g} s")
     return found
 
 
@@ -91,7 +87,7 @@ class Processes:
                 raise HeadUnreachable("the head of the demo has ended")
             return None
 
-        return wait_for(look, "the head of the demo did not start")
+        return need(look, "the head of the demo did not start")
 
     def kill_node(self, name: str) -> int:
         """Kill a node with SIGKILL; return its process id."""

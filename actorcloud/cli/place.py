@@ -10,7 +10,6 @@ import contextlib
 import functools
 import shlex
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,14 +21,15 @@ import platformdirs
 
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.cli import report
+from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option
 from actorcloud.client import Cloud, Connection, find_head, read_connection, runtime_directory
 
 #: Seconds without an answer after which a person begins to wonder.
 _WONDERING_AFTER = 3.0
 
-#: Seconds that a head which was killed may take to be back, and between two looks whether it is.
-_RETURN_TIMEOUT, _LOOK_EVERY = 3.0, 0.05
+#: Seconds that a head which was killed may take to be back.
+_RETURN_TIMEOUT = 3.0
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -91,12 +91,14 @@ def local_head(store: str | None) -> Connection:
     """
     path = store_path(store)
     runtime = runtime_directory(path)
-    deadline = time.monotonic() + _RETURN_TIMEOUT
-    found = find_head(runtime)
-    # A head that ends takes its file along; one that was killed is started again by its parent.
-    while found is None and read_connection(runtime) is not None and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY)
+
+    def look() -> tuple[Connection | None] | None:
         found = find_head(runtime)
+        # A head that ends takes its file along; one that was killed is started again by its parent.
+        is_returning = found is None and read_connection(runtime) is not None
+        return None if is_returning else (found,)
+
+    (found,) = wait_for(look, _RETURN_TIMEOUT) or (None,)
     if found is None:
         raise HeadUnreachable(
             f"no head runs on this machine with the store {path}: start one with `actorcloud head`, or name "

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from actorcloud.base.rendezvous import CONNECTION_FILE
+
 #: Name of the connection file in a runtime directory.
-CONNECTION_FILE = "head.json"
 
 #: Name of the file in a store that its head keeps locked, as long as it lives.
 LOCK_FILE = "head.lock"

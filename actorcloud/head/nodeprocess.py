@@ -16,11 +16,12 @@ import subprocess
 import sys
 import time
 
+from actorcloud.base.rendezvous import NODE_LOCK
+
 #: The name of a head's own node.
 NAME = "n1"
 
 #: Held by the node as long as it lives.
-LOCK_NAME = "node.lock"
 
 #: Deaths in a row, each within so many seconds of its start, after which a node is left alone.
 QUICK_DEATHS_LIMIT, QUICK_DEATH_SECONDS = 5, 3.0
@@ -104,7 +105,7 @@ class NodeProcess:
             self._child.wait()
 
     def _is_held(self) -> bool:
-        descriptor = os.open(f"{self._runtime}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{self._runtime}/{NODE_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

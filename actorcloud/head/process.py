@@ -29,6 +29,7 @@ from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.ports import Transport
+from actorcloud.base.rendezvous import CONNECTION_FILE
 from actorcloud.base.version import VERSION
 from actorcloud.cluster import Neighbours
 from actorcloud.head.clients import Clients
@@ -53,7 +54,6 @@ FAILURE_LIMIT_CHARS = 1000
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 
 #: What clients of this machine find it by; as in `client.localhead`.
-CONNECTION_FILE = "head.json"
 
 #: Where a private head counts its clients.
 CLIENTS = "clients"

@@ -29,6 +29,7 @@ from actorcloud.base.console import standard_error
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
+from actorcloud.base.rendezvous import NODE_LOCK
 from actorcloud.base.starting import Started
 from actorcloud.base.version import VERSION
 from actorcloud.cluster import Neighbours
@@ -54,7 +55,6 @@ SAID_LIMIT = 100
 WRONG_KEY = "wrong-key"
 
 #: Held while this process lives, so that a head's successor does not start another.
-LOCK_NAME = "node.lock"
 
 logger = logging.getLogger("actorcloud.node")
 
@@ -242,7 +242,7 @@ class _NodeProcess:
 
 def _hold_lock(options: NodeOptions, stack: contextlib.ExitStack) -> None:
     runtime = private_directory(Path(options.runtime))
-    name = LOCK_NAME if options.private else f"{options.name}.lock"
+    name = NODE_LOCK if options.private else f"{options.name}.lock"
     descriptor = os.open(runtime / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     stack.callback(os.close, descriptor)
     try:

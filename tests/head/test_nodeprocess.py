@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actorcloud.head import nodeprocess
+from actorcloud.base.rendezvous import NODE_LOCK
 from actorcloud.head.nodeprocess import QUICK_DEATHS_LIMIT, NodeProcess
 
 
@@ -42,7 +42,7 @@ def test_a_node_of_an_earlier_head_is_not_started_twice(tmp_path: Path) -> None:
     import fcntl
 
     node = NodeProcess(str(tmp_path), 1, 15.0)
-    with (tmp_path / nodeprocess.LOCK_NAME).open("w") as held:
+    with (tmp_path / NODE_LOCK).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         node.begin()
         assert node._child is None

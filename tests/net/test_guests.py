@@ -27,6 +27,15 @@ def ipc(tmp_path: Path) -> str:
     return f"ipc://{tmp_path}/run/head.sock"
 
 
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe, the one to read from first."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
 def new_head(listen: str) -> Reactor:
     return Reactor(ReactorOptions(name="head", role="head", incarnation=1, listen=(listen,), node_timeout=3.0))
 
@@ -59,6 +68,12 @@ class Lodger:
         assert self.host is not None
         self.todo.append(function)
         self.host.wake()
+
+    def wait_done(self) -> None:
+        """Wait until all that it was told is done."""
+        done = threading.Event()
+        self.do(lambda _: done.set())
+        assert done.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -117,30 +132,24 @@ def test_a_guest_may_close_its_transport(ipc: str, lodger: tuple[Reactor, Lodger
     successor.close()
 
 
-def test_a_guest_may_have_a_descriptor_watched(lodger: tuple[Reactor, Lodger, Log]) -> None:
+def test_a_guest_may_have_a_descriptor_watched(lodger: tuple[Reactor, Lodger, Log], pipe: tuple[int, int]) -> None:
     # Given
     _, guest, _ = lodger
-    reading, writing = os.pipe()
+    reading, writing = pipe
     heard = threading.Event()
 
     def hear() -> None:
         os.read(reading, 1)
         heard.set()
 
-    watching = threading.Event()
     guest.do(lambda host: host.watch(reading, hear))
-    guest.do(lambda _: watching.set())
-    assert watching.wait(PATIENCE)
+    guest.wait_done()
     # When
     os.write(writing, b"x")
     # Then
     assert heard.wait(PATIENCE)
-    gone = threading.Event()
     guest.do(lambda host: host.unwatch(reading))
-    guest.do(lambda _: gone.set())
-    assert gone.wait(PATIENCE)
-    os.close(reading)
-    os.close(writing)
+    guest.wait_done()
 
 
 class Clumsy(Lodger):
@@ -178,10 +187,12 @@ def test_a_guest_that_fails_holds_up_no_close(ipc: str, where: str, caplog: pyte
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_a_descriptor_whose_handler_fails_ends_nothing(lodger: tuple[Reactor, Lodger, Log]) -> None:
+def test_a_descriptor_whose_handler_fails_ends_nothing(
+    lodger: tuple[Reactor, Lodger, Log], pipe: tuple[int, int]
+) -> None:
     # Given
     _, guest, _ = lodger
-    reading, writing = os.pipe()
+    reading, writing = pipe
     failed = threading.Event()
 
     def fail() -> None:
@@ -194,9 +205,5 @@ def test_a_descriptor_whose_handler_fails_ends_nothing(lodger: tuple[Reactor, Lo
     os.write(writing, b"x")
     assert failed.wait(PATIENCE)
     # Then
-    goes_on = threading.Event()
     guest.do(lambda host: host.unwatch(reading))
-    guest.do(lambda _: goes_on.set())
-    assert goes_on.wait(PATIENCE)
-    os.close(reading)
-    os.close(writing)
+    guest.wait_done()
