@@ -11,6 +11,7 @@ future, awaiting    answers; awaiting them on an asyncio loop
 mail, mailbox       the queues of messages; an actor's state, as others reach it
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
+view                an actor's inbox and end, as Pykka's programs look at them
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
 proxy, typed_proxy  methods as asks, attributes as futures
 timers              the timer thread; `Timer`
@@ -20,6 +21,8 @@ starter, actor      starting; the class that users subclass
 async_cell          how an actor of coroutines takes turns
 async_actor         its class
 child               child specs
+actor_registry      the live actors, by class and by URN
+thread_report       what every thread does, and for which actor
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 ==================  ============================================================================
 
@@ -31,6 +34,7 @@ from __future__ import annotations
 from typing import Any
 
 from actorcloud.actor.actor import Actor
+from actorcloud.actor.actor_registry import ActorRegistry
 from actorcloud.actor.async_actor import AsyncActor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
 from actorcloud.actor.context import check_exit, wait_as_actor
@@ -81,6 +85,7 @@ from actorcloud.actor.supervision.supervisor_ref import (
     TerminateChild,
 )
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
+from actorcloud.actor.thread_report import log_thread_tracebacks
 from actorcloud.actor.timers import Timer, TimerThread
 from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
 
@@ -95,6 +100,7 @@ __all__ = [
     "ActorExit",
     "ActorProxy",
     "ActorRef",
+    "ActorRegistry",
     "AlreadyPresent",
     "AlreadyStarted",
     "AskTimeout",
@@ -149,6 +155,7 @@ __all__ = [
     "check_exit",
     "current_system",
     "get_all",
+    "log_thread_tracebacks",
     "named",
     "new_monitor",
     "proxy_field",

@@ -26,6 +26,7 @@ from actorcloud.actor.signals import Down, Exit, MonitorRef, new_monitor
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
 from actorcloud.actor.timers import Timer
+from actorcloud.actor.view import Inbox, Stopped
 from actorcloud.base.code import CO_COROUTINE
 from actorcloud.base.exits import ExitReason
 
@@ -60,6 +61,8 @@ class Actor(pykka.Actor):
 
     #: "pool": runs with the others on a few threads. "thread": has a thread of its own. "loop": `AsyncActor`.
     dispatcher: ClassVar[Literal["pool", "thread", "loop"]] = "pool"
+    #: Of an actor with a thread of its own: whether the interpreter ends without waiting for its end.
+    use_daemon_thread: ClassVar[bool] = True
     #: Its handlers never block: an ask may run it on the asker's stack.
     inline: ClassVar[bool] = False
     #: Exit signals become `Exit` messages, handled by `on_exit`.
@@ -80,6 +83,9 @@ class Actor(pykka.Actor):
     _reports_children: ClassVar[bool] = False
     _has_on_start: ClassVar[bool] = False
     _has_on_batch_end: ClassVar[bool] = False
+    #: Of an actor with a thread of its own: `__init__` runs on the starter's stack all the same.
+    _begins_at_starter: ClassVar[bool] = False
+    #: Whether `on_start` has run, without raising.
     _was_started = False
     _cell: Cell
 
@@ -172,9 +178,14 @@ class Actor(pykka.Actor):
         return self.actor_ref.actor_urn
 
     @property
-    def actor_inbox(self) -> Any:  # type: ignore[override]
-        """The actor's cell, which is its mailbox."""
-        return self._cell
+    def actor_inbox(self) -> Inbox:  # type: ignore[override]
+        """What waits for the actor."""
+        return Inbox(self._cell.ref)
+
+    @property
+    def actor_stopped(self) -> Stopped:  # type: ignore[override]
+        """Looks like an event that is set when the actor has stopped."""
+        return Stopped(self._cell.ref)
 
     @property
     def system(self) -> System:
@@ -310,6 +321,9 @@ class Actor(pykka.Actor):
         traceback: TracebackType | None,
     ) -> None:
         """Run when a handler raised, before the others hear of it."""
+
+    def _on_crash(self, error: BaseException) -> None:
+        self.on_failure(type(error), error, error.__traceback__)
 
     def _on_stop_order(self, reason: object) -> None:
         """Obey an order to stop; a supervisor takes its time."""

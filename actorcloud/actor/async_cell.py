@@ -174,8 +174,8 @@ class AsyncCell(Cell):
             return False
         actor = self.actor
         if actor is not None and self.kind._has_on_start and not actor._was_started:  # noqa: SLF001
-            actor._was_started = True  # noqa: SLF001
             await _result(actor.on_start())
+            actor._was_started = True  # noqa: SLF001
         if self.stopping is not None:
             await self._finish_by(self.stopping[0])
             return False

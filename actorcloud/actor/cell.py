@@ -171,8 +171,8 @@ class Cell(Mailbox):
             return False
         actor = self.actor
         if actor is not None and self.kind._has_on_start and not actor._was_started:  # noqa: SLF001
-            actor._was_started = True  # noqa: SLF001
             actor.on_start()
+            actor._was_started = True  # noqa: SLF001
         if self.stopping is not None:
             self._finish(self.stopping[0])
             return False
@@ -249,7 +249,7 @@ class Cell(Mailbox):
         actor = self.actor
         try:
             if actor is not None:
-                actor.on_failure(type(error), error, error.__traceback__)
+                actor._on_crash(error)  # noqa: SLF001  the two halves of one thing
         except Unwound:
             raise
         except BaseException:
@@ -282,6 +282,7 @@ def refuse(cell: Cell, ask: Ask, error: Exception) -> bool:
     if cell.kind.ask_errors != "reply" or cell.is_ending():
         return False
     cell.asking = None
+    logger.info("%s answers with an error", cell.ref, exc_info=error)
     ask.reply_to.set_exception(error)
     return True
 

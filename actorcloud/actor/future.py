@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 import pykka
 
-from actorcloud.actor.context import current_system
+from actorcloud.actor.context import current_system, local
 from actorcloud.actor.errors import AskTimeout
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.ports import Waits
@@ -96,7 +96,7 @@ class Future(pykka.Future[T]):
     42
 
     Args:
-        waits: through which `get` blocks; None blocks the thread plainly.
+        waits: through which `get` blocks; None: as is the way of the system that is current then.
         timeout: seconds that `get` waits unless told otherwise; None waits for ever.
         what: what is waited for, for the text of a timeout.
     """
@@ -167,10 +167,11 @@ class Future(pykka.Future[T]):
                 return True
             self._waiters = (*self._waiters, latch.set)
         try:
-            if self._waits is None:
+            waits = self._waits if self._waits is not None else _waits_here()
+            if waits is None:
                 latch.acquire(timeout)
             else:
-                self._waits.wait(latch, timeout)
+                waits.wait(latch, timeout)
         finally:
             if self._outcome is None:
                 self.drop_waiter(latch.set)
@@ -375,6 +376,12 @@ def _derive(sources: tuple[Any, ...], compute: Callable[[float | None], M]) -> F
     future: Future[M] = type(sources[0])()
     future._derive(sources, compute)  # noqa: SLF001  this file's own
     return future
+
+
+def _waits_here() -> Waits | None:
+    """Return how this thread waits; None, plainly, if no system is current."""
+    system: Any = local.system if local.cell is None else local.cell.system
+    return None if system is None else system.dispatcher
 
 
 def get_all(futures: Iterable[pykka.Future[T]], *, timeout: Timeout = DEFAULT) -> list[T]:

@@ -72,8 +72,8 @@ class Waits(Protocol):
 class Dispatcher(Home, Waits, Protocol):
     """Where the actors of a system run, and how its threads wait."""
 
-    def pinned(self, name: str, /) -> Home:
-        """Return a home of its own for one actor."""
+    def pinned(self, name: str, /, *, daemon: bool = True) -> Home:
+        """Return a home of its own for one actor; without `daemon` the interpreter stays until it ends."""
         ...
 
     def loop(self) -> Home:

@@ -25,6 +25,7 @@ from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
 from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor
+from actorcloud.actor.view import Inbox, Stopped
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
 
@@ -70,6 +71,16 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     def actor_urn(self) -> str:  # type: ignore[override]
         """Pykka's name of an actor."""
         return f"urn:actorcloud:{self.id.peer.name}:{self.id.peer.incarnation:x}:{self.id.serial}"
+
+    @property
+    def actor_inbox(self) -> Inbox:  # type: ignore[override]
+        """What waits for the actor."""
+        return Inbox(self)
+
+    @property
+    def actor_stopped(self) -> Stopped:  # type: ignore[override]
+        """Looks like an event that is set when the actor has stopped."""
+        return Stopped(self)
 
     @property
     def reports_children(self) -> bool:

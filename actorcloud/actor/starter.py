@@ -84,14 +84,17 @@ class Starter(Generic[P, A]):
         system: System = self._system or current_system()
         home: Any = system.dispatcher
         if kind.dispatcher == "thread":
-            home = system.dispatcher.pinned(kind.__name__)
+            home = system.dispatcher.pinned(kind.__name__, daemon=kind.use_daemon_thread)
         elif kind.dispatcher == "loop":
             home = system.dispatcher.loop()
         return system.spawn(kind, name=self._name, home=home)
 
     def _run(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[A]:
         try:
-            cell.home.call(lambda: cell.start(args, kwargs), self._start_timeout)
+            if cell.kind._begins_at_starter:  # noqa: SLF001  one package
+                self._begin_here(cell, args, kwargs)
+            else:
+                cell.home.call(lambda: cell.start(args, kwargs), self._start_timeout)
         except StartError:
             bonds.kill(cell)
             bonds.die(cell, ExitReason.KILLED)
@@ -102,6 +105,15 @@ class Starter(Generic[P, A]):
             raise StartError(f"{cell.ref} ended while it started: {cell.reason}") from error
         ref: ActorRef[A] = cell.ref
         return ref
+
+    def _begin_here(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Run `__init__` on this stack, although the actor has a thread of its own."""
+        try:
+            cell.start(args, kwargs)
+        except BaseException:
+            # So that the thread sees that its actor has ended.
+            cell.home.schedule(cell)
+            raise
 
 
 def _caller(verb: str) -> Cell:

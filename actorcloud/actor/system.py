@@ -47,7 +47,8 @@ _MOURNED = 1_000
 #: Seconds that `close` gives all actors together.
 CLOSE_TIMEOUT_DEFAULT = 5.0
 
-_default_lock = threading.Lock()
+# Reentrant for signal handlers, as `System.actors`.
+_default_lock = threading.RLock()
 
 
 class _Gone:
@@ -183,8 +184,9 @@ class System:
 
     def actors(self) -> list[ActorRef[Any]]:
         """Return the live actors, oldest first."""
-        with GUARD:
-            return [cell.ref for cell in self._cells.values()]
+        # One step of the interpreter, so without GUARD: a signal handler may ask, whatever it interrupts.
+        cells = list(self._cells.values())
+        return [cell.ref for cell in cells]
 
     def zombies(self) -> list[ActorRef[Any]]:
         """Return the killed actors whose handler still runs."""

@@ -93,7 +93,7 @@ class Process:
     def guest(self) -> None:
         """See `Dispatcher.guest`."""
 
-    def pinned(self, name: str) -> Home:  # noqa: ARG002  one thread runs at a time anyway
+    def pinned(self, name: str, *, daemon: bool = True) -> Home:  # noqa: ARG002  one thread runs at a time anyway
         """See `actor.Dispatcher`."""
         return self
 

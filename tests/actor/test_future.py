@@ -40,6 +40,17 @@ def test_the_first_outcome_counts() -> None:
     assert future.get() == 1
 
 
+@pytest.mark.shared_memory
+def test_a_future_that_an_actor_makes_is_waited_for_as_the_system_waits(system: System) -> None:
+    # Given more actors that wait than there are threads
+    future: Future[int] = Future()
+    waiting = [Probe.start().ask(Run(lambda _: future.get()), block=False) for _ in range(20)]
+    # When
+    run(Probe.start(), lambda _: future.set(1))
+    # Then
+    assert get_all(waiting, timeout=PATIENCE) == [1] * 20
+
+
 def test_set_exception_takes_what_pykka_gives_it() -> None:
     being_handled: Future[int] = Future()
     as_triple: Future[int] = Future()

@@ -19,13 +19,13 @@ R = TypeVar("R")
 class PinnedThread:
     """The thread of one actor; ends with it."""
 
-    def __init__(self, name: str, throughput: int) -> None:
+    def __init__(self, name: str, throughput: int, *, daemon: bool) -> None:
         self._throughput = throughput
         self._is_over = False
         self._work: deque[Runnable | Callable[[], None]] = deque()
         self._wakeup = threading.Lock()
         self._wakeup.acquire()
-        self._thread = threading.Thread(target=self._run, name=f"actorcloud-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"actorcloud-{name}", daemon=daemon)
         self._thread.start()
 
     def schedule(self, cell: Runnable) -> None:

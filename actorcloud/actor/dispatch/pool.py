@@ -122,9 +122,9 @@ class Pool:
         """Run `function` here: a pooled actor's `__init__` runs on its starter's stack."""
         return function()
 
-    def pinned(self, name: str) -> Home:
+    def pinned(self, name: str, *, daemon: bool = True) -> Home:
         """See `Dispatcher.pinned`."""
-        return PinnedThread(name, self._throughput)
+        return PinnedThread(name, self._throughput, daemon=daemon)
 
     def loop(self) -> Home:
         """See `Dispatcher.loop`; made at the first call, since asyncio takes 30 ms to load."""
