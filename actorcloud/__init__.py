@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from actorcloud.actor import Actor, ChildSpec, Supervisor, named
+    from actorcloud.actor import Actor, ChildSpec, Supervisor, named, process
     from actorcloud.base.errors import (
         ActorCloudError,
         HeadUnreachable,
@@ -64,11 +64,12 @@ __all__ = [
     "__version__",
     "current",
     "named",
+    "process",
 ]
 
 #: Where each name lives; the block above says the same to type checkers, and a test compares.
 _HOMES = {
-    "actorcloud.actor": ("Actor", "ChildSpec", "Supervisor", "named"),
+    "actorcloud.actor": ("Actor", "ChildSpec", "Supervisor", "named", "process"),
     "actorcloud.base.errors": (
         "ActorCloudError",
         "HeadUnreachable",

@@ -8,18 +8,23 @@ latch, ports        the one way to block; where actors run and threads wait
 context             what the running thread does; the one lock; the fence
 signals             signals between actors and the table of exits (pure)
 future, awaiting    answers; awaiting them on an asyncio loop
-mail, mailbox       the queues of messages; an actor's state, as others reach it
+extra, mail         what few actors have; the queues of messages
+mailbox             an actor's state, as others reach it
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 view                an actor's inbox and end, as Pykka's programs look at them
+info                what can be told about an actor from outside
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
 proxy, typed_proxy  methods as asks, attributes as futures
+alias               addresses that can be taken back
 timers              the timer thread; `Timer`
 dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
 system              registry, names, clock, random, closing
+party               what whoever has an identity can do
 starter, actor      starting; the class that users subclass
 async_cell          how an actor of coroutines takes turns
 async_actor         its class
+process             the identity of a plain thread
 child               child specs
 actor_registry      the live actors, by class and by URN
 thread_report       what every thread does, and for which actor
@@ -35,6 +40,7 @@ from typing import Any
 
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.actor_registry import ActorRegistry
+from actorcloud.actor.alias import Alias
 from actorcloud.actor.async_actor import AsyncActor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
 from actorcloud.actor.context import check_exit, wait_as_actor
@@ -50,13 +56,16 @@ from actorcloud.actor.errors import (
     ChildRestarting,
     ChildRunning,
     MaxChildren,
+    ReceiveTimeout,
     Stop,
     Unwound,
 )
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
 from actorcloud.actor.latch import Latch
+from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.mailbox import NoReply
 from actorcloud.actor.ports import Dispatcher, Home, Waits
+from actorcloud.actor.process import Process, process
 from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
 from actorcloud.actor.request import Request
@@ -86,7 +95,7 @@ from actorcloud.actor.supervision.supervisor_ref import (
 )
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
 from actorcloud.actor.thread_report import log_thread_tracebacks
-from actorcloud.actor.timers import Timer, TimerThread
+from actorcloud.actor.timers import Cancelled, Expired, Timer, TimerRef, TimerThread
 from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
 
 __all__ = [
@@ -101,12 +110,14 @@ __all__ = [
     "ActorProxy",
     "ActorRef",
     "ActorRegistry",
+    "Alias",
     "AlreadyPresent",
     "AlreadyStarted",
     "AskTimeout",
     "AsyncActor",
     "CallableProxy",
     "CallingSelf",
+    "Cancelled",
     "ChildCount",
     "ChildInfo",
     "ChildRestarting",
@@ -120,20 +131,24 @@ __all__ = [
     "DynamicSupervisor",
     "Exit",
     "ExitSignal",
+    "Expired",
     "Flags",
     "Future",
     "Home",
     "Latch",
     "Link",
+    "MailboxLimit",
     "MaxChildren",
     "Monitor",
     "MonitorRef",
     "NamedRef",
     "NoReply",
     "Pool",
+    "Process",
     "ProxyCall",
     "ProxyGetAttr",
     "ProxySetAttr",
+    "ReceiveTimeout",
     "ReplyTo",
     "Request",
     "Signal",
@@ -147,6 +162,7 @@ __all__ = [
     "TerminateChild",
     "Timeout",
     "Timer",
+    "TimerRef",
     "TimerThread",
     "TypedProxy",
     "Unlink",
@@ -158,6 +174,7 @@ __all__ = [
     "log_thread_tracebacks",
     "named",
     "new_monitor",
+    "process",
     "proxy_field",
     "proxy_method",
     "register",

@@ -15,17 +15,16 @@ from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar
 
 import pykka
 
-from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.child import ChildSpec, spec_of
-from actorcloud.actor.context import local
-from actorcloud.actor.errors import ActorExit, Stop
+from actorcloud.actor.errors import Stop
 from actorcloud.actor.future import Future, ReplyTo
+from actorcloud.actor.mail import MailboxLimit
+from actorcloud.actor.party import Party, check
 from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.signals import Down, Exit, MonitorRef, new_monitor
+from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
-from actorcloud.actor.timers import Timer
 from actorcloud.actor.view import Inbox, Stopped
 from actorcloud.base.code import CO_COROUTINE
 from actorcloud.base.exits import ExitReason
@@ -39,7 +38,7 @@ P = ParamSpec("P")
 _unexpected: set[tuple[type, type]] = set()
 
 
-class Actor(pykka.Actor):
+class Actor(Party, pykka.Actor):
     """Something with a mailbox and a life of its own.
 
     >>> class Counter(Actor):
@@ -67,8 +66,8 @@ class Actor(pykka.Actor):
     inline: ClassVar[bool] = False
     #: Exit signals become `Exit` messages, handled by `on_exit`.
     trap_exit: bool = False
-    #: More messages than that kill the actor; None means no limit.
-    max_mailbox: ClassVar[int | None] = None
+    #: More messages than that kill the actor, or do what a `MailboxLimit` says; None means no limit.
+    max_mailbox: ClassVar[int | MailboxLimit | None] = None
     #: "crash": a handler that raises ends the actor. "reply": in an ask, only the asker hears of it.
     ask_errors: ClassVar[Literal["crash", "reply"]] = "crash"
 
@@ -87,11 +86,12 @@ class Actor(pykka.Actor):
     _begins_at_starter: ClassVar[bool] = False
     #: Whether `on_start` has run, without raising.
     _was_started = False
-    _cell: Cell
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._has_on_start = cls.on_start is not Actor.on_start
+        if cls.max_mailbox is not None:
+            MailboxLimit.of(cls.max_mailbox)  # now, and not at its first message
         cls._has_on_batch_end = cls.on_batch_end is not Actor.on_batch_end
         _check_kind(cls)
 
@@ -126,7 +126,7 @@ class Actor(pykka.Actor):
         cls: Callable[P, A],
         *,
         name: str | None = None,
-        mailbox: int | None = None,
+        mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
     ) -> Starter[P, A]:
@@ -188,12 +188,6 @@ class Actor(pykka.Actor):
         return Stopped(self._cell.ref)
 
     @property
-    def system(self) -> System:
-        """The system it lives in."""
-        system: Any = self._cell.system
-        return system  # type: ignore[no-any-return]  # a cell knows it as its `Host`
-
-    @property
     def sender(self) -> ReplyTo | None:
         """Where the answer of the ask that is being handled goes; None for a message that was told."""
         asking = self._cell.asking
@@ -209,81 +203,13 @@ class Actor(pykka.Actor):
 
     # -- what an actor does -----------------------------------------------------------------------
 
-    def reply(self, to: ReplyTo, value: Any = None) -> None:
-        """Answer an ask whose handler returned `NoReply`; a second answer is ignored.
-
-        Args:
-            to: what `self.sender` was then.
-            value: the answer; an exception instance is raised at the asker.
-        """
-        self._check()
-        self._cell.release(to)
-        if isinstance(value, BaseException):
-            to.set_exception(value)
-        else:
-            to.set(value)
-
     def stop(self, reason: object = ExitReason.NORMAL) -> None:
         """End after the message that is being handled; `on_stop` runs, then its answer is sent."""
-        self._check()
         cell = self._cell
+        check(cell)
         if cell.stopping is None:
             cell.stopping = (reason,)
             cell.urgent = True
-
-    def link(self, ref: ActorRef[Any]) -> None:
-        """Tie this life to that one; a dead actor answers with an exit signal `NOPROC`."""
-        self._check()
-        bonds.link(self._cell, ref)
-
-    def unlink(self, ref: ActorRef[Any]) -> None:
-        """Undo a link; no `Exit` it causes is queued after this returns."""
-        self._check()
-        bonds.unlink(self._cell, ref)
-
-    def monitor(self, ref: ActorRef[Any]) -> MonitorRef:
-        """Ask for a `Down` when that actor ends; at once, with `NOPROC`, if it is dead."""
-        self._check()
-        name = new_monitor()
-        bonds.monitor(self._cell, name, ref, ref)
-        return name
-
-    def demonitor(self, monitor: MonitorRef, *, flush: bool = True) -> bool:
-        """Take a monitor back.
-
-        Args:
-            monitor: what `monitor` returned.
-            flush: also drop its `Down` if that is queued.
-
-        Returns:
-            True if it had not fired.
-        """
-        self._check()
-        return bonds.demonitor(self._cell, monitor, flush=flush)
-
-    def send_after(self, delay: float, message: Any, to: ActorRef[Any] | None = None) -> Timer:
-        """Send a message later.
-
-        Args:
-            delay: seconds, >= 0.
-            message: anything.
-            to: this actor unless given; the timer ends with a local receiver.
-
-        Raises:
-            ValueError: `delay` is negative.
-        """
-        self._check()
-        if delay < 0:
-            raise ValueError(f"a message cannot be sent {-delay} s ago")
-        target = self._cell.ref if to is None else to
-        owner = target._cell if type(target)._is_local else None  # noqa: SLF001  one package
-        clock = self.system.clock
-        return Timer(clock, clock.monotonic() + delay, target, message, owner).set(self.system.timers)
-
-    def _check(self) -> None:
-        cell = self._cell
-        if cell.is_ending() and local.cell is cell:
-            raise ActorExit(cell.end_reason())
 
     # -- hooks ------------------------------------------------------------------------------------
 

@@ -32,8 +32,8 @@ class ActorRegistry:
 
     @classmethod
     def get_all(cls) -> list[ActorRef[Any]]:
-        """Return all, in the order in which they started."""
-        found: list[ActorRef[Any]] = [ref for ref in current_system().actors() if ref.is_alive()]
+        """Return all, in the order in which they started; threads within `process()` are none."""
+        found: list[ActorRef[Any]] = [ref for ref in current_system().actors() if _is_live_actor(ref)]
         return found
 
     @classmethod
@@ -104,6 +104,10 @@ class ActorRegistry:
             until all have ended, if `block`.
         """
         return [ref.stop(block=block, timeout=timeout) for ref in reversed(cls.get_all()) if not _is_supervised(ref)]
+
+
+def _is_live_actor(ref: ActorRef[Any]) -> bool:
+    return ref.is_alive() and not ref._cell.is_thread()  # noqa: SLF001  one package
 
 
 def _is_supervised(ref: ActorRef[Any]) -> bool:

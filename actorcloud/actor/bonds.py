@@ -34,9 +34,9 @@ from actorcloud.actor.signals import (
     Verdict,
     judge_exit,
 )
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
-from actorcloud.base.ports import TimerHandle
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -95,15 +95,37 @@ def monitor(cell: Mailbox, ref: MonitorRef, peer: Target, target: object) -> Non
 
 
 def demonitor(cell: Mailbox, ref: MonitorRef, *, flush: bool) -> bool:
-    """Stop watching; True if the monitor had not fired. `flush` also drops a `Down` that is queued."""
+    """Stop watching; True if the monitor had not fired. `flush` also drops a `Down` that is queued.
+
+    Raises:
+        ActorError: another made this monitor.
+    """
+    if ref.watcher != cell.id:
+        maker = "code outside actors" if ref.watcher is None else str(ref.watcher)
+        raise ActorError(f"monitor {ref.serial} was made by {maker}; only its maker may take it back, not {cell.ref}")
     with GUARD:
         peer = None if cell.watching is None else cell.watching.pop(ref, None)
         if peer is None and flush and cell.downs:
             cell.downs.discard(ref)
+        if cell.extra is not None:
+            cell.extra.drop_tied(ref)
     if peer is None:
         return False
     peer.signal(Demonitor(ref))
     return True
+
+
+def flush_exits(cell: Mailbox, peer: Any) -> None:
+    """Drop the `Exit` messages of `peer` that are queued. Thread: the one that runs `cell`."""
+    mail = cell.mail
+    index = 0
+    while mail and index < len(mail):
+        # Only this thread takes messages out, so what is before `index` stays there.
+        message = mail[index]
+        if type(message) is Exit and message.sender == peer:
+            del mail[index]
+        else:
+            index += 1
 
 
 class _Estate(NamedTuple):
@@ -112,7 +134,7 @@ class _Estate(NamedTuple):
     links: dict[ActorId, Any] | None
     monitors: dict[MonitorRef, tuple[Any, object]] | None
     watching: dict[MonitorRef, Any] | None
-    timers: dict[TimerHandle, None] | None
+    timers: dict[Any, None] | None
 
 
 def die(cell: Mailbox, reason: object) -> bool:
@@ -224,6 +246,8 @@ def _doom(cell: Mailbox, reason: object) -> None:
         cell.urgent = True
         if cell.thread is not None:
             _fence(cell)
+        if cell.thread is not None or cell.is_at_work_elsewhere():
+            cell.close_mail()
 
 
 def _interrupt(cell: Mailbox) -> None:
@@ -241,6 +265,8 @@ def _take_down(cell: Mailbox, down: Down) -> None:
         if cell.downs is None:
             cell.downs = set()
         cell.downs.add(down.ref)
+        if cell.extra is not None:
+            cell.extra.drop_tied(down.ref)
         deque.append(cell.open_mail(), down)
     if cell.state != BUSY:
         cell.wake()

@@ -21,7 +21,7 @@ from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.context import here as facts
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mail import Ask, StopOrder
+from actorcloud.actor.mail import Ask, MailboxLimit, StopOrder
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
 from actorcloud.actor.signals import Down, Exit
 from actorcloud.base.exits import Crash, ExitReason, brief, is_normal
@@ -34,10 +34,13 @@ class Cell(Mailbox):
 
     __slots__ = ()
 
-    def overflow(self, limit: int) -> None:
-        """Kill an actor that has more mail than it may."""
-        logger.error("%s has more than max_mailbox=%d messages and is killed", self.ref, limit)
-        bonds.kill(self)
+    def overflow(self, limit: MailboxLimit, count: int) -> None:
+        """Log that more messages wait than may, and kill the actor, as `limit` says."""
+        if limit.log:
+            outcome = "is killed" if limit.kill else "goes on"
+            logger.error("%s has %d messages, more than max_mailbox=%d, and %s", self.ref, count, limit.size, outcome)
+        if limit.kill:
+            bonds.kill(self)
 
     # -- starting: the thread that is the actor's home, or the starter's ------------------------
 
@@ -59,10 +62,7 @@ class Cell(Mailbox):
             raise
         finally:
             here["cell"] = outer
-            self.preempted = False
-            self.thread = None
-            if fenced:
-                self._leave_fence(outer)
+            self.quit_thread(outer)
         if self.exiting is not None or self.state == DEAD:
             bonds.die(self, self.end_reason())
             raise ActorDeadError(f"{self.ref} was told to exit while it started", self.reason)
@@ -178,6 +178,13 @@ class Cell(Mailbox):
             return False
         return self.state != DEAD
 
+    def quit_thread(self, outer: object) -> None:
+        """This actor's code no longer runs on this thread; that of `outer` does, if any."""
+        self.preempted = False
+        self.thread = None
+        if fenced:
+            self._leave_fence(outer)
+
     def _leave_fence(self, outer: object, *, rests: bool = False) -> None:
         """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile."""
         freed = None
@@ -194,6 +201,22 @@ class Cell(Mailbox):
         """Handle one message in the running turn and return what the handler returned."""
         special = _SPECIAL.get(type(message))
         return self.actor.on_receive(message) if special is None else special(self, message)
+
+    def owe(self, reply_to: ReplyTo) -> None:
+        """Remember an answer that will be given later, so that the actor's end is one."""
+        is_done: Callable[[], bool] | None = getattr(reply_to, "is_done", None)
+        if hasattr(reply_to, "keeper"):
+            reply_to.keeper = self  # a Future, or cluster's: it tells when it is answered elsewhere
+        with GUARD:
+            is_dead = self.state == DEAD
+            if not is_dead:
+                if self.deferred is None:
+                    self.deferred = {}
+                self.deferred[id(reply_to)] = reply_to
+        if is_dead:
+            reply_to.set_exception(self.dead_error(self.reason))
+        elif is_done is not None and is_done():
+            self.release(reply_to)
 
     # -- ending ---------------------------------------------------------------------------------
 
@@ -259,7 +282,8 @@ class Cell(Mailbox):
             logger.error("%s crashed: %s; its last message: %s", self.ref, reason, reason.last_message, exc_info=error)
         bonds.die(self, reason)
         if asked is not None:
-            asked.reply_to.set_exception(error)
+            # What would end the asker's thread, such as SystemExit, is this actor's end only.
+            asked.reply_to.set_exception(error if isinstance(error, Exception) else self.dead_error(reason))
 
     def _is_supervised(self) -> bool:
         parent = self.parent
@@ -293,31 +317,13 @@ def answer(cell: Cell, ask: Ask, value: Any) -> None:
         return  # a zombie: its answer is dropped, and the asker has heard of the death
     if value is NoReply:
         cell.asking = None
-        _defer(cell, ask.reply_to)
+        cell.owe(ask.reply_to)
     elif cell.stopping is not None:
         # Stop with reply: on_stop runs first, then the reply is sent.
         cell.final_reply = (ask.reply_to, value)
     else:
         cell.asking = None
         ask.reply_to.set(value)
-
-
-def _defer(cell: Cell, reply_to: ReplyTo) -> None:
-    is_done: Callable[[], bool] | None = getattr(reply_to, "is_done", None)
-    if hasattr(reply_to, "keeper"):
-        reply_to.keeper = cell  # a Future, or cluster's: it tells when it is answered elsewhere
-    with GUARD:
-        if cell.state != DEAD:
-            if cell.deferred is None:
-                cell.deferred = {}
-            cell.deferred[id(reply_to)] = reply_to
-            reply_to_dead = False
-        else:
-            reply_to_dead = True
-    if reply_to_dead:
-        reply_to.set_exception(cell.dead_error(cell.reason))
-    elif is_done is not None and is_done():
-        cell.release(reply_to)
 
 
 def _on_exit(cell: Cell, message: Exit) -> Any:

@@ -14,9 +14,10 @@ nearly always, so the check in `tell` is one test of a global.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from actorcloud.actor.errors import ActorExit
@@ -174,6 +175,16 @@ def wait_as_actor(latch: Latch, timeout: float | None, acquire: Acquire = Latch.
         if cell.is_ending():
             raise ActorExit(cell.end_reason())
     return False
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Within this block the thread is nobody: signals to the actor that runs on it do not end what it does."""
+    outer, local.cell = local.cell, None
+    try:
+        yield
+    finally:
+        local.cell = outer
 
 
 def set_default_system(maker: Callable[[], Any]) -> None:

@@ -32,6 +32,12 @@ class AskTimeout(ActorError, pykka.Timeout, TimeoutError):
     code = "ask-timeout"
 
 
+class ReceiveTimeout(ActorError, TimeoutError):
+    """No message that matches came in time; nothing was taken from the mailbox."""
+
+    code = "receive-timeout"
+
+
 class CallingSelf(ActorError):
     """An actor waits for an answer from itself, which would never come."""
 

@@ -1,4 +1,4 @@
-"""The queues in which mail waits: plain, bounded, and copied.
+"""The queues in which mail waits: plain, bounded, copied, and closed.
 
 A plain mailbox is a `deque`, made at the first message. What a mailbox does more, it does in the
 `append` of its class, so that `tell` costs nothing where it does not.
@@ -16,10 +16,43 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from actorcloud.actor.context import local
 from actorcloud.actor.future import Keeper, ReplyTo
 from actorcloud.base import codec
 from actorcloud.base.errors import Unpicklable
+from actorcloud.base.exits import ExitReason
+
+
+class MailboxLimit(msgspec.Struct, frozen=True):
+    """How many messages may wait for an actor, and what happens when there are more.
+
+    >>> class Slow(Actor):
+    ...     max_mailbox = MailboxLimit(1_000, kill=False)
+
+    Reference: Erlang's `max_heap_size`.
+    """
+
+    #: Messages; that many are allowed.
+    size: int
+    #: Whether the actor is killed.
+    kill: bool = True
+    #: Whether an error is logged; without `kill` again whenever the number has doubled.
+    log: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"a mailbox must have room for a message: size={self.size} is less than 1")
+
+    @classmethod
+    def of(cls, limit: int | MailboxLimit) -> MailboxLimit:
+        """Return `limit`, where a number means one that kills.
+
+        Raises:
+            ValueError: it is less than 1.
+        """
+        return limit if isinstance(limit, MailboxLimit) else cls(limit)
 
 
 class Ask:
@@ -49,8 +82,12 @@ class Owner(Protocol):
     #: Its `System`.
     system: Any
 
-    def overflow(self, limit: int) -> None:
-        """See to more than `limit` messages."""
+    def overflow(self, limit: MailboxLimit, count: int) -> None:
+        """See to `count` messages, which is more than `limit` allows."""
+        ...
+
+    def refuse(self, message: Any, reason: object) -> None:
+        """Answer or count a message that will not be read."""
         ...
 
     def is_dead(self) -> bool:
@@ -58,12 +95,12 @@ class Owner(Protocol):
         ...
 
 
-def new_mail(owner: Owner, limit: int | None, *, copies: bool) -> deque[Any]:
+def new_mail(owner: Owner, limit: int | MailboxLimit | None, *, copies: bool) -> deque[Any]:
     """Return an empty mailbox.
 
     Args:
         owner: whose.
-        limit: more messages than that are too many; None for no limit.
+        limit: messages that may wait; None for no limit.
         copies: whether it takes copies.
     """
     if copies:
@@ -72,18 +109,44 @@ def new_mail(owner: Owner, limit: int | None, *, copies: bool) -> deque[Any]:
 
 
 class BoundedMail(deque[Any]):
-    """A mailbox with a limit: the message that is too many kills its actor."""
+    """A mailbox with a limit: the message that is too many is told to its actor's cell."""
 
-    def __init__(self, owner: Owner, limit: int | None) -> None:
+    def __init__(self, owner: Owner, limit: int | MailboxLimit | None) -> None:
         super().__init__()
         self._owner = owner
-        self._limit = limit
+        self._limit = None if limit is None else MailboxLimit.of(limit)
+        #: The number of messages that is too many next.
+        self._due = self._limit.size if self._limit else 0
 
     def append(self, message: Any, /) -> None:
-        """Put a message, or end the actor."""
+        """Put a message."""
         super().append(message)
-        if self._limit is not None and len(self) > self._limit and not self._owner.is_dead():
-            self._owner.overflow(self._limit)
+        self.check()
+
+    def check(self) -> None:
+        """See whether there are too many; whoever puts past `append` calls it."""
+        limit, count = self._limit, len(self)
+        if limit is None:
+            return
+        if count <= limit.size:
+            self._due = limit.size
+        elif count > self._due and not self._owner.is_dead():
+            self._due = 2 * count
+            self._owner.overflow(limit, count)
+
+
+class ClosedMail(deque[Any]):
+    """The mailbox of an actor that was told to exit while its handler runs: what comes now is refused at once."""
+
+    def __init__(self, owner: Owner, unread: deque[Any] | None) -> None:
+        super().__init__()
+        self._owner = owner
+        #: What came before, refused when the handler has unwound.
+        self.unread: deque[Any] = deque() if unread is None else unread
+
+    def append(self, message: Any, /) -> None:
+        """Refuse a message."""
+        self._owner.refuse(message, ExitReason.NOPROC)
 
 
 class CopiedMail(BoundedMail):
@@ -95,13 +158,14 @@ class CopiedMail(BoundedMail):
         Raises:
             Unpicklable: at the sender; the message cannot travel.
         """
-        if type(message) is Ask:
-            content = self._copied(message.message)
-            super().append(Ask(content, CopiedReply(message.reply_to, self._owner)))
-        else:
-            super().append(message if type(message) is StopOrder else self._copied(message))
+        super().append(self.copied(message))
 
-    def _copied(self, message: object) -> Any:
+    def copied(self, message: Any) -> Any:
+        """Return a copy of a message, as `append` puts it."""
+        if type(message) is Ask:
+            return Ask(self.copied(message.message), CopiedReply(message.reply_to, self._owner))
+        if type(message) is StopOrder:
+            return message
         return copied(message, self._owner.system, f"the message to {self._owner.ref}")
 
 

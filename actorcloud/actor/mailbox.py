@@ -25,14 +25,14 @@ from typing import Any, Protocol
 
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.errors import ActorDeadError
+from actorcloud.actor.extra import Extra
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Ask, StopOrder, new_mail
+from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, new_mail
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
-from actorcloud.base.ports import TimerHandle
 
 #: Idle: nothing to do. Busy: queued for a turn, or in one. Dead: for ever.
 IDLE, BUSY, DEAD = 0, 1, 2
@@ -67,6 +67,10 @@ class Host(Protocol):
         """Note that the handler has come back."""
         ...
 
+    def is_zombie(self, cell: Any, /) -> bool:
+        """Whether it was killed and its handler runs still."""
+        ...
+
 
 class _NoReply:
     """The type of `NoReply`."""
@@ -97,6 +101,7 @@ class Mailbox:
         "deferred",
         "downs",
         "exiting",
+        "extra",
         "final_reply",
         "home",
         "id",
@@ -153,13 +158,16 @@ class Mailbox:
         self.watching: dict[MonitorRef, Any] | None = None
         #: The monitors whose `Down` is in the mail.
         self.downs: set[MonitorRef] | None = None
-        self.timers: dict[TimerHandle, None] | None = None
+        #: The `Timer`s that end with it.
+        self.timers: dict[Any, None] | None = None
         #: The ask that is being handled.
         self.asking: Ask | None = None
         #: Answers that the actor owes.
         self.deferred: dict[int, ReplyTo] | None = None
         #: The answer of a handler that also stopped; sent after `on_stop`.
         self.final_reply: tuple[ReplyTo, Any] | None = None
+        #: What few actors have.
+        self.extra: Extra | None = None
         #: The thread that runs this actor's code now.
         self.thread: int | None = None
         #: What that thread waits on.
@@ -218,16 +226,50 @@ class Mailbox:
         for reply_to in list((deferred or {}).values()):
             reply_to.set_exception(self.dead_error(reason))
         mail = self.mail
+        while mail is not None:
+            self._refuse_mail(mail, reason)
+            mail = mail.unread if type(mail) is ClosedMail else None
+
+    def _refuse_mail(self, mail: deque[Any], reason: object) -> None:
         while mail:
             try:
                 message = mail.popleft()
             except IndexError:
                 # Another thread refuses too; between us, each message is refused once.
                 return
-            if type(message) is Ask:
-                message.reply_to.set_exception(self.dead_error(reason))
-            elif type(message) not in _UNCOUNTED:
-                self.system.add_dead_letter(self.ref, message)
+            self.refuse(message, reason)
+
+    def refuse(self, message: Any, reason: object) -> None:
+        """Answer or count a message that will not be read."""
+        if type(message) is Ask:
+            message.reply_to.set_exception(self.dead_error(reason))
+        elif type(message) not in _UNCOUNTED:
+            self.system.add_dead_letter(self.ref, message)
+
+    def unread(self) -> list[Any]:
+        """Return the messages that wait, oldest first."""
+        mail = self.mail
+        if type(mail) is ClosedMail:
+            mail = mail.unread
+        while mail:
+            try:
+                return list(mail)
+            except RuntimeError:
+                # Someone put a message meanwhile: look again.
+                continue
+        return []
+
+    def queued(self) -> int:
+        """Return how many messages wait."""
+        mail = self.mail
+        if type(mail) is ClosedMail:
+            mail = mail.unread
+        return 0 if mail is None else len(mail)
+
+    def close_mail(self) -> None:
+        """Take no more messages, although the handler has not come back. Under GUARD."""
+        if type(self.mail) is not ClosedMail:
+            self.mail = ClosedMail(self, self.mail)
 
     def bury(self) -> None:
         """Be dead from now on. Under GUARD."""
@@ -244,7 +286,7 @@ class Mailbox:
 
     def dead_error(self, reason: object) -> ActorDeadError:
         """Return the error for who asks this dead actor."""
-        return ActorDeadError(f"{self.ref} ended before it answered (it ended with: {self.reason})", reason)
+        return ActorDeadError(f"{self.ref} ended before it answered (it ended with: {self.end_reason()})", reason)
 
     # -- facts: any thread ----------------------------------------------------------------------
 
@@ -270,6 +312,16 @@ class Mailbox:
             return self.exiting[0]
         return self.reason
 
+    def is_thread(self) -> bool:
+        """Whether this is the identity of a plain thread, which takes its messages itself and ends when it likes."""
+        return bool(getattr(self.kind, "is_thread", False))
+
+    @property
+    def label(self) -> object:
+        """What the actor called itself; None for nothing."""
+        extra = self.extra
+        return None if extra is None else extra.label
+
     def is_trapping(self) -> bool:
         """Whether exit signals become messages, now."""
         actor = self.actor
@@ -281,6 +333,6 @@ class Mailbox:
         if deferred is not None:
             deferred.pop(id(reply_to), None)
 
-    def overflow(self, limit: int) -> None:
-        """See to more than `limit` messages."""
+    def overflow(self, limit: MailboxLimit, count: int) -> None:
+        """See to `count` messages, which is more than `limit` allows."""
         raise NotImplementedError

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 
-from actorcloud.actor import bonds
+from actorcloud.actor import bonds, info
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, check_fence, current_system, fenced, local, running
 from actorcloud.actor.errors import ActorDeadError, ActorExit, CallingSelf
@@ -26,7 +26,8 @@ from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
 from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor
 from actorcloud.actor.view import Inbox, Stopped
-from actorcloud.base.exits import ExitReason
+from actorcloud.base.errors import ActorError
+from actorcloud.base.exits import ExitReason, safe_str
 from actorcloud.base.ids import ActorId
 
 A_co = TypeVar("A_co", covariant=True)
@@ -39,6 +40,9 @@ _INLINE_DEPTH = 16
 
 #: Messages an inline turn handles; what is left is scheduled.
 _INLINE_TURN = 64
+
+#: Of a long label in a text, its beginning.
+_LABEL_CHARS = 60
 
 
 class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
@@ -88,8 +92,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return bool(getattr(self._cell.kind, "_reports_children", False))
 
     def __str__(self) -> str:
-        name = self._cell.name
-        return f"{self._cell.kind.__name__}{self.id}" + (f" {name!r}" if name else "")
+        cell = self._cell
+        name = f" {cell.name!r}" if cell.name else ""
+        label = f" [{safe_str(cell.label)[:_LABEL_CHARS]}]" if cell.label is not None else ""
+        return f"{cell.kind.__name__}{cell.id}{name}{label}"
 
     def __repr__(self) -> str:
         return f"<ActorRef {self}>"
@@ -287,8 +293,28 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
     def monitor(self) -> Future[Down]:
         """Return a Future of the actor's `Down`; for code outside actors, which use `self.monitor`."""
+        return self._down(self)
+
+    def info(self, *items: str) -> Any:
+        """Tell facts about the actor, for people and for tools; see `info.ITEMS` for which.
+
+        Args:
+            items: one gives its value; several, or none for all but "messages", give a dict in that order.
+
+        Returns:
+            As said; None if the actor is dead.
+
+        Raises:
+            ValueError: there is no such item.
+            ActorError: the actor lives on another peer.
+        """
+        if not self._is_local:
+            raise ActorError(f"{self} cannot be looked into from here: it lives on another peer")
+        return info.tell(self._cell, items)
+
+    def _down(self, target: object) -> Future[Down]:
         future: Future[Down] = Future(self._waits(), None, _End(self))
-        self.signal(Monitor(new_monitor(), _Watcher(future.set), self))
+        self.signal(Monitor(new_monitor(), _Watcher(future.set), target))
         return future
 
     def _waits(self) -> Waits | None:
@@ -340,6 +366,15 @@ class _StopWatcher:
             self._future.set(signal.down.reason is not ExitReason.NOPROC)
 
 
+class Nobody:
+    """Who has a name that nobody has; answers as the dead do."""
+
+    def signal(self, signal: Signal) -> None:
+        """See `ActorRef.signal`."""
+        if isinstance(signal, Monitor):
+            signal.watcher.signal(DownSignal(Down(signal.ref, signal.target, ExitReason.NOPROC)))
+
+
 class NamedRef(ActorRef[Any]):
     """A reference by name: every send goes to whoever has the name then."""
 
@@ -353,6 +388,16 @@ class NamedRef(ActorRef[Any]):
     def name(self) -> str:
         """The name."""
         return self._name
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The name and the peer's: what `Down.target` is for a monitor by name."""
+        return self._name, self._system.peer.name
+
+    def holder(self) -> ActorRef[Any] | Nobody:
+        """Return who has the name now."""
+        found: ActorRef[Any] | None = self._system.whereis(self._name)
+        return Nobody() if found is None else found
 
     @property
     def _cell(self) -> Cell:  # type: ignore[override]  # resolved at each use
@@ -401,11 +446,16 @@ class NamedRef(ActorRef[Any]):
 
     def signal(self, signal: Signal) -> None:
         """See `ActorRef.signal`; a missing name answers as a dead actor does."""
-        found = self._system.whereis(self._name)
-        if found is not None:
-            found.signal(signal)
-        elif isinstance(signal, Monitor):
-            signal.watcher.signal(DownSignal(Down(signal.ref, signal.target, ExitReason.NOPROC)))
+        self.holder().signal(signal)
+
+    def monitor(self) -> Future[Down]:
+        """See `ActorRef.monitor`; `Down.target` is the `address`."""
+        return self._down(self.address)
+
+    def info(self, *items: str) -> Any:
+        """See `ActorRef.info`; None if nobody has the name."""
+        found: ActorRef[Any] | None = self._system.whereis(self._name)
+        return None if found is None else found.info(*items)
 
     def ask(self, message: Any, *, block: bool = True, timeout: Timeout = DEFAULT) -> Any:
         """See `ActorRef.ask`."""

@@ -41,14 +41,16 @@ class MonitorRef(msgspec.Struct, frozen=True, order=True, gc=False):
 
     #: Unique in the process that made it.
     serial: int
+    #: The actor that watches, and alone may take the monitor back; None for code outside actors.
+    watcher: ActorId | None = None
 
 
 _monitors = itertools.count(1)
 
 
-def new_monitor() -> MonitorRef:
+def new_monitor(watcher: ActorId | None = None) -> MonitorRef:
     """Return a reference that this process never used before."""
-    return MonitorRef(next(_monitors))
+    return MonitorRef(next(_monitors), watcher)
 
 
 class Exit(msgspec.Struct, frozen=True, eq=False):
@@ -63,7 +65,7 @@ class Down(msgspec.Struct, frozen=True, eq=False):
     """The message by which a monitor fires, once."""
 
     ref: MonitorRef
-    #: What was monitored: the `ActorRef`, or the name that was given.
+    #: What was monitored: the `ActorRef`, or (name, name of the peer) if it was monitored by name.
     target: Any
     reason: object
 

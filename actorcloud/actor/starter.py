@@ -15,6 +15,7 @@ from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import check_fence, current_system, fenced, local
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop
+from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 from actorcloud.actor.system import System
@@ -41,13 +42,13 @@ class Starter(Generic[P, A]):
         kind: Callable[P, A],
         *,
         name: str | None = None,
-        mailbox: int | None = None,
+        mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
     ) -> None:
         if mailbox is not None:
             base: Any = kind
-            kind = type(base.__name__, (base,), {"max_mailbox": mailbox})
+            kind = type(base.__name__, (base,), {"max_mailbox": MailboxLimit.of(mailbox)})
         self._kind = kind
         self._name = name
         self._system = system
@@ -69,7 +70,7 @@ class Starter(Generic[P, A]):
         """See `Actor.start_monitor`."""
         watcher = _caller("start_monitor")
         cell = self._spawn()
-        name = new_monitor()
+        name = new_monitor(watcher.id)
         bonds.monitor(watcher, name, cell.ref, cell.ref)
         try:
             return self._run(cell, args, kwargs), name
@@ -119,5 +120,7 @@ class Starter(Generic[P, A]):
 def _caller(verb: str) -> Cell:
     cell: Cell | None = local.cell
     if cell is None:
-        raise ActorError(f"{verb} binds the new actor to the one that calls it, and this is no actor; use start")
+        raise ActorError(
+            f"{verb} binds the new actor to the one that calls it, and this is no actor; use start, or process()"
+        )
     return cell

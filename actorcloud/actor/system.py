@@ -148,7 +148,10 @@ class System:
         Raises:
             AlreadyStarted: another actor has the name; `ref` is it.
             ActorError: the system is closed.
+            TypeError, ValueError: `name` is no text, or empty.
         """
+        if name is not None:
+            _check_name(name)
         # The class knows its kinds of cell and of ref.
         cell: Cell = kind._cell_class(self, kind, ActorId(self.peer, next(self._serials)), home)  # noqa: SLF001
         cell.ref = kind._ref_class(cell)  # noqa: SLF001
@@ -202,6 +205,10 @@ class System:
         with GUARD:
             self._zombies.pop(cell.id, None)
 
+    def is_zombie(self, cell: Cell) -> bool:
+        """Whether `cell` was killed and its handler runs still."""
+        return cell.id in self._zombies
+
     def add_dead_letter(self, ref: ActorRef[Any], message: Any) -> None:
         """Count a message to a dead actor; logged once per actor, for the last thousand actors."""
         self.dead_letters += 1
@@ -221,7 +228,9 @@ class System:
         Raises:
             NameTaken: another actor has the name, or this one has a name already.
             ActorError: the actor is dead or lives elsewhere.
+            TypeError, ValueError: `name` is no text, or empty.
         """
+        _check_name(name)
         cell = ref._cell if ref.id.peer == self.peer else None  # noqa: SLF001  one package
         with GUARD:
             if cell is None or cell.state == DEAD:
@@ -301,8 +310,8 @@ class System:
             return self.dispatcher.wait(latch, timeout) or until.is_done()
         return self.dispatcher.wait(until, timeout) or until.is_set
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep; in an actor an exit signal ends it, in the simulation no time passes outside."""
+    def sleep(self, seconds: float | None) -> None:
+        """Sleep, for ever if None; in an actor an exit signal ends it, in the simulation no time passes outside."""
         self.dispatcher.wait(Latch(), seconds)
 
     # -- the end ----------------------------------------------------------------------------------
@@ -324,7 +333,10 @@ class System:
         """
         if self._is_closed:
             return
-        deadline = self.clock.monotonic() + timeout
+        with context.as_nobody():
+            self._close(self.clock.monotonic() + timeout)
+
+    def _close(self, deadline: float) -> None:
         self._shut_down(self._top_level(), deadline)
         with GUARD:
             self._is_closed = True
@@ -348,8 +360,14 @@ class System:
                 cell.vanish()
 
     def _top_level(self) -> list[Cell]:
+        """Return the actors that nobody but this system will end, newest first."""
         with GUARD:
-            return [cell for cell in reversed(self._cells.values()) if cell.parent is None]
+            cells = [cell for cell in reversed(self._cells.values()) if not cell.is_thread()]
+            return [cell for cell in cells if not self._has_parent(cell)]
+
+    def _has_parent(self, cell: Cell) -> bool:
+        parent = cell.parent
+        return parent is not None and not parent._cell.is_thread() and parent.id.serial in self._cells  # noqa: SLF001
 
     def _shut_down(self, cells: list[Cell], deadline: float) -> None:
         """End these in order; those without hooks need not be waited for one by one."""
@@ -384,6 +402,13 @@ class System:
         cell.reason = ExitReason.NOPROC
         cell.ref = ref = ActorRef[Any](cell)
         return ref
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an actor is a text, not {name!r}")
+    if not name:
+        raise ValueError("the name of an actor must not be empty")
 
 
 def current_system() -> System:

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.mailbox import Mailbox
 from actorcloud.base.clock import Clock
@@ -113,26 +115,78 @@ class TimerThread:
         return None
 
 
-class Timer:
-    """A message that will be sent; dies with its receiver."""
+class TimerRef(msgspec.Struct, frozen=True, order=True):
+    """The name of one timer; `Expired.ref` and `Cancelled.ref` repeat it."""
 
-    __slots__ = ("_cell", "_clock", "_deadline", "_handle", "_message", "_target")
+    #: Unique in the process that made it.
+    serial: int
+
+
+class Expired(msgspec.Struct, frozen=True, eq=False):
+    """What a timer of `start_timer` sends: it tells which timer it was."""
+
+    ref: TimerRef
+    message: Any
+
+
+class Cancelled(msgspec.Struct, frozen=True, eq=False):
+    """What `Timer.cancel` reports."""
+
+    ref: TimerRef
+    #: Seconds until it would have fired; None if it had fired or was cancelled before.
+    remaining: float | None
+
+
+_serials = itertools.count(1)
+
+
+class Timer:
+    """A message that will be sent, once or again and again; dies with its receiver.
+
+    Args:
+        clock: what deadlines are measured by; a wall clock that jumps changes nothing.
+        deadline: as `clock.monotonic()`.
+        message: what to send.
+        target: to whom: something with `deliver`.
+        cell: the actor with whose death the timer ends, if any.
+        interval: seconds between two messages; None sends one.
+        wrap: makes what is sent of the timer's name and the message.
+    """
+
+    __slots__ = ("_cell", "_clock", "_deadline", "_handle", "_interval", "_message", "_target", "_timers", "ref")
 
     _handle: TimerHandle
+    _timers: Timers
 
-    def __init__(self, clock: Clock, deadline: float, target: Any, message: Any, cell: Mailbox | None) -> None:
+    def __init__(  # noqa: PLR0913  a record of what `Party` is asked for
+        self,
+        clock: Clock,
+        deadline: float,
+        message: Any,
+        target: Any,
+        cell: Mailbox | None,
+        *,
+        interval: float | None = None,
+        wrap: Callable[[TimerRef, Any], Any] | None = None,
+    ) -> None:
         self._clock = clock
         self._deadline: float | None = deadline
+        #: Its name.
+        self.ref = TimerRef(next(_serials))
+        self._message = message if wrap is None else wrap(self.ref, message)
         self._target = target
-        self._message = message
-        #: The receiver, if it is of this process.
         self._cell = cell
+        self._interval = interval
+
+    def __repr__(self) -> str:
+        left = self.remaining
+        return f"<Timer {self.ref.serial}: {'over' if left is None else f'in {left:g} s'}>"
 
     def set(self, timers: Timers) -> Timer:
         """Let it run; its receiver's death cancels it."""
-        cell, deadline = self._cell, self._deadline
-        assert deadline is not None, "a timer is set once"
-        self._handle = timers.call_at(deadline, self._fire)
+        cell = self._cell
+        self._timers = timers
+        self._arm()
         if cell is not None:
             with GUARD:
                 is_late = cell.is_dead()
@@ -146,22 +200,45 @@ class Timer:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until it fires; None if it fired or was cancelled."""
+        """Seconds until it fires next; None if it fired, or was cancelled."""
         deadline = self._deadline
         return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
 
-    def cancel(self) -> bool:
+    def cancel(self, *, report_to: Any = None) -> float | None:
         """Stop it.
 
+        Args:
+            report_to: an `ActorRef` that is told the result as well, as `Cancelled`.
+
         Returns:
-            True if it had not fired. After False the message may be on its way still.
+            Seconds until it would have fired; None if it had fired or was cancelled before. After
+            None the message may be on its way still.
         """
-        cancelled = self._handle.cancel()
+        remaining = self.remaining
+        # Before the handle: who arms it again looks at the deadline afterwards.
         self._forget()
-        return cancelled
+        if not self._handle.cancel():
+            remaining = None
+        if report_to is not None:
+            report_to.tell(Cancelled(self.ref, remaining))
+        return remaining
+
+    def _arm(self) -> None:
+        deadline = self._deadline
+        if deadline is not None:
+            self._handle = self._timers.call_at(deadline, self._fire)
+            if self._interval is not None and self._deadline is None:
+                self._handle.cancel()
 
     def _fire(self) -> None:
-        self._forget()
+        interval, deadline = self._interval, self._deadline
+        if interval is None or deadline is None:
+            self._forget()
+        else:
+            # From deadline to deadline, so that it does not drift; what was missed is left out.
+            missed = (self._clock.monotonic() - deadline) // interval
+            self._deadline = deadline + interval * (1 + missed)
+            self._arm()
         self._target.deliver(self._message)
 
     def _forget(self) -> None:

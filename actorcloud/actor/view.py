@@ -33,7 +33,8 @@ class Inbox:
 
     def qsize(self) -> int:
         """Return how many messages wait; the one that is being handled does not."""
-        return len(self._ref._cell.mail or ())  # noqa: SLF001  one package
+        count: int = self._ref._cell.queued()  # noqa: SLF001  one package
+        return count
 
     def empty(self) -> bool:
         """Whether none waits."""

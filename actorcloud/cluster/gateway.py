@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor import Actor, ActorRef, Down
+from actorcloud.actor import Actor, ActorRef, Down, MonitorRef
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import DialFailed, Guest, PeerDown, PeerSuspect, PeerUp, Received, Transport, TransportEvent
@@ -81,7 +81,7 @@ class Gateway(Actor):
         self._doors = doors
         self._marks_sender = marks_sender
         self._neighbours: dict[Peer, _Neighbour] = {}
-        self._subscribers: list[ActorRef[Any]] = []
+        self._subscribers: dict[ActorRef[Any], MonitorRef] = {}
         for ref in subscribers:
             self._subscribe(ref)
         # A killed predecessor could not free its sockets.
@@ -112,7 +112,7 @@ class Gateway(Actor):
 
     def on_down(self, message: Down) -> None:
         """A subscriber has ended."""
-        self._subscribers = [ref for ref in self._subscribers if ref != message.target]
+        self._subscribers = {ref: monitor for ref, monitor in self._subscribers.items() if monitor != message.ref}
 
     def on_stop(self) -> None:
         """Say goodbye and free the sockets."""
@@ -164,8 +164,7 @@ class Gateway(Actor):
 
     def _subscribe(self, ref: ActorRef[Any]) -> None:
         if ref not in self._subscribers:
-            self._subscribers.append(ref)
-            self.monitor(ref)
+            self._subscribers[ref] = self.monitor(ref)
         for peer, neighbour in self._neighbours.items():
             up = neighbour.up
             ref.tell(PeerUp(peer, up.role, True, up.facts))

@@ -178,7 +178,7 @@ def test_a_monitor_by_name_watches_who_had_the_name_then(system: System) -> None
     p.exit("mine")
     # Then only the first counts
     (down,) = log(a, 1)
-    assert (down.target, down.reason) == (system.named("n"), "mine")
+    assert (down.target, down.reason) == (("n", system.peer.name), "mine")
 
 
 def test_the_watchers_death_takes_its_monitors_away(system: System) -> None:

@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from actorcloud.actor import Actor, ActorExit, AlreadyStarted, Stop, System, TimerThread, named
-from actorcloud.base.clock import SystemClock
+from actorcloud.actor import Actor, ActorExit, AlreadyStarted, Stop, System
 from actorcloud.base.errors import ActorError, NameTaken, NoSuchName, StartError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run
@@ -234,59 +233,6 @@ def test_the_default_system_is_made_at_the_first_start() -> None:
     assert ref._cell.system is System.default()
     System.default().close()
     assert not ref.is_alive()
-
-
-@pytest.mark.shared_memory
-def test_a_message_sent_later_comes_later(system: System) -> None:
-    p = Probe.start()
-    begun = system.clock.monotonic()
-    # Far enough apart for a machine that stands still between two of these calls.
-    timers = run(p, lambda me: [me.send_after(delay, delay) for delay in (0.6, 0.2, 0.4)])
-    assert log(p, 3) == [0.2, 0.4, 0.6]
-    assert system.clock.monotonic() - begun >= 0.6
-    assert [timer.remaining for timer in timers] == [None] * 3
-    assert [timer.cancel() for timer in timers] == [False] * 3
-
-
-@pytest.mark.shared_memory
-def test_a_cancelled_timer_sends_nothing(system: System) -> None:
-    p = Probe.start()
-    timer = run(p, lambda me: me.send_after(1_000.0, "never"))
-    assert 0 < timer.remaining <= 1_000.0
-    assert timer.cancel() is True
-    assert timer.cancel() is False
-    assert timer.remaining is None
-
-
-@pytest.mark.shared_memory
-def test_a_timer_dies_with_its_receiver(system: System) -> None:
-    p, q = Probe.start(), Probe.start()
-    timer = run(p, lambda me: me.send_after(1_000.0, "never", q))
-    q.stop()
-    assert timer.remaining is None
-
-
-@pytest.mark.shared_memory
-def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
-    p = Probe.start()
-    run(p, lambda me: (me.send_after(0.5, "x", named("later")), me.send_after(0.0, "y", named("nobody"))))
-    later = Probe.options(name="later").start()
-    assert log(later, 1) == ["x"]
-
-
-def test_a_negative_delay_is_refused(system: System) -> None:
-    with pytest.raises(ValueError, match="ago"):
-        run(Probe.start(), lambda me: me.send_after(-1.0, "x"))
-
-
-def test_many_cancelled_timers_are_swept() -> None:
-    timers = TimerThread(SystemClock())
-    try:
-        for _ in range(5_000):
-            timers.call_at(SystemClock().monotonic() + 1_000, lambda: None).cancel()
-        assert len(timers._heap) < 2_500
-    finally:
-        timers.close()
 
 
 def test_a_ref_survives_pickling_in_its_own_system(system: System) -> None:

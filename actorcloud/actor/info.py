@@ -1,0 +1,131 @@
+"""What can be told about an actor from outside: who it is, what it does, whom it is bound to.
+
+Nothing is kept for it: a running handler and its message are found on the stack of its thread.
+
+Thread: any; the facts may have changed when they are read.
+
+Reference: Erlang's `process_info/2`; otp-semantics 1.13.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.context import GUARD
+from actorcloud.actor.mail import Ask
+from actorcloud.actor.mailbox import DEAD, IDLE
+
+#: Frames of a stack that are told, the innermost.
+_FRAMES = 50
+
+#: Ancestors that are told.
+_ANCESTORS = 100
+
+
+def tell(cell: Cell, items: tuple[str, ...]) -> Any:
+    """Return what `ActorRef.info` does.
+
+    Raises:
+        ValueError: there is no such item.
+    """
+    unknown = [item for item in items if item not in ITEMS]
+    if unknown:
+        raise ValueError(f"there is no {unknown[0]!r} to tell about an actor; what there is: {', '.join(ITEMS)}")
+    if cell.state == DEAD and not cell.system.is_zombie(cell):
+        return None
+    if len(items) == 1:
+        return ITEMS[items[0]](cell)
+    return {item: ITEMS[item](cell) for item in items or ITEMS if items or item != "messages"}
+
+
+def _status(cell: Cell) -> str:
+    if cell.state == DEAD:
+        return "zombie"
+    if cell.exiting is not None or cell.stopping is not None:
+        return "exiting"
+    if cell.state == IDLE:
+        return "waiting"
+    return "starting" if any(frame.f_code is _START for frame in _frames(cell)) else "running"
+
+
+def _links(cell: Cell) -> list[Any]:
+    with GUARD:
+        return list((cell.links or {}).values())
+
+
+def _monitors(cell: Cell) -> list[Any]:
+    with GUARD:
+        return list((cell.watching or {}).values())
+
+
+def _monitored_by(cell: Cell) -> list[Any]:
+    with GUARD:
+        watchers = [watcher for watcher, _ in (cell.monitors or {}).values()]
+    # Code outside actors watches too, and is nobody.
+    return [watcher for watcher in watchers if hasattr(watcher, "id")]
+
+
+def _ancestors(cell: Cell) -> list[Any]:
+    found: list[Any] = []
+    parent = cell.parent
+    while parent is not None and len(found) < _ANCESTORS:
+        found.append(parent)
+        parent = parent._cell.parent if parent._is_local else None  # noqa: SLF001  one package
+    return found
+
+
+def _current_stacktrace(cell: Cell) -> list[str]:
+    frames = list(_frames(cell))[:_FRAMES]
+    summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in reversed(frames))
+    return [line.rstrip("\n") for line in summary.format()]
+
+
+def _current_message(cell: Cell) -> Any:
+    for frame in _frames(cell):
+        if frame.f_code is _TURN and frame.f_locals.get("self") is cell:
+            message = frame.f_locals.get("message")
+            return message.message if type(message) is Ask else message
+    return None
+
+
+def _frames(cell: Cell) -> Iterator[FrameType]:
+    """Yield what runs of this actor, innermost first, up to the turn or the start."""
+    thread = cell.thread
+    frame = None if thread is None else sys._current_frames().get(thread)  # noqa: SLF001  how Python tells
+    while frame is not None:
+        yield frame
+        if (frame.f_code is _START or frame.f_code is _TURN) and frame.f_locals.get("self") is cell:
+            return
+        frame = frame.f_back
+
+
+def _messages(cell: Cell) -> list[Any]:
+    return [message.message if type(message) is Ask else message for message in cell.unread()]
+
+
+#: What can be told, and how.
+ITEMS: dict[str, Callable[[Cell], Any]] = {
+    "status": _status,
+    "message_queue_len": lambda cell: cell.queued(),
+    "messages": _messages,
+    "links": _links,
+    "monitors": _monitors,
+    "monitored_by": _monitored_by,
+    "registered_name": lambda cell: cell.name,
+    "trap_exit": lambda cell: cell.is_trapping(),
+    "initial_call": lambda cell: f"{cell.kind.__module__}.{cell.kind.__qualname__}",
+    "current_stacktrace": _current_stacktrace,
+    "current_message": _current_message,
+    "parent": lambda cell: cell.parent,
+    "ancestors": _ancestors,
+    "label": lambda cell: cell.label,
+    "node": lambda cell: cell.id.peer.name,
+}
+
+_START = Cell.start.__code__
+_TURN = Cell.turn.__code__
