@@ -28,6 +28,7 @@ process             the identity of a plain thread
 child               child specs
 actor_registry      the live actors, by class and by URN
 thread_report       what every thread does, and for which actor
+isolation           actors in processes of their own: warden here, host there; `spawner` starts them
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 ==================  ============================================================================
 
@@ -61,6 +62,7 @@ from actorcloud.actor.errors import (
     Unwound,
 )
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
+from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.mailbox import NoReply
@@ -82,7 +84,7 @@ from actorcloud.actor.signals import (
     Unlink,
     new_monitor,
 )
-from actorcloud.actor.starter import Starter
+from actorcloud.actor.starter import Isolation, Starter, set_isolator
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
@@ -135,6 +137,7 @@ __all__ = [
     "Flags",
     "Future",
     "Home",
+    "IsolatedRef",
     "Latch",
     "Link",
     "MailboxLimit",
@@ -200,3 +203,12 @@ def unregister(name: str) -> None:
 def whereis(name: str) -> ActorRef[Any] | None:
     """Return who has a name in the current system, or None."""
     return current_system().whereis(name)
+
+
+def _stand_in(kind: Any, settings: Isolation) -> Any:
+    from actorcloud.actor.isolation.warden import stand_in
+
+    return stand_in(kind, settings)
+
+
+set_isolator(_stand_in)

@@ -62,6 +62,10 @@ class Actor(Party, pykka.Actor):
     dispatcher: ClassVar[Literal["pool", "thread", "loop"]] = "pool"
     #: Of an actor with a thread of its own: whether the interpreter ends without waiting for its end.
     use_daemon_thread: ClassVar[bool] = True
+    #: "process": lives in an OS process of its own, behind the same ref; see docs/kinds.md.
+    isolation: ClassVar[Literal["process"] | None] = None
+    #: Bytes that an isolated actor may take beyond those of the bare process (Linux); None: as many as there are.
+    memory: ClassVar[int | None] = None
     #: Its handlers never block: an ask may run it on the asker's stack.
     inline: ClassVar[bool] = False
     #: Exit signals become `Exit` messages, handled by `on_exit`.
@@ -122,13 +126,15 @@ class Actor(Party, pykka.Actor):
         return Starter(cls).start_monitor(*args, **kwargs)
 
     @classmethod
-    def options(
+    def options(  # noqa: PLR0913  one for each option
         cls: Callable[P, A],
         *,
         name: str | None = None,
         mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
+        isolation: Literal["process"] | None = None,
+        memory: int | None = None,
     ) -> Starter[P, A]:
         """Return a starter with options, whose `start` takes the arguments of `__init__`.
 
@@ -136,9 +142,19 @@ class Actor(Party, pykka.Actor):
             name: registered before `__init__` runs.
             mailbox: as `max_mailbox`, for this one.
             system: where; the current one unless given.
-            start_timeout: seconds that a `dispatcher = "thread"` actor's `__init__` may take.
+            start_timeout: seconds that `__init__` may take where it does not run on the starter's stack.
+            isolation: as the class attribute, for this one.
+            memory: as the class attribute, for this one.
         """
-        return Starter(cls, name=name, mailbox=mailbox, system=system, start_timeout=start_timeout)
+        return Starter(
+            cls,
+            name=name,
+            mailbox=mailbox,
+            system=system,
+            start_timeout=start_timeout,
+            isolation=isolation,
+            memory=memory,
+        )
 
     @classmethod
     def child_spec(

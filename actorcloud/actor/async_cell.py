@@ -27,7 +27,7 @@ from actorcloud.actor.cell import Cell, answer, refuse
 from actorcloud.actor.context import GUARD, fenced, local
 from actorcloud.actor.errors import ActorExit, Stop, Unwound
 from actorcloud.actor.mail import Ask
-from actorcloud.actor.mailbox import BUSY, DEAD
+from actorcloud.actor.mailbox import DEAD
 from actorcloud.base.errors import ActorError
 
 
@@ -114,14 +114,7 @@ class AsyncCell(Cell):
             await self._end_by(error)
         self.task = None
         self.is_cancelled = False
-        with GUARD:
-            # Together, as in `Cell`.
-            self.thread = None
-            self.preempted = False
-            if left and self.state == BUSY:
-                self.rest()
-        if fenced:
-            self._leave_fence(None)
+        self.quit_thread(None, rests=left > 0)
         if self.state == DEAD:
             self.actor = None
             self.system.drop_zombie(self)

@@ -178,12 +178,14 @@ class Cell(Mailbox):
             return False
         return self.state != DEAD
 
-    def quit_thread(self, outer: object) -> None:
-        """This actor's code no longer runs on this thread; that of `outer` does, if any."""
+    def quit_thread(self, outer: object, *, rests: bool = False) -> None:
+        """This actor's code no longer runs on this thread; that of `outer` does, if any. With `rests` be idle."""
         self.preempted = False
         self.thread = None
         if fenced:
-            self._leave_fence(outer)
+            self._leave_fence(outer, rests=rests)
+        elif rests and self.state == BUSY:
+            self.rest()
 
     def _leave_fence(self, outer: object, *, rests: bool = False) -> None:
         """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile."""

@@ -30,7 +30,7 @@ from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, new_mail
 from actorcloud.actor.ports import Dispatcher, Home
-from actorcloud.actor.signals import Down, Exit, MonitorRef
+from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
 
@@ -78,13 +78,17 @@ class _NoReply:
     def __repr__(self) -> str:
         return "NoReply"
 
+    def __reduce__(self) -> str:
+        # There is one in each process: code that travels by value returns the receiver's.
+        return "NoReply"
+
 
 #: Returned by a handler: the answer comes later, through `self.reply(to, value)`.
 NoReply = _NoReply()
 
 
 #: What is no loss when its receiver is dead.
-_UNCOUNTED = (Exit, Down, StopOrder)
+_UNCOUNTED = (Exit, Down, StopOrder, ExitSignal, DownSignal, Link, Unlink)
 
 
 #: The idle cells. Who takes one out gives it a turn: to remove is atomic, so one does, without a lock.

@@ -153,7 +153,8 @@ class ActorProxy(pykka.ActorProxy[Any], Generic[A_co]):
         held = getattr(owner, "__dict__", {}).get(name, _MISSING)
         if held is not _MISSING:
             return held
-        kind = self._kind if owner is None and not self._attr_path else type(owner)
+        is_hidden = owner is None or hasattr(type(owner), "isolated")
+        kind = self._kind if is_hidden and not self._attr_path else type(owner)
         return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), _MISSING)
 
     def _is_seen(self, owner: Any) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import msgspec
+
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import check_fence, current_system, fenced, local
@@ -29,15 +31,33 @@ P = ParamSpec("P")
 START_TIMEOUT_DEFAULT = 30.0
 
 
+class Isolation(msgspec.Struct, frozen=True):
+    """How the process of an isolated actor is started."""
+
+    #: Bytes that it may take beyond those of the bare process; None: as many as there are.
+    memory: int | None
+    #: Seconds that it may take until `__init__` has run there.
+    start_timeout: float
+
+
+#: Makes the class that stands for an isolated actor here; `isolation` comes in through the door, which is above both.
+_isolators: list[Callable[[Any, Isolation], Any]] = []
+
+
+def set_isolator(isolator: Callable[[Any, Isolation], Any]) -> None:
+    """Say how to get the class that stands for an isolated one."""
+    _isolators[:] = [isolator]
+
+
 class Starter(Generic[P, A]):
     """A class and the options it will be started with; see `Actor.options`.
 
     To the type checker the class is what takes the arguments of its `__init__`, so that wrong ones are found.
     """
 
-    __slots__ = ("_kind", "_name", "_start_timeout", "_system")
+    __slots__ = ("_isolation", "_kind", "_memory", "_name", "_start_timeout", "_system")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one for each option
         self,
         kind: Callable[P, A],
         *,
@@ -45,6 +65,8 @@ class Starter(Generic[P, A]):
         mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
+        isolation: str | None = None,
+        memory: int | None = None,
     ) -> None:
         if mailbox is not None:
             base: Any = kind
@@ -52,6 +74,8 @@ class Starter(Generic[P, A]):
         self._kind = kind
         self._name = name
         self._system = system
+        self._isolation = isolation
+        self._memory = memory
         self._start_timeout = START_TIMEOUT_DEFAULT if start_timeout is None else start_timeout
 
     def start(self, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
@@ -81,7 +105,7 @@ class Starter(Generic[P, A]):
     def _spawn(self) -> Cell:
         if fenced:
             check_fence()
-        kind: Any = self._kind
+        kind: Any = self._settled_kind()
         system: System = self._system or current_system()
         home: Any = system.dispatcher
         if kind.dispatcher == "thread":
@@ -89,6 +113,18 @@ class Starter(Generic[P, A]):
         elif kind.dispatcher == "loop":
             home = system.dispatcher.loop()
         return system.spawn(kind, name=self._name, home=home)
+
+    def _settled_kind(self) -> Any:
+        """Return the class to start here: for an isolated actor, its warden's."""
+        kind: Any = self._kind
+        isolation = self._isolation or kind.isolation
+        memory = self._memory or kind.memory
+        if isolation not in {None, "process"}:
+            raise ValueError(f'isolation of {kind.__qualname__} is {isolation!r}; it must be None or "process"')
+        if memory is not None and (isolation is None or memory <= 0):
+            needs = 'it takes bytes > 0, and isolation = "process"'
+            raise ValueError(f"memory of {kind.__qualname__} is {memory!r}; {needs}")
+        return kind if isolation is None else _isolators[0](kind, Isolation(memory, self._start_timeout))
 
     def _run(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[A]:
         try:

@@ -36,7 +36,7 @@ from actorcloud.base.clock import Clock, SystemClock
 from actorcloud.base.errors import ActorError, NameTaken, NoSuchName
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId, Peer, new_incarnation
-from actorcloud.base.ports import Random, Timers
+from actorcloud.base.ports import Random, Spawner, Timers
 from actorcloud.base.telemetry import Telemetry
 
 logger = logging.getLogger("actorcloud.actor")
@@ -49,6 +49,7 @@ CLOSE_TIMEOUT_DEFAULT = 5.0
 
 # Reentrant for signal handlers, as `System.actors`.
 _default_lock = threading.RLock()
+_spawner_lock = threading.Lock()
 
 
 class _Gone:
@@ -73,6 +74,7 @@ class System:
         dispatcher: a `Pool` unless given.
         random: the operating system's randomness unless given.
         telemetry: where events go; nowhere unless given.
+        spawner: starts the processes of isolated actors; real ones unless given.
         copy_messages: give actors pickled copies of messages and answers, as another process would
             get them; for tests and debugging.
     """
@@ -88,6 +90,7 @@ class System:
         dispatcher: Dispatcher | None = None,
         random: Random | None = None,
         telemetry: Telemetry | None = None,
+        spawner: Spawner | None = None,
         copy_messages: bool = False,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -95,6 +98,7 @@ class System:
         self.dispatcher: Dispatcher = dispatcher or Pool()
         self.random: Random = random or random_module.SystemRandom()
         self.telemetry = telemetry
+        self._spawner = spawner
         #: Whether messages are copied; read when an actor gets its first.
         self.copy_messages = copy_messages
         #: This start of this process; `cluster` may give it another before the first actor starts.
@@ -142,8 +146,15 @@ class System:
 
     # -- actors -----------------------------------------------------------------------------------
 
-    def spawn(self, kind: Any, *, name: str | None, home: Home) -> Cell:
+    def spawn(self, kind: Any, *, name: str | None, home: Home, id: ActorId | None = None) -> Cell:
         """Make the cell of a new actor, registered under `name`; for `Starter`.
+
+        Args:
+            kind: its class.
+            name: its name, if it has one.
+            home: where it will run.
+            id: its identity, if it has one already: elsewhere, where it was started. The others that start
+                here are numbered from there on.
 
         Raises:
             AlreadyStarted: another actor has the name; `ref` is it.
@@ -152,8 +163,12 @@ class System:
         """
         if name is not None:
             _check_name(name)
+        if id is None:
+            id = ActorId(self.peer, next(self._serials))
+        else:
+            self._serials = itertools.count(id.serial + 1)
         # The class knows its kinds of cell and of ref.
-        cell: Cell = kind._cell_class(self, kind, ActorId(self.peer, next(self._serials)), home)  # noqa: SLF001
+        cell: Cell = kind._cell_class(self, kind, id, home)  # noqa: SLF001
         cell.ref = kind._ref_class(cell)  # noqa: SLF001
         with GUARD:
             taken = None if name is None else self._names.get(name)
@@ -167,6 +182,16 @@ class System:
         if self._is_closed:
             raise ActorError(f"{kind.__name__} cannot start: {self!r} is closed")
         return cell
+
+    @property
+    def spawner(self) -> Spawner:
+        """What starts the processes of isolated actors; made when the first is wanted."""
+        with _spawner_lock:
+            if self._spawner is None:
+                from actorcloud.actor.spawner import ProcessSpawner  # noqa: PLC0415  10 ms, and few programs need it
+
+                self._spawner = ProcessSpawner()
+            return self._spawner
 
     def forget(self, cell: Cell) -> None:
         """Release a dying actor's name and registration. Under GUARD."""
@@ -345,6 +370,8 @@ class System:
         closing = getattr(self.timers, "close", None)
         if closing is not None:
             closing()
+        if self._spawner is not None:
+            self._spawner.close()
         self.dispatcher.close(max(0.1, deadline - self.clock.monotonic()))
         if System._default is self:
             atexit.unregister(self.close)

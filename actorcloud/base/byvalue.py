@@ -31,6 +31,7 @@ from typing import Any
 import cloudpickle
 
 from actorcloud.base.origin import find, is_library
+from actorcloud.base.struct_shell import StructMeta, struct_fields, struct_maker
 
 #: Whether classes of this program stand for those of the pickle: in clients, never for a job's own code.
 _local_classes: contextvars.ContextVar[bool] = contextvars.ContextVar("actorcloud-local-classes", default=False)
@@ -99,6 +100,8 @@ class _ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle h
         if not isinstance(reduced, tuple) or len(reduced) != _WITH_SETTER:
             return reduced
         make, args, state, _, _, setter = reduced
+        if isinstance(cls, StructMeta):
+            args, state = _struct_parts(cls, args, state)
         _sent.add(cls)
         key = (cls.__module__, cls.__qualname__)
         return _make_class, (*key, make, args), (*key, setter, state), None, None, _fill_class
@@ -117,6 +120,13 @@ class _ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle h
                 return super().reducer_override(obj)
             finally:
                 cloudpickle.unregister_pickle_by_value(module)
+
+
+def _struct_parts(cls: type, args: Any, state: Any) -> tuple[Any, Any]:
+    """Let the fields of a Struct travel with its shell."""
+    _, name, bases, namespace, *rest = args
+    content = {key: value for key, value in state[0].items() if key != "__slots__"}
+    return (struct_maker(cls), name, bases, {**namespace, **struct_fields(cls)}, *rest), (content, state[1])
 
 
 #: Entries of a reduction that has a state setter.

@@ -84,6 +84,37 @@ class Crash(msgspec.Struct, frozen=True, eq=False):
         return cls(type_name(error), safe_str(error), format_traceback(error), error, last_message)
 
 
+class ProcessDied(msgspec.Struct, frozen=True):
+    """The OS process of an isolated actor ended under it: a segfault, `os._exit`, a `kill -9` from outside."""
+
+    #: For people: "signal 11 (SIGSEGV)", "exit code 3".
+    status: str
+    #: The exit code; negative for a signal; None if the process never ran.
+    code: int | None = None
+
+    @property
+    def is_normal(self) -> bool:
+        """Always False."""
+        return False
+
+    def __str__(self) -> str:
+        return f"its process ended with {self.status}"
+
+
+class MemoryExceeded(msgspec.Struct, frozen=True):
+    """An isolated actor wanted more memory than it may have."""
+
+    limit_bytes: int
+
+    @property
+    def is_normal(self) -> bool:
+        """Always False."""
+        return False
+
+    def __str__(self) -> str:
+        return f"it took more than its {self.limit_bytes:,} bytes of memory"
+
+
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = BRIEF_LIMIT_CHARS
 

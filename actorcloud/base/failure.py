@@ -29,7 +29,7 @@ MESSAGE_LIMIT_CHARS = 8_000
 OBJECT_LIMIT_BYTES = 1024 * 1024
 
 #: Frames of these modules, at the top of a traceback, ran the job and are none of its business.
-_RUNNERS = ("actorcloud.worker", "actorcloud.base", "actorcloud.client")
+_RUNNERS = ("actorcloud.worker", "actorcloud.base", "actorcloud.client", "actorcloud.actor")
 
 
 def dump_error(error: BaseException) -> tuple[JobError, bytes]:

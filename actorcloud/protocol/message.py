@@ -11,6 +11,7 @@ tags    between                                         module
 60-99   clients and the job manager                     `protocol.job`
 100-129 a node's proxy and its agent                    `protocol.node`
 130-159 an agent and its worker processes               `protocol.worker`
+160-189 a process and its isolated actors               `protocol.isolation`
 ======  ==============================================  ========================
 
 Evolution: new fields last and with a default; types never change; tags and names are never used

@@ -7,6 +7,8 @@ simulation  `Simulation(seed)`: simulated processes, their crash, running until 
 network     a lossy network in memory, on the simulation's clock; `wire`: one connection of it
 engine      a store's engine in memory that crashes
 cloud       `SimCloud`: head, nodes, workers and programs in a simulation; `worker`: its workers
+isolation   the simulated processes of isolated actors; `loop`: asyncio in virtual time
+pipe        what a simulated process says to another
 audit       `Auditor`: the promises, after every step; `history`, `witness`: what it knows them by
 ==========  ==================================================================================
 """

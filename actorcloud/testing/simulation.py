@@ -25,10 +25,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from actorcloud.actor import Future, Home, Latch, System, check_exit, thread_context
+from actorcloud.actor import ActorRef, Future, Home, Latch, System, check_exit, thread_context
 from actorcloud.actor.cell import Cell
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.ports import TimerHandle
+from actorcloud.testing.isolation import SimSpawner
 from actorcloud.testing.scheduler import Crashed, Scheduler, SimulationError
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Process:
         self.is_crashed = False
         self._scheduler = scheduler
         self._loop: SimHome | None = None
+        #: What belongs to it outside of it.
+        self.on_crash: list[Callable[[], None]] = []
 
     def __str__(self) -> str:
         return self.name
@@ -110,6 +113,8 @@ class Process:
         self.is_crashed = True
         if self._loop is not None:
             self._loop.crash()
+        for callback in self.on_crash:
+            callback()
 
     def wait(self, latch: Latch, timeout: float | None) -> bool:
         """See `actor.Waits`; in virtual time."""
@@ -187,13 +192,16 @@ class Simulation:
         process = self._processes.get(name)
         if process is None:
             process = Process(name, self._scheduler)
+            spawner = SimSpawner(self, name)
             process.system = System(
                 name=name,
                 clock=self.clock,
                 timers=process,
                 dispatcher=process,
                 random=random_module.Random(self.random.getrandbits(64)),  # noqa: S311  as above
+                spawner=spawner,
             )
+            process.on_crash.append(spawner.close)
             self._processes[name] = process
         return process.system
 
@@ -216,6 +224,16 @@ class Simulation:
         cell = thread_context.cell
         if not self._scheduler.is_driver() and (thread_context.system if cell is None else cell.system) is system:
             raise Crashed
+
+    def on_crash(self, system: System, callback: Callable[[], None]) -> None:
+        """Call `callback` when that simulated process crashes."""
+        self._processes[system.peer.name].on_crash.append(callback)
+
+    def process_of(self, ref: ActorRef[Any]) -> System:
+        """Return the system of the simulated process of an isolated actor: to crash it, or to look into it."""
+        system: Any = ref._cell.system  # noqa: SLF001  testing may reach anything
+        found: System = system.spawner.process_of(str(ref))
+        return found
 
     def thread(self, system: System, function: Callable[..., R], *args: Any, **kwargs: Any) -> Future[R]:
         """Run code that blocks, as a thread of a simulated process.

@@ -19,6 +19,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import Code, DoneItem, RunItem
 from actorcloud.protocol.record import Fence
 from actorcloud.protocol.worker import Finished, Outage, Revoke, Revoked, Work, WorkerReady
+from actorcloud.testing.pipe import SimPipe
 from actorcloud.testing.scheduler import Crashed
 from actorcloud.testing.witness import WitnessedHead
 from actorcloud.worker.backlog import Backlog, fence_of
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
     from actorcloud.testing.simulation import Simulation
     from actorcloud.testing.witness import Witness
-
-#: Seconds that a message is in a pipe.
-PIPE_LATENCY = (0.00001, 0.0005)
 
 #: Seconds that a process takes to start.
 START_LATENCY = (0.02, 0.2)
@@ -74,22 +72,6 @@ class BatonWaiters(Waiters):
                 latch.set()
 
 
-class Pipe:
-    """One direction of a socketpair: in order, with delays; what was written arrives, whoever dies."""
-
-    def __init__(self, sim: Simulation, deliver: Callable[[object], None]) -> None:
-        self._sim = sim
-        self._deliver = deliver
-        self._last = 0.0
-
-    def write(self, message: object, latency: tuple[float, float] = PIPE_LATENCY) -> None:
-        """Let `message` arrive after all that was written before it."""
-        shortest, longest = latency
-        due = self._sim.clock.monotonic() + shortest + (longest - shortest) * self._sim.random.random()
-        self._last = due = max(due, self._last)
-        self._sim.timers.call_at(due, lambda: self._deliver(message))
-
-
 class SimWorker:
     """A simulated worker process, as its port sees it."""
 
@@ -98,8 +80,8 @@ class SimWorker:
         self.is_dead = False
         self._spawner = spawner
         self._sim = spawner.sim
-        self._to_port = Pipe(self._sim, self._say)
-        self._to_worker = Pipe(self._sim, self._receive)
+        self._to_port = SimPipe(self._sim, self._say)
+        self._to_worker = SimPipe(self._sim, self._receive)
         self._sink = sink
         self._backlog = Backlog()
         self._functions = Functions()

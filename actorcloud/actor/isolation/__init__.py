@@ -1,0 +1,1 @@
+"""Actors in processes of their own: their warden here, their host there, what crosses in between."""

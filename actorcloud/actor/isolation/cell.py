@@ -1,0 +1,64 @@
+"""The cell of a warden.
+
+Thread: `turn` runs on one thread at a time, `start` before the first of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorcloud.actor.cell import Cell
+from actorcloud.actor.context import here
+from actorcloud.actor.errors import ActorExit, Unwound
+from actorcloud.actor.mailbox import DEAD
+
+
+class WardenCell(Cell):
+    """The cell of a warden: its messages go on as they are, and it dies with its process."""
+
+    __slots__ = ()
+
+    def start(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """See `Cell.start`; what does not come about leaves no process behind."""
+        try:
+            super().start(args, kwargs)
+        except BaseException:
+            warden = self.actor
+            if warden is not None:
+                warden.kill()
+            raise
+
+    def is_at_work_elsewhere(self) -> bool:
+        """False: a kill ends the process, and with that the actor; there is nobody to cut off."""
+        return False
+
+    def turn(self, limit: int, known: dict[str, Any] | None = None) -> int:
+        """Send up to `limit` messages on; see `Cell.turn`."""
+        facts = known or here()
+        outer, facts["cell"] = facts["cell"], self
+        self.thread = facts["thread"]
+        left = limit
+        try:
+            while left and self.mail and self._goes_on():
+                message = self.mail.popleft()
+                left -= 1
+                self.actor.forward(message)
+        except ActorExit:
+            self.urgent = True
+        except Unwound:
+            raise
+        finally:
+            facts["cell"] = outer
+            self.quit_thread(outer, rests=left > 0 and self.exiting is None)
+        if self.state != DEAD and self.exiting is not None:
+            # Busy from now on: no message is sent on, and the end of the process is that of the actor.
+            self.actor.kill()
+        elif left == 0 and self.state != DEAD:
+            self.home.schedule(self)
+        elif self.mail or self.urgent:
+            self.wake()
+        return limit - left
+
+    def _goes_on(self) -> bool:
+        self.urgent = False
+        return self.state != DEAD and self.exiting is None

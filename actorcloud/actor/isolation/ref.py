@@ -1,0 +1,58 @@
+"""References to isolated actors, in the process that started them.
+
+Thread: any.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from actorcloud.actor import bonds
+from actorcloud.actor.context import GUARD
+from actorcloud.actor.mailbox import BUSY, DEAD
+from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.signals import ExitSignal, Link, Signal, Unlink
+from actorcloud.base.exits import ExitReason
+
+
+class IsolatedRef(ActorRef[Any]):
+    """A reference to an isolated actor, in the process that started it."""
+
+    @property
+    def actor_class(self) -> type[Any]:  # type: ignore[override]  # as in ActorRef
+        """The class of the actor, not of its warden."""
+        kind: Any = self._cell.kind
+        isolated: type[Any] = kind.isolated
+        return isolated
+
+    def signal(self, signal: Signal) -> None:
+        """See `ActorRef.signal`; the host hears of links, and judges what its actor traps."""
+        cell = self._cell
+        if isinstance(signal, ExitSignal) and self._is_trapped(signal):
+            self.queue(signal)
+            return
+        bonds.receive(cell, signal)
+        if isinstance(signal, (Link, Unlink)):
+            self.queue(signal)
+
+    def _is_trapped(self, signal: ExitSignal) -> bool:
+        """Whether it becomes a message; a link that caused it is spent then."""
+        cell = self._cell
+        if not cell.is_trapping() or (signal.reason is ExitReason.KILL and not signal.linked):
+            return False
+        if not signal.linked:
+            return True
+        with GUARD:
+            return cell.links is not None and cell.links.pop(signal.sender.id, None) is not None
+
+    def queue(self, signal: Signal) -> None:
+        """Let the host hear of a signal, in the order of the mail."""
+        cell = self._cell
+        with GUARD:
+            if cell.state == DEAD:
+                return
+            # Not as a message: what is limited or copied is the mail of others.
+            deque.append(cell.open_mail(), signal)
+        if cell.state != BUSY:
+            cell.wake()

@@ -1,0 +1,277 @@
+"""What stands for an isolated actor where it was started: its name, links, monitors and mailbox are here.
+
+The warden's handlers send the actor's mail on; the code of the actor runs in a process of its own, its
+host's. There is one way to die: the process ends, is reaped, and only then does anybody hear of it.
+
+::
+
+    started -- Launched --> runs -- Ended(reason), then the process ends ----> dead: reason
+                             |----- an exit signal, a kill: SIGKILL ---------> dead: the signal's reason
+                             '----- the process ends (crash, exit, memory) --> dead: ProcessDied, MemoryExceeded
+
+Bounds: mail under way, `window`; the rest waits in the mailbox (`max_mailbox`), and a turn that finds no
+room waits for it. What the host sends is handed on at once; it waits in its writes while we do not read.
+
+Thread: handlers run in turns; `_heard` and what it calls on the spawner's thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+from typing import Any, ClassVar
+
+from actorcloud.actor import bonds
+from actorcloud.actor.actor import Actor
+from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.isolation import parcel
+from actorcloud.actor.isolation.cell import WardenCell
+from actorcloud.actor.isolation.ref import IsolatedRef
+from actorcloud.actor.isolation.reply import Reply
+from actorcloud.actor.isolation.watch import OtherWatch, OwnWatch
+from actorcloud.actor.isolation.window import Window
+from actorcloud.actor.latch import Latch
+from actorcloud.actor.mail import Ask
+from actorcloud.actor.mailbox import DEAD
+from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.signals import (
+    Demonitor,
+    ExitSignal,
+    Monitor,
+    MonitorRef,
+    new_monitor,
+)
+from actorcloud.actor.starter import Isolation
+from actorcloud.base.errors import ActorCloudError, StartError
+from actorcloud.base.exits import Crash, MemoryExceeded, ProcessDied, is_normal
+from actorcloud.base.ports import Child, Exited, Said
+from actorcloud.protocol.isolation import (
+    OUT_OF_MEMORY,
+    Answer,
+    Bind,
+    Deliver,
+    Ended,
+    Launch,
+    Launched,
+    NotLaunched,
+    Order,
+    Refusal,
+    Room,
+    Send,
+    Unwatch,
+    Watch,
+)
+
+logger = logging.getLogger("actorcloud.actor")
+
+
+class Warden(Actor):
+    """See the module; `stand_in` makes the class for each isolated one."""
+
+    _cell_class = WardenCell
+    _ref_class: ClassVar[type[ActorRef[Any]]] = IsolatedRef
+    #: The class of the isolated actor; a proxy looks at it.
+    isolated: ClassVar[Any]
+    _settings: ClassVar[Isolation]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._window = Window()
+        self._room: Latch | None = None
+        self._numbers = itertools.count(1)
+        #: Asks under way to the host.
+        self._asks: dict[int, ReplyTo] = {}
+        #: Errors of asks that came after the end: the askers hear of the death first.
+        self._late: list[tuple[ReplyTo, Exception]] = []
+        self._watches: dict[int, tuple[ActorRef[Any], MonitorRef]] = {}
+        self._told: tuple[object] | None = None
+        self._launched = self.system.future(None, "the start of an isolated actor")
+        what = f"{self.isolated.__qualname__} and its arguments"
+        code = parcel.pack((self.isolated, args, kwargs), what)
+        self._child: Child = self.system.spawner.spawn(str(self), self._heard)
+        parent = self._cell.parent
+        self._child.send(Launch(self._cell.id, None if parent is None else parent.id, code, self._settings.memory or 0))
+        try:
+            self.trap_exit = self._wait_for_start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_for_start(self) -> bool:
+        limit = self._settings.start_timeout
+        if not self.system.wait(self._launched, limit):
+            raise StartError(f"{self} did not start within {limit} s; give options(start_timeout=...) more")
+        is_trapping: bool = self._launched.get()
+        return is_trapping
+
+    def kill(self) -> None:
+        """End the process. Thread: any."""
+        self._child.kill()
+
+    def forward(self, message: Any) -> None:
+        """Send one message on; one that cannot travel is refused here.
+
+        Blocks: while as much is under way as may be.
+        """
+        reply_to = None
+        if type(message) is Ask:
+            message, reply_to = message.message, message.reply_to
+        try:
+            body = parcel.pack(message, f"the message to {self}")
+        except ActorCloudError as error:
+            if reply_to is not None:
+                reply_to.set_exception(error)
+            else:
+                logger.error("a message is dropped: %s", error)  # noqa: TRY400  no bug of ours
+                self.system.dead_letters += 1
+            return
+        number = 0
+        if reply_to is not None:
+            number = next(self._numbers)
+            self._asks[number] = reply_to
+        self._wait_for_room(len(body))
+        self._window.sent(len(body))
+        self._child.send(Deliver(body, number))
+
+    def _wait_for_room(self, size: int) -> None:
+        while True:
+            # Set before it is looked at, so that what is freed after the look finds it.
+            self._room = latch = self.system.latch()
+            if self._window.has_room(size):
+                self._room = None
+                return
+            self.system.wait(latch)
+
+    # -- what the host says: on the spawner's thread ------------------------------------------------
+
+    def _heard(self, event: Said | Exited) -> None:
+        if isinstance(event, Exited):
+            self._exited(event)
+            return
+        for message in event.messages:
+            try:
+                self._take(message)
+            except Exception:
+                # Of this message alone; unpickling may raise anything.
+                logger.exception("what the process of %s said could not be handled", self)
+
+    def _take(self, message: object) -> None:
+        match message:
+            case Send(to, body, ask):
+                self._send(to, body, ask)
+            case Answer(ask, body):
+                self._answer(ask, body)
+            case Refusal(ask, fault):
+                self._refuse(ask, parcel.unpack_fault(fault))
+            case Room(freed, trapping):
+                self.trap_exit = trapping
+                self._window.free(freed)
+                latch = self._room
+                if latch is not None:
+                    latch.set()
+            case Launched(trapping):
+                self._launched.set(trapping)
+            case NotLaunched(fault):
+                self._launched.set_exception(parcel.unpack_fault(fault))
+            case Ended(reason):
+                self._told = (parcel.unpack_reason(reason, self.system),)
+            case _:
+                self._take_signal(message)
+
+    def _take_signal(self, message: object) -> None:
+        match message:
+            case Watch(number, to, own):
+                ref, name = self.system.ref(to), new_monitor()
+                watcher: Any = OwnWatch(self._cell.ref, number) if own else OtherWatch(self._child.send, number)
+                self._watches[number] = (ref, name)
+                ref.signal(Monitor(name, watcher, ref))
+            case Unwatch(number):
+                watched = self._watches.pop(number, None)
+                if watched is not None:
+                    watched[0].signal(Demonitor(watched[1]))
+            case Bind(to, linked):
+                (bonds.link if linked else bonds.unlink)(self._cell, self.system.ref(to))
+            case Order(to, reason, own):
+                sender = self._cell.ref if own else None
+                self.system.ref(to).signal(ExitSignal(sender, parcel.unpack_reason(reason, self.system)))
+
+    def _send(self, to: Any, body: bytes, ask: int) -> None:
+        target = self.system.ref(to)
+        reply_to = Reply(self._child.send, ask, f"the answer of {target}") if ask else None
+        try:
+            target.deliver(parcel.unpack(body, self.system), reply_to)
+        except Exception as error:
+            if reply_to is None:
+                raise
+            reply_to.set_exception(error)
+
+    def _answer(self, ask: int, body: bytes) -> None:
+        reply_to = self._asks.pop(ask, None)
+        if reply_to is not None:
+            try:
+                reply_to.set(parcel.unpack(body, self.system))
+            except Exception as error:  # noqa: BLE001  unpickling may raise anything
+                reply_to.set_exception(error)
+
+    def _refuse(self, ask: int, error: Exception) -> None:
+        reply_to = self._asks.pop(ask, None)
+        if reply_to is None:
+            return
+        if self._told is None:
+            reply_to.set_exception(error)
+        else:
+            self._late.append((reply_to, error))
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def _exited(self, event: Exited) -> None:
+        """The process is dead, and so is the actor."""
+        cell = self._cell
+        reason = self._reason_of(event)
+        if not self._launched.is_done():
+            self._launched.set_exception(StartError(f"{self} did not start: {reason}"))
+            return
+        is_reported = cell.exiting is not None or is_normal(reason) or cell._is_supervised()  # noqa: SLF001  as Cell does
+        if not is_reported and cell.state != DEAD:
+            self._report(reason)
+        bonds.die(cell, reason)
+        cell.actor = None
+        for number in list(self._watches):
+            ref, name = self._watches.pop(number)
+            ref.signal(Demonitor(name))
+        for reply_to, error in self._late:
+            reply_to.set_exception(error)
+        while self._asks:
+            _, reply_to = self._asks.popitem()
+            reply_to.set_exception(cell.dead_error(reason))
+
+    def _report(self, reason: object) -> None:
+        if isinstance(reason, Crash):
+            text = "%s crashed: %s; its last message: %s\n%s"
+            logger.error(text, self, reason, reason.last_message, reason.traceback)
+        else:
+            logger.error("%s crashed: %s", self, reason)
+
+    def _reason_of(self, event: Exited) -> object:
+        if self._told is not None:
+            return self._told[0]
+        exiting = self._cell.exiting
+        if exiting is not None:
+            return exiting[0]
+        if event.code == OUT_OF_MEMORY and self._settings.memory:
+            return MemoryExceeded(self._settings.memory)
+        return ProcessDied(event.status, event.code)
+
+
+@functools.lru_cache(maxsize=256)
+def stand_in(kind: Any, settings: Isolation) -> type[Warden]:
+    """Return the class of the wardens of `kind`. Nothing of it runs here."""
+    facts = {
+        "isolated": kind,
+        "_settings": settings,
+        "max_mailbox": kind.max_mailbox,
+        "trap_exit": kind.trap_exit,
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+    }
+    return type(kind.__name__, (Warden,), facts)
