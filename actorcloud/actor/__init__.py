@@ -4,14 +4,20 @@ The door of the package; it alone imports Pykka. From the ground up:
 
 ==================  ============================================================================
 errors              errors of this floor; the exceptions that steer an actor
+name                names of actors
 latch, ports        the one way to block; where actors run and threads wait
 context             what the running thread does; the one lock; the fence
 signals             signals between actors and the table of exits (pure)
-future, awaiting    answers; awaiting them on an asyncio loop
+future, completion  answers; waiting for several
+awaiting            answers on an asyncio loop
 extra, mail         what few actors have; the queues of messages
 mailbox             an actor's state, as others reach it
+idle                idle timeouts
+report, event       crashes and what debug functions see, as text
+instrument          what debug calls have set up at an actor
 bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
+watcher             who outside actors watches one
 view                an actor's inbox and end, as Pykka's programs look at them
 info                what can be told about an actor from outside
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
@@ -29,6 +35,7 @@ child               child specs
 actor_registry      the live actors, by class and by URN
 thread_report       what every thread does, and for which actor
 isolation           actors in processes of their own: warden here, host there; `spawner` starts them
+debug               looking at actors and at what they do: a door of its own
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 ==================  ============================================================================
 
@@ -44,6 +51,7 @@ from actorcloud.actor.actor_registry import ActorRegistry
 from actorcloud.actor.alias import Alias
 from actorcloud.actor.async_actor import AsyncActor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
+from actorcloud.actor.completion import as_completed, wait_any
 from actorcloud.actor.context import check_exit, wait_as_actor
 from actorcloud.actor.context import local as thread_context
 from actorcloud.actor.dispatch.pool import Pool
@@ -53,9 +61,11 @@ from actorcloud.actor.errors import (
     AlreadyPresent,
     AlreadyStarted,
     AskTimeout,
+    CallbackFailed,
     CallingSelf,
     ChildRestarting,
     ChildRunning,
+    Ignore,
     MaxChildren,
     ReceiveTimeout,
     Stop,
@@ -70,6 +80,7 @@ from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.process import Process, process
 from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
+from actorcloud.actor.report import ReportFormat, Status
 from actorcloud.actor.request import Request
 from actorcloud.actor.signals import (
     Demonitor,
@@ -81,6 +92,7 @@ from actorcloud.actor.signals import (
     Monitor,
     MonitorRef,
     Signal,
+    SystemRequest,
     Unlink,
     new_monitor,
 )
@@ -118,6 +130,7 @@ __all__ = [
     "AskTimeout",
     "AsyncActor",
     "CallableProxy",
+    "CallbackFailed",
     "CallingSelf",
     "Cancelled",
     "ChildCount",
@@ -137,6 +150,7 @@ __all__ = [
     "Flags",
     "Future",
     "Home",
+    "Ignore",
     "IsolatedRef",
     "Latch",
     "Link",
@@ -153,15 +167,18 @@ __all__ = [
     "ProxySetAttr",
     "ReceiveTimeout",
     "ReplyTo",
+    "ReportFormat",
     "Request",
     "Signal",
     "StartAnother",
     "StartChild",
     "Starter",
+    "Status",
     "Stop",
     "Supervisor",
     "SupervisorRef",
     "System",
+    "SystemRequest",
     "TerminateChild",
     "Timeout",
     "Timer",
@@ -171,6 +188,7 @@ __all__ = [
     "Unlink",
     "Unwound",
     "Waits",
+    "as_completed",
     "check_exit",
     "current_system",
     "get_all",
@@ -185,6 +203,7 @@ __all__ = [
     "thread_context",
     "traversable",
     "unregister",
+    "wait_any",
     "wait_as_actor",
     "whereis",
 ]

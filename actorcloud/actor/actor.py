@@ -9,7 +9,8 @@ Reference: Pykka's `Actor`; OTP's `gen_server`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar
 
@@ -22,6 +23,7 @@ from actorcloud.actor.future import Future, ReplyTo
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.party import Party, check
 from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.report import Status
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
@@ -33,6 +35,9 @@ logger = logging.getLogger("actorcloud.actor")
 
 A = TypeVar("A", bound="Actor")
 P = ParamSpec("P")
+
+#: The attributes of an actor that are not its own.
+_RUNTIME = {"_cell", "_continuations", "_idle", "_was_started"}
 
 #: Kinds of messages warned about once each; a set, so that it is bounded by the program's classes.
 _unexpected: set[tuple[type, type]] = set()
@@ -70,6 +75,8 @@ class Actor(Party, pykka.Actor):
     inline: ClassVar[bool] = False
     #: Exit signals become `Exit` messages, handled by `on_exit`.
     trap_exit: bool = False
+    #: Seconds without a message after which `on_idle` runs; None means never. It may change at any time.
+    idle_timeout: float | None = None
     #: More messages than that kill the actor, or do what a `MailboxLimit` says; None means no limit.
     max_mailbox: ClassVar[int | MailboxLimit | None] = None
     #: "crash": a handler that raises ends the actor. "reply": in an ask, only the asker hears of it.
@@ -88,8 +95,15 @@ class Actor(Party, pykka.Actor):
     _has_on_batch_end: ClassVar[bool] = False
     #: Of an actor with a thread of its own: `__init__` runs on the starter's stack all the same.
     _begins_at_starter: ClassVar[bool] = False
+    _has_on_idle: ClassVar[bool] = False
+    _has_on_stop: ClassVar[bool] = False
+    _has_turn_end: ClassVar[bool] = False
     #: Whether `on_start` has run, without raising.
     _was_started = False
+    #: What `continue_with` was given.
+    _continuations: deque[Any] | tuple[()] = ()
+    #: Its `IdleWatch`.
+    _idle: Any = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -98,6 +112,9 @@ class Actor(Party, pykka.Actor):
             MailboxLimit.of(cls.max_mailbox)  # now, and not at its first message
         cls._has_on_batch_end = cls.on_batch_end is not Actor.on_batch_end
         _check_kind(cls)
+        cls._has_on_idle = cls.on_idle is not Actor.on_idle
+        cls._has_on_stop = cls.on_stop is not Actor.on_stop
+        cls._has_turn_end = cls._has_on_batch_end or cls._has_on_idle
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         # Nothing to do: the cell exists already. So `super().__init__()` is optional.
@@ -109,9 +126,12 @@ class Actor(Party, pykka.Actor):
     def start(cls: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
         """Start an actor; returns when its `__init__` has.
 
+        Returns:
+            Its ref; None if `__init__` raised `Ignore`, which only such classes need to reckon with.
+
         Raises:
             Exception: whatever `__init__` raised; nothing is left behind then.
-            StartError: it stopped or was told to exit meanwhile.
+            StartError: it stopped or was told to exit meanwhile; `reason` is what it ended with.
         """
         return Starter(cls).start(*args, **kwargs)
 
@@ -227,10 +247,36 @@ class Actor(Party, pykka.Actor):
             cell.stopping = (reason,)
             cell.urgent = True
 
+    def continue_with(self, term: Any) -> None:
+        """Have `on_continue(term)` run after this handler and its answer, before any message that waits.
+
+        Several are run in order. In `__init__` too; `on_start` comes first then.
+        """
+        check(self._cell)
+        if not self._continuations:
+            self._continuations = deque()
+        self._continuations.append(term)
+        self._cell.urgent = True
+
     # -- hooks ------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
         """Run first of all on the actor's own time, after `start` has returned to the starter."""
+
+    def on_continue(self, term: Any) -> None:
+        """Go on with what `continue_with(term)` left to do, before any message that waits.
+
+        Raises:
+            NotImplementedError: the class has no such method, which is a crash like any other.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no on_continue, and is to continue with {term!r}")
+
+    def on_idle(self) -> None:
+        """Run once when no message came for `idle_timeout` seconds.
+
+        The wait begins when the actor has started, and anew after each message. 0 means as soon as no
+        message waits. Debug calls are no messages; one makes the wait begin anew if it is on.
+        """
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message; what it returns answers an ask.
@@ -264,6 +310,33 @@ class Actor(Party, pykka.Actor):
     ) -> None:
         """Run when a handler raised, before the others hear of it."""
 
+    def format_status(self, status: Status) -> Status:
+        """Return what `debug.get_status` and crash reports may show; the place to leave secrets out.
+
+        Args:
+            status: has everything; change it with `msgspec.structs.replace`.
+        """
+        return status
+
+    def system_get_state(self) -> Any:
+        """Return what `debug.get_state` is to show: the attributes, unless a class knows better."""
+        return {name: value for name, value in vars(self).items() if name not in _RUNTIME}
+
+    def system_replace_state(self, function: Callable[[Any], Any]) -> Any:
+        """Let `function` make a new state from that of `system_get_state`, and return it.
+
+        Raises:
+            TypeError: the new state is no mapping; nothing has changed then.
+        """
+        state = function(self.system_get_state())
+        if not isinstance(state, Mapping):
+            raise TypeError(f"the new state is {state!r}; it must be a mapping of attributes")
+        for name in [name for name in vars(self) if name not in _RUNTIME and name not in state]:
+            delattr(self, name)
+        for name, value in state.items():
+            setattr(self, name, value)
+        return state
+
     def _on_crash(self, error: BaseException) -> None:
         self.on_failure(type(error), error, error.__traceback__)
 
@@ -286,7 +359,7 @@ class Actor(Party, pykka.Actor):
 
 
 #: Hooks that may be coroutines in an `AsyncActor`; `__init__` and `on_failure` are plain everywhere.
-_HOOKS = ("on_start", "on_receive", "on_exit", "on_down", "on_batch_end", "on_stop")
+_HOOKS = ("on_start", "on_continue", "on_receive", "on_exit", "on_down", "on_idle", "on_batch_end", "on_stop")
 
 
 def _check_kind(cls: type[Actor]) -> None:

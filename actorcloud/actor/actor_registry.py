@@ -100,6 +100,7 @@ class ActorRegistry:
 
         Raises:
             AskTimeout: one did not end in time; those that started before it were not told to.
+            ActorDeadError: one did not end in order; likewise.
         Blocks:
             until all have ended, if `block`.
         """

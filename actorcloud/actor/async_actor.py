@@ -38,8 +38,8 @@ class AsyncActor(Actor):
     42
 
     All asyncio actors of a system share one loop, on one thread. One awaits, and the others run; each
-    handles one message at a time. `on_start`, `on_receive`, `on_exit`, `on_down`, `on_batch_end`,
-    `on_stop` and the methods that a proxy calls may be coroutines or plain; `__init__` and
+    handles one message at a time. `on_start`, `on_continue`, `on_receive`, `on_exit`, `on_down`, `on_idle`,
+    `on_batch_end`, `on_stop` and the methods that a proxy calls may be coroutines or plain; `__init__` and
     `on_failure` are plain, and run on the loop too.
 
     Tasks that a handler creates are no part of the actor: they go on when it ends, and what they send is
@@ -55,6 +55,8 @@ class AsyncActor(Actor):
         super().__init_subclass__(**kwargs)
         cls._has_on_start = cls.on_start is not AsyncActor.on_start
         cls._has_on_batch_end = cls.on_batch_end is not AsyncActor.on_batch_end
+        cls._has_on_idle = cls.on_idle is not AsyncActor.on_idle
+        cls._has_on_stop = cls.on_stop is not AsyncActor.on_stop
 
     async def on_start(self) -> None:  # type: ignore[override]  # a coroutine, or plain as there
         """See `Actor.on_start`."""
@@ -70,6 +72,13 @@ class AsyncActor(Actor):
     async def on_down(self, message: Down) -> None:  # type: ignore[override]  # as above
         """See `Actor.on_down`."""
         await self.on_receive(message)
+
+    async def on_continue(self, term: Any) -> None:  # type: ignore[override]  # as above
+        """See `Actor.on_continue`."""
+        super().on_continue(term)
+
+    async def on_idle(self) -> None:  # type: ignore[override]  # as above
+        """See `Actor.on_idle`."""
 
     async def on_batch_end(self) -> None:  # type: ignore[override]  # as above
         """See `Actor.on_batch_end`."""

@@ -22,7 +22,6 @@ from collections.abc import Coroutine, Generator
 from threading import get_ident
 from typing import Any, ClassVar
 
-from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell, answer, refuse
 from actorcloud.actor.context import GUARD, fenced, local
 from actorcloud.actor.errors import ActorExit, Stop, Unwound
@@ -120,7 +119,7 @@ class AsyncCell(Cell):
             self.system.drop_zombie(self)
         elif not left:
             self.home.schedule(self)
-        elif self.mail or self.urgent:
+        elif self.urgent or (self.mail if self.debug is None else self.debug.wants_turn(self)):
             self.wake()
 
     # -- what `Cell` does, with awaits --------------------------------------------------------------
@@ -133,7 +132,9 @@ class AsyncCell(Cell):
         while left and self.mail:
             if self.urgent and not await self._see_to_urgent():
                 break
-            message = self.mail.popleft()
+            message = self.mail.popleft() if self.debug is None else self.debug.next_message(self)
+            if message is None:
+                break
             left -= 1
             if type(message) is Ask:
                 await self._handle_ask(message)
@@ -141,11 +142,9 @@ class AsyncCell(Cell):
                 await _result(self.handle(message))
         if self.urgent:
             await self._see_to_urgent()
-        if self.kind._has_on_batch_end and left != limit and self.state != DEAD:  # noqa: SLF001
-            await _result(self.actor.on_batch_end())
+        for duty in self.last_duties(handled=left != limit):
+            await _result(duty)
         return left
-
-    _turn_code: ClassVar[types.CodeType] = _handle_all.__code__
 
     async def _handle_ask(self, ask: Ask) -> None:
         self.asking = ask
@@ -163,16 +162,18 @@ class AsyncCell(Cell):
         if self.state == DEAD:
             return False
         if self.exiting is not None:
-            bonds.die(self, self.exiting[0])
+            self.obey(self.exiting[0])
             return False
-        actor = self.actor
-        if actor is not None and self.kind._has_on_start and not actor._was_started:  # noqa: SLF001
-            await _result(actor.on_start())
-            actor._was_started = True  # noqa: SLF001
+        for duty in self.first_duties():
+            await _result(duty)
+        is_watched = self.debug is not None and self.debug.serve(self)
         if self.stopping is not None:
             await self._finish_by(self.stopping[0])
             return False
-        return self.state != DEAD
+        return self.state != DEAD and not is_watched
+
+    loops: ClassVar[set[types.CodeType]] = {_handle_all.__code__}
+    aside: ClassVar[types.CodeType] = _see_to_urgent.__code__
 
     async def _end_by(self, error: BaseException) -> None:
         """See `Cell._end`."""

@@ -18,6 +18,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from actorcloud.actor.context import GUARD, fenced
+from actorcloud.actor.instrument import Instrument
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
 from actorcloud.actor.signals import (
     Demonitor,
@@ -29,6 +30,7 @@ from actorcloud.actor.signals import (
     Monitor,
     MonitorRef,
     Signal,
+    SystemRequest,
     Target,
     Unlink,
     Verdict,
@@ -60,6 +62,8 @@ def receive(cell: Mailbox, signal: Signal) -> None:
             with GUARD:
                 if cell.links:
                     cell.links.pop(sender.id, None)
+        case SystemRequest():
+            _take_request(cell, signal)
 
 
 def link(cell: Mailbox, peer: Any) -> None:
@@ -292,3 +296,20 @@ def _take_link(cell: Mailbox, sender: Any) -> None:
             cell.links[sender.id] = sender
     if is_dead:
         sender.signal(ExitSignal(cell.ref, ExitReason.NOPROC, linked=True))
+
+
+def _take_request(cell: Mailbox, request: SystemRequest) -> None:
+    if cell.is_thread():
+        request.reply_to.set_exception(ActorError(f"{cell.ref} is a thread, which serves no {request.call}"))
+        return
+    with GUARD:
+        is_dead = cell.state == DEAD
+        if not is_dead:
+            if cell.debug is None:
+                cell.debug = Instrument()
+            cell.debug.requests.append(request)
+            cell.urgent = True
+    if is_dead:
+        request.reply_to.set_exception(cell.dead_error(ExitReason.NOPROC))
+    elif cell.state != BUSY:
+        cell.wake()

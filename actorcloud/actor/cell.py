@@ -8,23 +8,27 @@ Thread: `turn` runs on one thread at a time, `start` before the first of them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from threading import get_ident
 from types import CodeType
 from typing import Any, ClassVar
 
+import msgspec
 import pykka.messages
 from pykka._introspection import get_attr_directly
 
-from actorcloud.actor import bonds
+from actorcloud.actor import bonds, idle
 from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.context import here as facts
-from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop, Unwound
+from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.instrument import Instrument
 from actorcloud.actor.mail import Ask, MailboxLimit, StopOrder
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
+from actorcloud.actor.report import CrashReport, handled_at, report_crash
 from actorcloud.actor.signals import Down, Exit
-from actorcloud.base.exits import Crash, ExitReason, brief, is_normal
+from actorcloud.base.exits import Crash, ExitReason, is_normal
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -66,7 +70,7 @@ class Cell(Mailbox):
         if self.exiting is not None or self.state == DEAD:
             bonds.die(self, self.end_reason())
             raise ActorDeadError(f"{self.ref} was told to exit while it started", self.reason)
-        if self.kind._has_on_start or self.stopping is not None:  # noqa: SLF001  as above
+        if self.kind._has_on_start or self.kind._has_on_idle or self.stopping is not None or actor._continuations:  # noqa: SLF001  as above
             self.urgent = True
             self.home.schedule(self)
         else:
@@ -84,8 +88,10 @@ class Cell(Mailbox):
         # The starter hears of it by what `start` raises, not also through the link.
         if self.parent is not None:
             bonds.unlink(self, self.parent)
-        reason = error.reason if isinstance(error, (Stop, ActorExit)) else Crash.of(error)
-        bonds.die(self, reason)
+        if isinstance(error, Ignore):
+            bonds.die(self, ExitReason.NORMAL)
+        else:
+            bonds.die(self, error.reason if isinstance(error, (Stop, ActorExit)) else Crash.of(error))
         self.actor = None
 
     # -- running: one thread at a time ----------------------------------------------------------
@@ -103,18 +109,20 @@ class Cell(Mailbox):
         Returns:
             How many were handled.
         """
-        if here is None:
-            here = facts()
+        here = here or facts()
         outer = here["cell"]
         here["cell"] = self
         self.thread = here["thread"]
         left = limit
         try:
-            mail = None if self.urgent and not self._attend() else self.mail
+            if self.debug is None:
+                mail = None if self.urgent and not self.attend() else self.mail
+            else:
+                left, mail = self.debug.handle_mail(self, limit), None
             on_receive = self.actor.on_receive
             special = _SPECIAL.get
             while mail and left:
-                if self.urgent and (not self._attend() or self.preempted):
+                if self.urgent and (not self.attend() or self.preempted):
                     break
                 message = mail.popleft()
                 left -= 1
@@ -124,9 +132,9 @@ class Cell(Mailbox):
                 else:
                     handle(self, message)
             if self.urgent:
-                self._attend()
-            if self.kind._has_on_batch_end and left != limit and self.state != DEAD:  # noqa: SLF001  the two halves
-                self.actor.on_batch_end()
+                self.attend()
+            if self.kind._has_turn_end:  # noqa: SLF001  the two halves of one thing
+                deque(self.last_duties(handled=left != limit), maxlen=0)
         except Unwound:
             raise
         except BaseException as error:  # noqa: BLE001  whatever a handler raises ends its actor, and only it
@@ -144,39 +152,58 @@ class Cell(Mailbox):
             self.actor = None
         elif not left:
             self.home.schedule(self)
-        elif self.mail or self.urgent:
+        elif self.urgent or (self.mail if self.debug is None else self.debug.wants_turn(self)):
             self.wake()
         return limit - left
 
-    #: The code whose `message` is the one that is being handled.
-    _turn_code: ClassVar[CodeType] = turn.__code__
+    def last_duties(self, *, handled: bool) -> Iterator[Any]:
+        """Run what belongs to the end of a turn, and yield what it returns; `handled`: messages were."""
+        kind = self.kind
+        if kind._has_on_batch_end and handled and self.state != DEAD:  # noqa: SLF001  the two halves of one thing
+            yield self.actor.on_batch_end()
+        is_suspended = self.debug is not None and self.debug.is_suspended
+        may_be_idle = kind._has_on_idle and not is_suspended and not self.is_ending()  # noqa: SLF001  as above
+        if may_be_idle and idle.is_over(self, handled=handled):
+            yield self.actor.on_idle()
 
-    def _last_message(self, error: BaseException) -> str | None:
-        """Tell what the turn that `error` ended handled last; found in the traceback, so that no turn need note it."""
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code is not self._turn_code:
-            trace = trace.tb_next
-        if trace is None or "message" not in trace.tb_frame.f_locals:
-            return None
-        message = trace.tb_frame.f_locals["message"]
-        return brief(message.message if type(message) is Ask else message)
-
-    def _attend(self) -> bool:
-        """See to what overtakes messages; False if the actor has ended."""
+    def attend(self) -> bool:
+        """See to what overtakes messages; False if the turn must end."""
         self.urgent = False
         if self.state == DEAD:
             return False
         if self.exiting is not None:
-            bonds.die(self, self.exiting[0])
+            self.obey(self.exiting[0])
             return False
-        actor = self.actor
-        if actor is not None and self.kind._has_on_start and not actor._was_started:  # noqa: SLF001
-            actor.on_start()
-            actor._was_started = True  # noqa: SLF001
+        deque(self.first_duties(), maxlen=0)
+        is_watched = self.debug is not None and self.debug.serve(self)
         if self.stopping is not None:
             self._finish(self.stopping[0])
             return False
-        return self.state != DEAD
+        return self.state != DEAD and not is_watched
+
+    #: Whose frames in a traceback tell which message was handled, see `report.handled_at`.
+    loops: ClassVar[set[CodeType]] = {turn.__code__, Instrument.handle_mail.__code__}
+    aside: ClassVar[CodeType] = attend.__code__
+
+    def first_duties(self) -> Iterator[Any]:
+        """Run `on_start`, and what the actor left to do before its next message; yield what they return."""
+        actor = self.actor
+        if actor is None:
+            return
+        if self.kind._has_on_start and not actor._was_started:  # noqa: SLF001
+            yield actor.on_start()
+            actor._was_started = True  # noqa: SLF001
+        while actor._continuations and self.stopping is None and not self.is_ending():  # noqa: SLF001
+            term = actor._continuations.popleft()  # noqa: SLF001
+            if self.debug is not None:
+                self.debug.note(self, "continue", term)
+            yield actor.on_continue(term)
+
+    def obey(self, reason: object) -> None:
+        """End as a signal said."""
+        if reason is ExitReason.SHUTDOWN and self._is_supervised():
+            _hint_at_trap_exit(self.kind)
+        bonds.die(self, reason)
 
     def quit_thread(self, outer: object, *, rests: bool = False) -> None:
         """This actor's code no longer runs on this thread; that of `outer` does, if any. With `rests` be idle."""
@@ -268,7 +295,7 @@ class Cell(Mailbox):
 
     def _crash(self, error: BaseException) -> None:
         """End by an exception: `on_failure`, death, then the asker hears of it."""
-        reason = Crash.of(error, last_message=self._last_message(error))
+        reason = self._describe(error)
         self.reason = reason
         asked, self.asking = self.asking, None
         actor = self.actor
@@ -281,15 +308,48 @@ class Cell(Mailbox):
             logger.exception("on_failure of %s raised", self.ref)
         if not self._is_supervised():
             # A supervisor reports its children itself, once.
-            logger.error("%s crashed: %s; its last message: %s", self.ref, reason, reason.last_message, exc_info=error)
+            self._log_crash(reason)
         bonds.die(self, reason)
         if asked is not None:
             # What would end the asker's thread, such as SystemExit, is this actor's end only.
             asked.reply_to.set_exception(error if isinstance(error, Exception) else self.dead_error(reason))
 
+    def _describe(self, error: BaseException) -> Crash:
+        crash = Crash.of(error)
+        if self.actor is None:
+            return crash
+        handled = handled_at(error, self.loops, self.aside)
+        report = report_crash(self, crash, handled, self.system.report_format)
+        return msgspec.structs.replace(crash, report=report)
+
+    def _log_crash(self, crash: Crash) -> None:
+        report: CrashReport | None = crash.report
+        if report is None:
+            logger.error("%s crashed: %s", self.ref, crash, exc_info=crash.exception)
+            return
+        is_short = self.system.report_format.single_line
+        # A traceback that `format_status` took out is not to come in again.
+        error = crash.exception if report.traceback and not is_short else None
+        logger.error("%s", report.text(single_line=is_short), exc_info=error, extra=report.extra)
+
     def _is_supervised(self) -> bool:
         parent = self.parent
         return parent is not None and parent.reports_children
+
+
+#: Classes that were hinted at; bounded by the program's classes.
+_hinted: set[type] = set()
+
+
+def _hint_at_trap_exit(kind: Any) -> None:
+    """Say once that a class has an `on_stop` which its supervisor's shutdown does not run."""
+    if kind._has_on_stop and kind not in _hinted:  # noqa: SLF001  the two halves of one thing
+        _hinted.add(kind)
+        logger.warning(
+            "%s has on_stop, which does not run when a supervisor ends it, since it does not trap exits: "
+            "set trap_exit = True on the class",
+            kind.__qualname__,
+        )
 
 
 def _on_ask(cell: Cell, ask: Ask) -> None:
@@ -319,6 +379,8 @@ def answer(cell: Cell, ask: Ask, value: Any) -> None:
         return  # a zombie: its answer is dropped, and the asker has heard of the death
     if value is NoReply:
         cell.asking = None
+        if cell.debug is not None:
+            cell.debug.note(cell, "noreply", ask.message)
         cell.owe(ask.reply_to)
     elif cell.stopping is not None:
         # Stop with reply: on_stop runs first, then the reply is sent.

@@ -1,8 +1,8 @@
 """The errors of the actor floor, and the exceptions that steer an actor.
 
 The errors are `ActorError`s of `base.errors`; those that Pykka knows too are also Pykka's, so that
-code written for Pykka catches them. `Stop`, `ActorExit` and `Unwound` are control flow: they derive
-from `BaseException`, so that a handler's `except Exception` cannot swallow them.
+code written for Pykka catches them. `Stop`, `Ignore`, `ActorExit` and `Unwound` are control flow: they
+derive from `BaseException`, so that a handler's `except Exception` cannot swallow them.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ class MaxChildren(ActorError):
     """The supervisor has as many children as it may."""
 
     code = "max-children"
+
+
+class CallbackFailed(ActorError):
+    """A function that the actor ran for a debug call raised; the actor lives on, its state as it was."""
+
+    code = "callback-failed"
+
+
+class Ignore(BaseException):
+    """Raised by `__init__`: there is nothing to do, and no actor. `start` returns None; nothing is logged."""
 
 
 class Stop(BaseException):

@@ -49,6 +49,18 @@ DEFAULT = Unset()
 Timeout = float | None | Unset
 
 
+def check_timeout(timeout: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        ValueError: it is neither None nor a number of seconds >= 0.
+    """
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
+        raise ValueError(f"timeout is {timeout!r}; it must be seconds >= 0, or None to wait for ever")
+
+
 class ReplyTo(Protocol):
     """Where the answer to an ask goes; a `Future` here, a message back for an asker elsewhere.
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from threading import get_ident
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.errors import ActorDeadError
@@ -33,6 +33,10 @@ from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
+
+if TYPE_CHECKING:  # it is made by those above
+    from actorcloud.actor.instrument import Instrument
+    from actorcloud.actor.report import ReportFormat
 
 #: Idle: nothing to do. Busy: queued for a turn, or in one. Dead: for ever.
 IDLE, BUSY, DEAD = 0, 1, 2
@@ -49,6 +53,11 @@ class Host(Protocol):
     @property
     def copy_messages(self) -> bool:
         """Whether its actors get copies of messages."""
+        ...
+
+    @property
+    def report_format(self) -> ReportFormat:
+        """How crashes are reported."""
         ...
 
     def forget(self, cell: Any, /) -> None:
@@ -102,6 +111,7 @@ class Mailbox:
         "__weakref__",
         "actor",
         "asking",
+        "debug",
         "deferred",
         "downs",
         "exiting",
@@ -176,6 +186,8 @@ class Mailbox:
         self.thread: int | None = None
         #: What that thread waits on.
         self.latch: Latch | None = None
+        #: What debug calls have set up; None nearly always.
+        self.debug: Instrument | None = None
 
     # -- putting: any thread --------------------------------------------------------------------
 
@@ -225,6 +237,8 @@ class Mailbox:
         """Answer what a dead actor owes and has not read."""
         asking, self.asking = self.asking, None
         deferred, self.deferred = self.deferred, None
+        if self.debug is not None:
+            self.debug.refuse_all(self.dead_error(reason))
         if asking is not None:
             asking.reply_to.set_exception(self.dead_error(reason))
         for reply_to in list((deferred or {}).values()):

@@ -18,14 +18,16 @@ from actorcloud.actor import bonds, info
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, check_fence, current_system, fenced, local, running
 from actorcloud.actor.errors import ActorDeadError, ActorExit, CallingSelf
-from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset
+from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset, check_timeout
 from actorcloud.actor.mail import Ask, StopOrder
 from actorcloud.actor.mailbox import BUSY, IDLE
+from actorcloud.actor.name import check_name
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
-from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, new_monitor
+from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, SystemRequest, new_monitor
 from actorcloud.actor.view import Inbox, Stopped
+from actorcloud.actor.watcher import ANY, StopWatcher, Watcher
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason, safe_str
 from actorcloud.base.ids import ActorId
@@ -54,6 +56,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
     #: Whether its timers can be told of the actor's death; not so for refs that `cluster` makes.
     _is_local = True
+    #: Whether `stop` raises when the actor ended with another reason than it was given.
+    _stop_tells_reason = True
     _cell: Cell
 
     def __init__(self, cell: Cell) -> None:
@@ -247,11 +251,15 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
         Raises:
             AskTimeout: it did not end in time.
+            ActorDeadError: it ended with another `reason` than it was given; that is in the error.
+            ValueError: `timeout` is no number of seconds >= 0; nothing was sent.
         """
+        check_timeout(timeout)
         if block and self._is_me():
             raise CallingSelf(f"{self} stops itself and waits; use self.stop()")
         future: Future[bool] = Future(self._waits(), timeout, _End(self))
-        self.signal(Monitor(new_monitor(), _StopWatcher(future), self))
+        watcher = StopWatcher(future, reason if self._stop_tells_reason else ANY)
+        self.signal(Monitor(new_monitor(), watcher, self))
         self.deliver(StopOrder(reason))
         return future.get() if block else future
 
@@ -314,7 +322,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
     def _down(self, target: object) -> Future[Down]:
         future: Future[Down] = Future(self._waits(), None, _End(self))
-        self.signal(Monitor(new_monitor(), _Watcher(future.set), target))
+        self.signal(Monitor(new_monitor(), Watcher(future.set), target))
         return future
 
     def _waits(self) -> Waits | None:
@@ -340,32 +348,6 @@ class _End:
         return f"the end of {self._ref}"
 
 
-class _Watcher:
-    """The hidden identity of code outside actors that watches one."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def signal(self, signal: Signal) -> None:
-        if isinstance(signal, DownSignal):
-            self._function(signal.down)
-
-
-class _StopWatcher:
-    """Answers whether what was stopped was alive."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: Future[bool]) -> None:
-        self._future = future
-
-    def signal(self, signal: Signal) -> None:
-        if isinstance(signal, DownSignal):
-            self._future.set(signal.down.reason is not ExitReason.NOPROC)
-
-
 class Nobody:
     """Who has a name that nobody has; answers as the dead do."""
 
@@ -373,6 +355,8 @@ class Nobody:
         """See `ActorRef.signal`."""
         if isinstance(signal, Monitor):
             signal.watcher.signal(DownSignal(Down(signal.ref, signal.target, ExitReason.NOPROC)))
+        elif isinstance(signal, SystemRequest):
+            signal.reply_to.set_exception(ActorDeadError("no live actor has this name"))
 
 
 class NamedRef(ActorRef[Any]):
@@ -481,5 +465,10 @@ def resolve(actor_id: ActorId) -> ActorRef[Any]:
 
 
 def named(name: str) -> NamedRef:
-    """Return a ref that finds the actor registered as `name` in the current system at every send."""
+    """Return a ref that finds the actor registered as `name` in the current system at every send.
+
+    Raises:
+        ConfigError: it can be no name.
+    """
+    check_name(name)
     return NamedRef(name, current_system())

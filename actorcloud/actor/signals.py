@@ -112,7 +112,17 @@ class DownSignal(msgspec.Struct, frozen=True, eq=False):
     down: Down
 
 
-Signal = Link | Unlink | ExitSignal | Monitor | Demonitor | DownSignal
+class SystemRequest(msgspec.Struct, frozen=True, eq=False):
+    """Someone looks at the receiver, or changes how it runs; served before the next message."""
+
+    #: What to do, as `instrument` names it.
+    call: str
+    args: tuple[Any, ...]
+    #: Where the answer goes: a `ReplyTo`.
+    reply_to: Any
+
+
+Signal = Link | Unlink | ExitSignal | Monitor | Demonitor | DownSignal | SystemRequest
 
 
 class Verdict(enum.Enum):

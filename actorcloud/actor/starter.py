@@ -16,8 +16,9 @@ import msgspec
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import check_fence, current_system, fenced, local
-from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop
+from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
 from actorcloud.actor.mail import MailboxLimit
+from actorcloud.actor.name import check_name
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 from actorcloud.actor.system import System
@@ -68,6 +69,8 @@ class Starter(Generic[P, A]):
         isolation: str | None = None,
         memory: int | None = None,
     ) -> None:
+        if name is not None:
+            check_name(name)
         if mailbox is not None:
             base: Any = kind
             kind = type(base.__name__, (base,), {"max_mailbox": MailboxLimit.of(mailbox)})
@@ -96,11 +99,13 @@ class Starter(Generic[P, A]):
         cell = self._spawn()
         name = new_monitor(watcher.id)
         bonds.monitor(watcher, name, cell.ref, cell.ref)
+        ref = None
         try:
-            return self._run(cell, args, kwargs), name
-        except BaseException:
-            bonds.demonitor(watcher, name, flush=True)
-            raise
+            ref = self._run(cell, args, kwargs)
+        finally:
+            if ref is None:
+                bonds.demonitor(watcher, name, flush=True)
+        return ref, name
 
     def _spawn(self) -> Cell:
         if fenced:
@@ -132,6 +137,9 @@ class Starter(Generic[P, A]):
                 self._begin_here(cell, args, kwargs)
             else:
                 cell.home.call(lambda: cell.start(args, kwargs), self._start_timeout)
+        except Ignore:
+            # Not in the type: only who writes such a class meets it.
+            return None  # type: ignore[return-value]  # as said
         except StartError:
             bonds.kill(cell)
             bonds.die(cell, ExitReason.KILLED)
@@ -139,7 +147,7 @@ class Starter(Generic[P, A]):
         except (Stop, ActorExit, ActorDeadError) as error:
             if cell.reason is None and not cell.is_dead():
                 raise
-            raise StartError(f"{cell.ref} ended while it started: {cell.reason}") from error
+            raise StartError(f"{cell.ref} ended while it started: {cell.reason}", cell.reason) from error
         ref: ActorRef[A] = cell.ref
         return ref
 

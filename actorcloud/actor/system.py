@@ -30,6 +30,7 @@ from actorcloud.actor.mail import StopOrder
 from actorcloud.actor.mailbox import DEAD
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.report import ReportFormat
 from actorcloud.actor.signals import Down, ExitSignal
 from actorcloud.actor.timers import TimerThread
 from actorcloud.base.clock import Clock, SystemClock
@@ -105,6 +106,8 @@ class System:
         self.peer = Peer(name, new_incarnation(self.random.randbytes))
         #: Makes the refs of other peers' actors; set by `cluster`.
         self.remote_refs: Callable[[ActorId], ActorRef[Any]] | None = None
+        #: How crashes are written to the log.
+        self.report_format = ReportFormat()
         #: Messages to dead actors, so far.
         self.dead_letters = 0
         self._serials = itertools.count(1)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorcloud.actor.signals import Demonitor, DownSignal, Monitor, Signal, new_monitor
+from actorcloud.actor.signals import Demonitor, Monitor, new_monitor
+from actorcloud.actor.watcher import Watcher
 
 
 class Inbox:
@@ -74,20 +75,9 @@ class Stopped:
         """
         ended = self._ref._cell.system.future()  # noqa: SLF001  one package
         name = new_monitor()
-        self._ref.signal(Monitor(name, _Watcher(ended), self._ref))
+        self._ref.signal(Monitor(name, Watcher(ended.set), self._ref))
         try:
             return bool(ended.wait(timeout))
         finally:
             # Who waits in small steps must not leave a monitor behind at each.
             self._ref.signal(Demonitor(name))
-
-
-class _Watcher:
-    __slots__ = ("_ended",)
-
-    def __init__(self, ended: Any) -> None:
-        self._ended = ended
-
-    def signal(self, signal: Signal) -> None:
-        if isinstance(signal, DownSignal):
-            self._ended.set(signal.down)

@@ -72,6 +72,11 @@ class StartError(ActorError):
 
     code = "start"
 
+    def __init__(self, message: str | None = None, reason: object = None) -> None:
+        super().__init__(message)
+        #: What the actor ended with; None if that is not known.
+        self.reason = reason
+
 
 class NameTaken(ActorError):
     """Another live actor is registered under this name."""

@@ -9,16 +9,13 @@ Reference: Erlang's exit reasons; otp-semantics 1.3.
 from __future__ import annotations
 
 import enum
-import reprlib
 import traceback
+from typing import Any
 
 import msgspec
 
 #: A longer traceback keeps its head and its tail.
 TRACEBACK_LIMIT_CHARS = 16_000
-
-#: A value in a log record is for people to read: a longer one keeps its head and its tail.
-BRIEF_LIMIT_CHARS = 400
 
 
 class ExitReason(enum.Enum):
@@ -67,8 +64,8 @@ class Crash(msgspec.Struct, frozen=True, eq=False):
     traceback: str
     #: The exception itself where it was raised; None after crossing to another process.
     exception: BaseException | None = None
-    #: What the actor handled last, as `brief` tells it; None if that was no message, or is not known.
-    last_message: str | None = None
+    #: How the actor was, a `CrashReport`; None after crossing to another process, and where none was made.
+    report: Any = None
 
     @property
     def is_normal(self) -> bool:
@@ -79,9 +76,9 @@ class Crash(msgspec.Struct, frozen=True, eq=False):
         return f"{self.type}: {self.message}"
 
     @classmethod
-    def of(cls, error: BaseException, *, last_message: str | None = None) -> Crash:
+    def of(cls, error: BaseException) -> Crash:
         """Describe `error`; never raises, whatever its `__str__` does."""
-        return cls(type_name(error), safe_str(error), format_traceback(error), error, last_message)
+        return cls(type_name(error), safe_str(error), format_traceback(error), error)
 
 
 class ProcessDied(msgspec.Struct, frozen=True):
@@ -115,9 +112,6 @@ class MemoryExceeded(msgspec.Struct, frozen=True):
         return f"it took more than its {self.limit_bytes:,} bytes of memory"
 
 
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = BRIEF_LIMIT_CHARS
-
 #: What an actor may end with: one of the above, or any value given to `exit` or `stop`.
 Reason = object
 
@@ -139,22 +133,6 @@ def safe_str(value: object) -> str:
         return str(value)
     except Exception as error:  # noqa: BLE001  a broken __str__ must not hide the failure it describes
         return f"<{type(value).__name__} whose str() raised {type(error).__name__}>"
-
-
-def brief(value: object) -> str:
-    """Return a `repr` for a log record: deep and long values are cut; never raises."""
-    try:
-        return cut(_brief.repr(value))
-    except Exception as error:  # noqa: BLE001  as above
-        return f"<{type(value).__name__} whose repr() raised {type(error).__name__}>"
-
-
-def cut(text: str) -> str:
-    """Return `text`, in the middle of which something is left out if it is long."""
-    if len(text) <= BRIEF_LIMIT_CHARS:
-        return text
-    half = BRIEF_LIMIT_CHARS // 2 - 2
-    return f"{text[:half]}...{text[-half:]}"
 
 
 def format_traceback(error: BaseException) -> str:

@@ -28,11 +28,13 @@ from actorcloud.actor import (
     ReplyTo,
     Signal,
     System,
+    SystemRequest,
     Timeout,
     Waits,
     new_monitor,
     resolve,
 )
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId, Peer
 from actorcloud.cluster.line import Asking, Line, OnReply, To
@@ -162,6 +164,10 @@ class RemoteRef(ActorRef[Any]):
                 line = self._line()
                 if line is not None:
                     line.exit(self._to, None if sender is None else sender.id, reason)
+            case SystemRequest():
+                signal.reply_to.set_exception(
+                    ActorError(f"{self} lives on another machine: debug calls reach only actors of this process")
+                )
             case Link(sender):
                 sender.signal(ExitSignal(self, ExitReason.NOCONNECTION, linked=True))
 

@@ -389,15 +389,18 @@ def test_a_trapping_child_ends_with_its_parent(system: System) -> None:
     assert end.get(PATIENCE).reason is ExitReason.NORMAL
 
 
-def test_a_crash_in_on_stop_becomes_the_reason(system: System) -> None:
+@pytest.mark.case(202, 240, 249)
+def test_a_crash_in_on_stop_becomes_the_reason_and_who_stopped_hears_of_it(system: System) -> None:
     class Clumsy(Actor):
         def on_stop(self) -> None:
             raise Boom("while stopping")
 
     p = Clumsy.start()
     end = p.monitor()
-    p.stop()
+    with pytest.raises(ActorDeadError) as caught:
+        p.stop()
     assert isinstance(end.get(PATIENCE).reason, Crash)
+    assert caught.value.reason is end.get().reason
 
 
 def test_system_exit_in_a_handler_ends_that_actor_only(system: System) -> None:

@@ -171,6 +171,7 @@ def test_a_pinned_actor_that_fails_to_start_leaves_no_thread(pool: System) -> No
     assert pool.actors() == []
 
 
+@pytest.mark.case(186)
 def test_a_pinned_actor_that_takes_too_long_to_start_is_given_up(pool: System) -> None:
     # Given
     leave = threading.Event()
@@ -186,6 +187,7 @@ def test_a_pinned_actor_that_takes_too_long_to_start_is_given_up(pool: System) -
         Slow.options(name="slow", start_timeout=0.01).start()
     # Then
     assert pool.whereis("slow") is None
+    assert pool.actors() == []
     leave.set()
 
 

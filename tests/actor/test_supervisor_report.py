@@ -9,8 +9,9 @@ import pytest
 
 from actorcloud.actor import BRUTAL_KILL, Actor, AsyncActor, Supervisor, System
 from actorcloud.actor.supervision.report import Offender, Report
+from actorcloud.base.brief import BRIEF_LIMIT_CHARS
 from actorcloud.base.errors import StartError
-from actorcloud.base.exits import BRIEF_LIMIT_CHARS, ExitReason, Shutdown
+from actorcloud.base.exits import ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Boom, Probe, boom, end_of, run
 from tests.actor.family import Answering, Starts, crash, end, events, noted, states
 

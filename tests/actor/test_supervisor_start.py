@@ -105,7 +105,7 @@ def test_it_is_reached_by_its_name(system: System) -> None:
     assert system.whereis("family") == family
     assert named("family").stop(timeout=PATIENCE)
     assert system.whereis("family") is None
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError):
         Supervisor.options(name=["family"]).start([])  # type: ignore[arg-type]
 
 

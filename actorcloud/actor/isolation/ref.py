@@ -12,7 +12,8 @@ from actorcloud.actor import bonds
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.mailbox import BUSY, DEAD
 from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.signals import ExitSignal, Link, Signal, Unlink
+from actorcloud.actor.signals import ExitSignal, Link, Signal, SystemRequest, Unlink
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 
 
@@ -31,6 +32,11 @@ class IsolatedRef(ActorRef[Any]):
         cell = self._cell
         if isinstance(signal, ExitSignal) and self._is_trapped(signal):
             self.queue(signal)
+            return
+        if isinstance(signal, SystemRequest):
+            signal.reply_to.set_exception(
+                ActorError(f"{self} lives in a process of its own: debug calls reach only actors of this process")
+            )
             return
         bonds.receive(cell, signal)
         if isinstance(signal, (Link, Unlink)):

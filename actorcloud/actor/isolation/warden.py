@@ -35,6 +35,7 @@ from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import Ask
 from actorcloud.actor.mailbox import DEAD
 from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.report import CrashReport
 from actorcloud.actor.signals import (
     Demonitor,
     ExitSignal,
@@ -246,11 +247,11 @@ class Warden(Actor):
             reply_to.set_exception(cell.dead_error(reason))
 
     def _report(self, reason: object) -> None:
-        if isinstance(reason, Crash):
-            text = "%s crashed: %s; its last message: %s\n%s"
-            logger.error(text, self, reason, reason.last_message, reason.traceback)
-        else:
+        report: CrashReport | None = reason.report if isinstance(reason, Crash) else None
+        if report is None:
             logger.error("%s crashed: %s", self, reason)
+        else:
+            logger.error("%s\n%s", report.text(), report.traceback, extra=report.extra)
 
     def _reason_of(self, event: Exited) -> object:
         if self._told is not None:

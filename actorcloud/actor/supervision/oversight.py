@@ -338,7 +338,9 @@ class Overseer(Procedural):
     def _report(self, context: str, child: Child, reason: object, action: str, ref: object = None) -> None:
         """Log what happened to a child: once, here, for the whole tree."""
         offender = child.offender(ref)
-        Report(supervisor=str(self), context=context, offender=offender, reason=reason, action=action).log()
+        Report(supervisor=str(self), context=context, offender=offender, reason=reason, action=action).log(
+            single_line=self.system.report_format.single_line
+        )
 
 
 def _kill_late(children: Iterable[Child], patience: float) -> None:

@@ -12,8 +12,8 @@ last_message  what a crashed child handled last, as text; None if there was none
 action        what the supervisor did about it: "restarted as ...", "removed", ...
 ============  =====================================================================================
 
-The first line of a record says all of it; the traceback of a crash follows. Values of the user's
-are cut, see `base.exits.brief`.
+The first line of a record says all of it; what a `CrashReport` has, and the traceback, follow, and
+its fields are keys too. Values of the user's are cut, see `base.brief`.
 
 Reference: OTP's supervisor reports; otp-semantics 3.11.
 """
@@ -25,7 +25,9 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.base.exits import Crash, brief, cut, safe_str
+from actorcloud.actor.report import CrashReport, join_lines
+from actorcloud.base.brief import brief, cut
+from actorcloud.base.exits import Crash, safe_str
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -60,21 +62,21 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     reason: object
     action: str
 
-    def log(self) -> None:
+    def log(self, *, single_line: bool = False) -> None:
         """Write the record, as an error."""
-        reason = cut(safe_str(self.reason))
         crash = self.reason if isinstance(self.reason, Crash) else None
-        last_message = None if crash is None else crash.last_message
+        report: CrashReport | None = None if crash is None else crash.report
+        reason = cut(safe_str(self.reason) if report is None else report.reason)
+        last_message = None if report is None else report.last_message
+        handled = "" if last_message is None else f", its last message: {last_message}"
+        line = f"{self.supervisor}: {self.context} of child {self.offender}: {reason}{handled}; {self.action}"
+        text = join_lines([line, *(report.details if report is not None else ())], single_line=single_line)
+        traceback = "" if crash is None else crash.traceback if report is None else report.traceback
         logger.error(
-            "%s: %s of child %s: %s%s; %s%s",
-            self.supervisor,
-            self.context,
-            self.offender,
-            reason,
-            "" if last_message is None else f", its last message: {last_message}",
-            self.action,
-            "" if crash is None else f"\n{crash.traceback}",
+            "%s",
+            f"{text}\n{traceback}" if traceback and not single_line else text,
             extra={
+                **({} if report is None else report.extra),
                 "supervisor": self.supervisor,
                 "context": self.context,
                 "offender": self.offender,

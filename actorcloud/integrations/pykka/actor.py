@@ -22,6 +22,8 @@ from actorcloud.integrations.pykka.future import Answer
 class ThreadingRef(ActorRef[Any]):
     """A ref to a `ThreadingActor`: asks have no limit, and a tell to the dead raises."""
 
+    _stop_tells_reason = False
+
     def is_alive(self) -> bool:
         """Whether the actor handles messages: not so any more in its `on_stop` and `on_failure`."""
         return super().is_alive() and self._cell.reason is None

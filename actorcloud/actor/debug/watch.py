@@ -1,0 +1,141 @@
+"""The debug functions that come with the package: trace, log, log to a file, statistics.
+
+Each is installed at one actor, as any other, under a name of its own.
+
+Reference: OTP's `sys`; otp-semantics 2.8.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actorcloud.actor.debug.call import TIMEOUT_DEFAULT, install, remove, request
+from actorcloud.actor.event import Event
+from actorcloud.actor.ref import ActorRef
+from actorcloud.base.errors import ConfigError
+
+#: Events that `log` keeps unless told otherwise: OTP's.
+LOG_DEFAULT = 10
+
+#: Events that `log` keeps at most: they keep their messages alive.
+LOG_LIMIT = 10_000
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What an actor did since `statistics` was turned on."""
+
+    #: UTC seconds since 1970.
+    started_at: float
+    messages_in: int
+    #: Answers that it sent itself.
+    messages_out: int
+
+
+def trace(
+    ref: ActorRef[Any],
+    on: bool = True,  # noqa: FBT001, FBT002  a switch
+    *,
+    write: Callable[[str], object] | None = None,
+    timeout: float | None = TIMEOUT_DEFAULT,
+) -> None:
+    """Print each event of an actor, or no longer.
+
+    Args:
+        ref: whom.
+        on: False turns it off.
+        write: called with each line, newline included; `sys.stdout.write` unless given.
+        timeout: see `get_state`.
+    """
+    if on:
+        install(ref, _print, write, id="trace", timeout=timeout)
+    else:
+        remove(ref, "trace", timeout=timeout)
+
+
+def log(ref: ActorRef[Any], keep: int = LOG_DEFAULT, *, timeout: float | None = TIMEOUT_DEFAULT) -> None:
+    """Keep the last events of an actor, for `get_log` and for its crash report.
+
+    Args:
+        ref: whom.
+        keep: how many, at most `LOG_LIMIT`; 0 turns it off. A running log goes on with the new number.
+        timeout: see `get_state`.
+
+    Raises:
+        ConfigError: `keep` is no such number.
+    """
+    if isinstance(keep, bool) or not isinstance(keep, int) or not 0 <= keep <= LOG_LIMIT:
+        raise ConfigError(f"keep is {keep!r}; it must be a number of events from 0 to {LOG_LIMIT}")
+    kept = get_log(ref, timeout=timeout)
+    remove(ref, "log", timeout=timeout)
+    if keep:
+        install(ref, _keep, deque(kept, maxlen=keep), id="log", timeout=timeout)
+
+
+def get_log(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> list[Event]:
+    """Return the events kept by `log`, oldest first; none if it is off."""
+    return list(request(ref, "peek", "log", timeout=timeout) or ())
+
+
+def log_to_file(ref: ActorRef[Any], path: Path | str | None, *, timeout: float | None = TIMEOUT_DEFAULT) -> None:
+    """Append each event of an actor to a file, as a line; None turns it off.
+
+    A file that cannot be written to is logged and given up.
+    """
+    remove(ref, "log_to_file", timeout=timeout)
+    if path is not None:
+        install(ref, _append, Path(path), id="log_to_file", timeout=timeout)
+
+
+def statistics(
+    ref: ActorRef[Any],
+    on: bool = True,  # noqa: FBT001, FBT002  a switch
+    *,
+    timeout: float | None = TIMEOUT_DEFAULT,
+) -> None:
+    """Count an actor's messages, or no longer; on again goes on counting, off and on begins anew."""
+    if on:
+        install(ref, _count, _started(ref), id="statistics", timeout=timeout)
+    else:
+        remove(ref, "statistics", timeout=timeout)
+
+
+def get_statistics(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> Statistics | None:
+    """Return what was counted; None if `statistics` is off."""
+    found: Statistics | None = request(ref, "peek", "statistics", timeout=timeout)
+    return found
+
+
+def _started(ref: ActorRef[Any]) -> Statistics:
+    now: float = ref._cell.system.clock.time()  # type: ignore[attr-defined]  # noqa: SLF001  a cell knows its system as its `Host`
+    return Statistics(started_at=now, messages_in=0, messages_out=0)
+
+
+def _print(write: Any, event: Event, ref: ActorRef[Any]) -> Any:
+    # Looked up at each event: it may be redirected.
+    (write or sys.stdout.write)(f"{ref} {event}\n")
+    return write
+
+
+def _keep(events: deque[Event], event: Event, ref: ActorRef[Any]) -> deque[Event]:  # noqa: ARG001  all are called alike
+    events.append(event)
+    return events
+
+
+def _append(path: Path, event: Event, ref: ActorRef[Any]) -> Path:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{event.at:.6f} {ref} {event}\n")
+    return path
+
+
+def _count(counts: Statistics, event: Event, ref: ActorRef[Any]) -> Statistics:  # noqa: ARG001  as above
+    return msgspec.structs.replace(
+        counts,
+        messages_in=counts.messages_in + (event.kind == "in"),
+        messages_out=counts.messages_out + (event.kind == "out"),
+    )

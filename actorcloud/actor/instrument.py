@@ -1,0 +1,312 @@
+"""Instruments: what debug calls have set up at one actor, and the lane that they come in.
+
+A `SystemRequest` is served by the actor itself, before its next message; so an actor that is busy in
+a handler does not answer. Where something is left that must see every message, the cell has an
+instrument, and its turns run through `handle_mail` here instead of its own loop: an actor that
+nobody watches pays for none of it.
+
+A suspended actor lets its mail lie. It serves requests, and ends when it is told to: by its parent,
+by `stop`, by a signal.
+
+Thread: the actor's own turns, but for `requests`, which is filled under `GUARD`.
+
+Reference: OTP's `sys`; otp-semantics 2.8.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+import msgspec
+
+from actorcloud.actor import idle
+from actorcloud.actor.context import GUARD, local
+from actorcloud.actor.errors import CallbackFailed, Stop, Unwound
+from actorcloud.actor.event import Event, Kind
+from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.mail import Ask, StopOrder
+from actorcloud.actor.report import Status, shown
+from actorcloud.actor.signals import Exit, SystemRequest
+from actorcloud.base.errors import ActorError
+
+logger = logging.getLogger("actorcloud.actor")
+
+
+class _Done:
+    """The type of `DONE`."""
+
+    def __repr__(self) -> str:
+        return "DONE"
+
+    def __reduce__(self) -> str:
+        # There is only one, also in code that travels by value.
+        return "DONE"
+
+
+#: Returned by a debug function: it need not be called any more.
+DONE: Final = _Done()
+
+#: (its state, the event, the actor's ref) -> its next state, or `DONE`.
+DebugFunction = Callable[[Any, Event, Any], Any]
+
+
+class ActorStatus(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """An actor as `get_status` tells it."""
+
+    ref: Any
+    actor_class: type
+    #: The name it is registered under.
+    name: str | None
+    is_suspended: bool
+    #: The ref of who called `start_link`.
+    parent: Any
+    #: Messages that wait.
+    mailbox: int
+    #: The debug functions that are installed, by id.
+    functions: list[Hashable]
+    #: What `format_status` made of the rest.
+    status: Status
+
+
+class _Function:
+    """A debug function and its state."""
+
+    __slots__ = ("function", "state")
+
+    def __init__(self, function: DebugFunction, state: Any) -> None:
+        self.function = function
+        self.state = state
+
+
+class Instrument:
+    """What is set up at one actor."""
+
+    __slots__ = ("_seen", "functions", "is_suspended", "requests")
+
+    def __init__(self) -> None:
+        #: Each has an asker who waits.
+        self.requests: deque[SystemRequest] = deque()
+        self.functions: dict[Hashable, _Function] = {}
+        self.is_suspended = False
+        #: Messages of a suspended actor that are no orders to end.
+        self._seen = 0
+
+    # -- turns: instead of the cell's own loop ----------------------------------------------------
+
+    def handle_mail(self, cell: Any, limit: int) -> int:
+        """Handle up to `limit` messages in view of the functions; return how many of `limit` are left."""
+        if cell.urgent and not cell.attend():
+            return limit
+        left = limit
+        while left and self.wants_turn(cell):
+            if cell.urgent and (not cell.attend() or cell.preempted):
+                break
+            message = self.next_message(cell)
+            if message is None:
+                break
+            left -= 1
+            cell.handle(message)
+        return left
+
+    def next_message(self, cell: Any) -> Any:
+        """Take the next message and show it to the functions; None if there is nothing to handle.
+
+        Of a suspended actor's mail only an order to end is taken, and that ends the suspension.
+        """
+        message = self._next_order(cell) if self.is_suspended else cell.mail.popleft()
+        if type(message) is not Ask:
+            if message is not None:
+                self.note(cell, "in", message)
+            return message
+        self.note(cell, "in", message.message, is_ask=True)
+        return Ask(message.message, _Observed(self, cell, message.reply_to))
+
+    def wants_turn(self, cell: Any) -> bool:
+        """Whether there is mail that may be looked at now."""
+        return len(cell.mail or ()) > (self._seen if self.is_suspended else 0)
+
+    def note(self, cell: Any, kind: Kind, value: Any, *, is_ask: bool = False) -> None:
+        """Show an event to the functions; one that raises is removed."""
+        if not self.functions:
+            return
+        event = Event(kind, value, cell.system.clock.time(), is_ask)
+        for id, entry in list(self.functions.items()):
+            try:
+                entry.state = entry.function(entry.state, event, cell.ref)
+            except Exception:
+                logger.exception("debug function %r of %s raised and was removed", id, cell.ref)
+                entry.state = DONE
+            if entry.state is DONE and self.functions.get(id) is entry:
+                del self.functions[id]
+
+    def _next_order(self, cell: Any) -> Any:
+        mail = cell.mail
+        while mail and self._seen < len(mail):
+            message = mail[self._seen]
+            if type(message) is StopOrder or (type(message) is Exit and _is_from_parent(cell, message)):
+                del mail[self._seen]
+                self.is_suspended = False
+                return message
+            self._seen += 1
+        return None
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def serve(self, cell: Any) -> bool:
+        """Serve the requests.
+
+        Returns:
+            Whether that leaves something at work: the turn must end, so that the next one comes here.
+        """
+        if len(self.requests) == 0:
+            return False
+        while self.requests:
+            request = self.requests.popleft()
+            try:
+                value = _CALLS[request.call](self, cell, *request.args)
+            except ActorError as error:
+                request.reply_to.set_exception(error)
+            except Stop:
+                request.reply_to.set(None)
+                raise
+            except BaseException as error:
+                # A hook that ends the actor; the asker hears of it, and the actor ends as by any handler.
+                request.reply_to.set_exception(CallbackFailed(f"{request.call} ended {cell.ref}: {error!r}"))
+                raise
+            else:
+                request.reply_to.set(value)
+        if cell.kind._has_on_idle:  # noqa: SLF001  the class's half of the runtime
+            idle.restart(cell)
+        with GUARD:
+            if cell.debug is self and not (len(self.requests) or self.functions or self.is_suspended):
+                cell.debug = None
+        return cell.debug is not None
+
+    def refuse_all(self, error: BaseException) -> None:
+        """Answer the requests that came too late."""
+        while self.requests:
+            try:
+                request = self.requests.popleft()
+            except IndexError:
+                return  # another thread refuses too
+            request.reply_to.set_exception(error)
+
+    def _get_state(self, cell: Any) -> Any:
+        return _call(cell, "system_get_state")
+
+    def _replace_state(self, cell: Any, function: Callable[[Any], Any]) -> Any:
+        return _call(cell, "system_replace_state", function)
+
+    def _get_status(self, cell: Any) -> ActorStatus:
+        log = self.functions.get("log")
+        try:
+            state = cell.actor.system_get_state()
+        except Exception as error:  # noqa: BLE001  the rest of the status is still worth having
+            state = f"<system_get_state raised {type(error).__name__}>"
+        status = Status(state=state, log=list(log.state) if log is not None else [])
+        return ActorStatus(
+            ref=cell.ref,
+            actor_class=cell.kind,
+            name=cell.name,
+            is_suspended=self.is_suspended,
+            parent=cell.parent,
+            mailbox=cell.queued(),
+            functions=list(self.functions),
+            status=shown(cell.actor, status),
+        )
+
+    def _suspend(self, cell: Any) -> None:  # noqa: ARG002  all calls are made alike
+        if not self.is_suspended:
+            self.is_suspended = True
+            self._seen = 0
+
+    def _resume(self, cell: Any) -> None:  # noqa: ARG002  as above
+        self.is_suspended = False
+
+    def _install(self, cell: Any, id: Hashable, function: DebugFunction, state: Any) -> bool:  # noqa: ARG002
+        if id in self.functions:
+            return False
+        self.functions[id] = _Function(function, state)
+        return True
+
+    def _remove(self, cell: Any, id: Hashable) -> Any:  # noqa: ARG002  as above
+        found = self.functions.pop(id, None)
+        return None if found is None else found.state
+
+    def _peek(self, cell: Any, id: Hashable) -> Any:  # noqa: ARG002  as above
+        found = self.functions.get(id)
+        return None if found is None else found.state
+
+    def _no_debug(self, cell: Any) -> None:  # noqa: ARG002  as above
+        self.functions.clear()
+
+    def _terminate(self, cell: Any, reason: object) -> None:
+        self.is_suspended = False
+        cell.handle(StopOrder(reason))
+
+
+#: What a `SystemRequest` may ask for.
+_CALLS: dict[str, Callable[..., Any]] = {
+    name.lstrip("_"): getattr(Instrument, name)
+    for name in (
+        "_get_state",
+        "_get_status",
+        "_install",
+        "_no_debug",
+        "_peek",
+        "_remove",
+        "_replace_state",
+        "_resume",
+        "_suspend",
+        "_terminate",
+    )
+}
+
+
+class _Observed:
+    """Where an answer goes, seen by the answerer's instrument."""
+
+    __slots__ = ("_cell", "_instrument", "_to", "keeper")
+
+    def __init__(self, instrument: Instrument, cell: Any, to: ReplyTo) -> None:
+        self._instrument = instrument
+        self._cell = cell
+        self._to = to
+        #: See `Future.keeper`.
+        self.keeper: Any = None
+
+    def set(self, value: Any = None, /) -> object:
+        self._note(value)
+        return self._to.set(value)
+
+    def set_exception(self, error: BaseException, /) -> object:
+        self._note(error)
+        return self._to.set_exception(error)
+
+    def push(self, value: Any, /) -> None:
+        self._to.push(value)
+        self._note(value)
+
+    def _note(self, value: Any) -> None:
+        if self.keeper is not None:
+            self.keeper.release(self)
+        # Another actor may answer in its place; that is no event of this one.
+        if local.cell is self._cell:
+            self._instrument.note(self._cell, "out", value)
+
+
+def _is_from_parent(cell: Any, message: Exit) -> bool:
+    return cell.parent is not None and message.sender == cell.parent
+
+
+def _call(cell: Any, hook: str, *args: Any) -> Any:
+    """Run a hook of the actor for someone else; what it raises is that one's error."""
+    try:
+        return getattr(cell.actor, hook)(*args)
+    except Unwound:
+        raise
+    except Exception as error:
+        raise CallbackFailed(f"{hook} of {cell.ref} raised {type(error).__name__}: {error}") from error

@@ -1,0 +1,77 @@
+"""Values as text that is bounded, for log records and for people. Pure; never raises.
+
+Reference: the standard library's `reprlib`.
+"""
+
+from __future__ import annotations
+
+import reprlib
+
+import msgspec
+
+#: How deep values are shown: a message's fields, and theirs, and theirs.
+DEPTH_DEFAULT = 4
+
+#: A value in a log record is for people to read: a longer one keeps its head and its tail.
+BRIEF_LIMIT_CHARS = 400
+
+#: Entries shown of a list, a dict or the like.
+_ENTRIES = 30
+
+#: Characters of a string or of bytes inside of a value.
+_STRING = 400
+
+#: Characters of a value with a `repr` of its own.
+_OTHER = 2_000
+
+
+class _Brief(reprlib.Repr):
+    """A `repr` that goes no deeper and no longer than asked, also into Structs."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.maxlevel = depth
+        self.maxtuple = self.maxlist = self.maxarray = self.maxdict = _ENTRIES
+        self.maxset = self.maxfrozenset = self.maxdeque = _ENTRIES
+        self.maxstring = self.maxlong = _STRING
+        self.maxother = _OTHER
+
+    def repr1(self, x: object, level: int) -> str:
+        if isinstance(x, bytes | bytearray):
+            head = repr(bytes(x[:_STRING]))
+            return head if len(x) <= _STRING else f"{head[:-1]}...' ({len(x)} bytes)"
+        # One that has its own `__repr__` may have it to hide something.
+        if isinstance(x, msgspec.Struct) and type(x).__repr__ is msgspec.Struct.__repr__:
+            return self._repr_struct(x, level)
+        return super().repr1(x, level)
+
+    def _repr_struct(self, x: msgspec.Struct, level: int) -> str:
+        name = type(x).__name__
+        if level <= 0:
+            return f"{name}(...)"
+        names = x.__struct_fields__
+        fields = [f"{field}={self.repr1(getattr(x, field, '?'), level - 1)}" for field in names[:_ENTRIES]]
+        return f"{name}({', '.join(fields)}{', ...' if len(names) > _ENTRIES else ''})"
+
+
+def brief(value: object, *, depth: int = DEPTH_DEFAULT, chars: int = BRIEF_LIMIT_CHARS) -> str:
+    """Return `repr(value)`, cut where it is too deep or too long; never raises.
+
+    Args:
+        value: anything.
+        depth: levels of nesting that are shown, >= 1.
+        chars: the length of the text at most, >= 20.
+    """
+    try:
+        text = _Brief(depth).repr(value)
+    except Exception as error:  # noqa: BLE001  a broken __repr__ must not hide the failure that is reported
+        text = f"<{type(value).__name__} whose repr() raised {type(error).__name__}>"
+    return cut(text, chars)
+
+
+def cut(text: str, chars: int = BRIEF_LIMIT_CHARS) -> str:
+    """Return `text`, in the middle of which something is left out if it is longer than `chars`, >= 20."""
+    if len(text) <= chars:
+        return text
+    half = (chars - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
