@@ -387,6 +387,11 @@ class NamedRef(ActorRef[Any]):
     def _cell(self) -> Cell:  # type: ignore[override]  # resolved at each use
         return self._resolve()._cell  # noqa: SLF001  a ref of our own
 
+    @property
+    def actor_class(self) -> type[Any]:  # type: ignore[override]  # as in ActorRef
+        """The class of who has the name."""
+        return self._resolve().actor_class
+
     def _resolve(self) -> ActorRef[Any]:
         found = self._system.whereis(self._name)
         if found is None:

@@ -319,6 +319,7 @@ def test_a_supervisor_restarts_it_under_its_name(system: System) -> None:
     watched.get(PATIENCE)
     second = supervisor.child("isolated")
     # Then
+    assert system.named("isolated").proxy().add(1, 2).get(PATIENCE) == 3
     assert second != first
     assert second.ask("again", timeout=PATIENCE) == "again"
     supervisor.stop()

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> NoReturn:
     lifeline.die_with(parent)
     # Ctrl-C is the program's: it decides what becomes of its actors.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     os.set_inheritable(descriptor, False)
     sys.argv = ["actorcloud-actor"]
     _HostProcess(Pipe(socket.socket(fileno=descriptor))).run()
