@@ -12,8 +12,10 @@ Thread: any. What is looked at may change meanwhile; a look is one read of a dic
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import pykka
@@ -75,8 +77,8 @@ class ActorProxy(pykka.ActorProxy[Any], Generic[A_co]):
     def _become(self, actor_ref: Any, attr_path: AttrPath) -> ActorProxy[A_co]:
         self.actor_ref = actor_ref
         self._attr_path = attr_path
-        # Known beforehand: a name's holder may be down when it is needed.
-        self._kind = actor_ref.actor_class
+        self._known_kind: type | None = None
+        self._kind()
         self._parts: dict[str, ActorProxy[Any] | CallableProxy[Any]] = {}
         return self
 
@@ -90,7 +92,7 @@ class ActorProxy(pykka.ActorProxy[Any], Generic[A_co]):
             raise AttributeError(f"{name!r} is private to its actor: a name with an underscore has no proxy")
         owner = self._owner()
         held = self._look(owner, name)
-        if held is _MISSING and self._is_seen(owner):
+        if held is _MISSING and owner is not None:
             raise AttributeError(f"{self.actor_ref} has no attribute {'.'.join((*self._attr_path, name))!r}")
         part = self._parts.get(name)
         if part is not None and (held is _MISSING or part._stands_for(held)):  # noqa: SLF001  parts of this
@@ -132,16 +134,25 @@ class ActorProxy(pykka.ActorProxy[Any], Generic[A_co]):
 
     def __dir__(self) -> list[str]:
         owner = self._owner()
-        names = dir(self._kind if owner is None and not self._attr_path else owner)
+        names = dir(self._kind() if owner is None and not self._attr_path else owner)
         return sorted({"actor_ref", *(name for name in names if not name.startswith("_"))})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unchecked, (self.actor_ref, self._attr_path)
 
+    def _kind(self) -> type:
+        """Return the actor's class: the last one known of a name whose holder is down."""
+        with contextlib.suppress(ActorDeadError):
+            self._known_kind = self.actor_ref.actor_class
+        return self._known_kind or object
+
     def _owner(self) -> Any:
-        """Return the object whose attributes these are; None if it cannot be seen now."""
+        """Return the object whose attributes these are; None if it cannot be seen: it is dead, or elsewhere."""
         try:
             owner = self.actor_ref._actor_weakref()  # noqa: SLF001  Pykka's way to look at it
+            if not isinstance(owner, self._kind()):
+                # What stands in for an actor that lives elsewhere.
+                return None
             for name in self._attr_path:
                 owner = getattr(owner, name)
         except (ActorDeadError, AttributeError):
@@ -153,13 +164,8 @@ class ActorProxy(pykka.ActorProxy[Any], Generic[A_co]):
         held = getattr(owner, "__dict__", {}).get(name, _MISSING)
         if held is not _MISSING:
             return held
-        is_hidden = owner is None or hasattr(type(owner), "isolated")
-        kind = self._kind if is_hidden and not self._attr_path else type(owner)
+        kind = self._kind() if owner is None and not self._attr_path else type(owner)
         return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), _MISSING)
-
-    def _is_seen(self, owner: Any) -> bool:
-        # What stands in for an actor that lives elsewhere does not have its attributes.
-        return owner is not None and (bool(self._attr_path) or isinstance(owner, self._kind))
 
     def _stands_for(self, held: object) -> bool:
         return _is_traversable(held) and not _is_callable(held)
@@ -220,17 +226,22 @@ def _is_callable(held: object) -> bool:
 
 
 def _is_traversable(held: object) -> bool:
+    if isinstance(held, pykka.ActorProxy):
+        # To look at what an actor's own proxy holds would ask another actor for it.
+        return False
     # The second is how a class says so without `traversable`.
     return getattr(held, "_pykka_traversable", False) is True or getattr(held, "pykka_traversable", False) is True
 
 
-@functools.lru_cache(maxsize=1_024)
 def _signature(method: object) -> inspect.Signature | None:
     """Return what a caller of the method may give; None if only the method itself knows."""
-    has_self = not isinstance(method, staticmethod)
     function = method.__func__ if isinstance(method, (staticmethod, classmethod)) else method
-    if not inspect.isfunction(function):
-        return None
+    # Only functions: what else is called may be unfit for a cache.
+    return _signature_of(function, not isinstance(method, staticmethod)) if inspect.isfunction(function) else None
+
+
+@functools.lru_cache(maxsize=1_024)
+def _signature_of(function: Callable[..., Any], has_self: bool) -> inspect.Signature:  # noqa: FBT001  a key of the cache
     # A decorator's own arguments are what counts, not those of what it wraps.
     signature = inspect.signature(function, follow_wrapped=False)
     parameters = list(signature.parameters.values())

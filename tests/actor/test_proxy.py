@@ -269,6 +269,37 @@ def test_a_proxy_of_a_name_follows_it(system: System) -> None:
     assert proxy.wheels.get() == 4
 
 
+def test_a_proxy_that_an_actor_holds_is_not_looked_into(system: System) -> None:
+    # Given an actor that holds proxies: of itself, and of one that answers nothing any more
+    class Holder(Actor):
+        def __init__(self, other: Any) -> None:
+            self.itself = self.actor_ref.proxy()
+            self.other = other
+
+    other = Car.options(name="other").start()
+    holder = Holder.start(named("other").proxy())
+    other.stop()
+    # When
+    proxy = holder.proxy()
+    # Then
+    assert proxy.itself.get() == proxy
+    assert isinstance(proxy.other.get(), ActorProxy)
+    assert system.dead_letters == 0
+
+
+def test_whatever_a_class_holds_that_can_be_called_is_called(system: System) -> None:
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, number: int) -> int:
+            return number
+
+    class Holder(Actor):
+        twist = Unhashable()
+
+    assert Holder.start().proxy().twist(3).get() == 3
+
+
 @pytest.mark.shared_memory
 def test_an_actor_has_a_proxy_of_itself_for_later(system: System) -> None:
     class Counter(Actor):

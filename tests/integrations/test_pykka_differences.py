@@ -165,6 +165,9 @@ def test_5_a_proxy_looks_anew_and_keeps_nothing() -> None:
     assert proxy.changing.get() == 1
     proxy.changing = ours.traversable(Boom())
     assert isinstance(proxy.changing, ours.ActorProxy)
+    proxy.itself = proxy
+    assert proxy.itself.get() == proxy
+    del proxy.actor_ref._actor_weakref().itself
     actor = weakref.ref(ref._actor_weakref())
     ref.stop()
     gc.collect()
@@ -301,7 +304,9 @@ def test_15_init_of_the_base_may_be_left_out() -> None:
     assert Careless.start(5).proxy().number.get() == 5
 
 
-def test_16_actor_is_no_abstract_class() -> None:
+def test_16_actor_and_future_are_complete() -> None:
     assert inspect.isabstract(pykka.Actor)
     assert not inspect.isabstract(ours.Actor)
     assert ours.Actor.start().stop() is True
+    future: ours.Future[int] = ours.Future()
+    assert future.set(1) is True

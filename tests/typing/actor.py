@@ -14,6 +14,10 @@ from actorcloud.actor import (
     Actor,
     ActorProxy,
     ActorRef,
+    AsyncActor,
+    ChildCount,
+    ChildInfo,
+    ChildSpec,
     Future,
     MonitorRef,
     Request,
@@ -163,6 +167,37 @@ def proxies(account: ActorRef[Account]) -> None:
     proxy.currency = 5  # type: ignore[assignment]
     proxy.transfer("1", to="Bob")  # type: ignore[arg-type]
     proxy.transfer.defer(1)  # type: ignore[call-arg]
+
+
+def supervise(family: SupervisorRef) -> None:
+    assert_type(family.child("one"), ActorRef[Any])
+    assert_type(family.which_children(), list[ChildInfo])
+    assert_type(family.count_children(), ChildCount)
+    assert_type(family.child_spec("one"), ChildSpec)
+    assert_type(family.terminate_child("one"), None)
+
+    family.child()  # type: ignore[call-arg]
+
+
+class Weather(AsyncActor):
+    async def on_receive(self, message: Balance) -> int:
+        return 1
+
+    async def look(self, town: str) -> float:
+        return float(len(town))
+
+
+class WeatherProxy(TypedProxy[Weather]):
+    look = proxy_method(Weather.look)
+
+
+def use_coroutines() -> None:
+    weather = Weather.start()
+    assert_type(weather, ActorRef[Weather])
+    assert_type(weather.ask(Balance()), int)
+    assert_type(weather.proxy(WeatherProxy).look("Bonn"), Future[float])
+
+    weather.tell("rain")  # type: ignore[arg-type]
 
 
 def hand_over(account: ActorRef[Account]) -> None:

@@ -19,7 +19,7 @@ MARK = re.compile(r"  # type: ignore\[([\w-]+)\].*$", flags=re.MULTILINE)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", ["actor", "client"])
+@pytest.mark.parametrize("page", ["actor", "client", "pykka_program"])
 def test_each_mistake_is_found_where_it_is(page: str, tmp_path: Path) -> None:
     # Given the page without what keeps mypy quiet
     pytest.importorskip("mypy", reason="mypy is among the tools of developers: pip install -e '.[dev]'")

@@ -13,6 +13,7 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.request import Request
 
 
 class StartChild(msgspec.Struct, frozen=True, eq=False):
@@ -46,29 +47,29 @@ class DeleteChild(msgspec.Struct, frozen=True, eq=False):
     id: Any
 
 
-class GetChild(msgspec.Struct, frozen=True, eq=False):
+class GetChild(msgspec.Struct, Request[ActorRef[Any]], frozen=True, eq=False):
     """Answer with the child's ref, as soon as it runs."""
 
     id: Any
 
 
-class GetSpec(msgspec.Struct, frozen=True, eq=False):
+class GetSpec(msgspec.Struct, Request[ChildSpec], frozen=True, eq=False):
     """Answer with the child's spec, defaults filled in."""
 
     id: Any
 
 
-class WhichChild(msgspec.Struct, frozen=True, eq=False):
+class WhichChild(msgspec.Struct, Request["ChildInfo"], frozen=True, eq=False):
     """Answer with the child's `ChildInfo`."""
 
     id: Any
 
 
-class WhichChildren(msgspec.Struct, frozen=True):
+class WhichChildren(msgspec.Struct, Request["list[ChildInfo]"], frozen=True):
     """Answer with a list of `ChildInfo`."""
 
 
-class CountChildren(msgspec.Struct, frozen=True):
+class CountChildren(msgspec.Struct, Request["ChildCount"], frozen=True):
     """Answer with a `ChildCount`."""
 
 
@@ -109,7 +110,7 @@ class SupervisorRef(ActorRef[Any]):
             NoSuchChild: there is none of this id, or it was stopped.
             AskTimeout: not within `timeout` seconds.
         """
-        return self.ask(GetChild(id), timeout=timeout)  # type: ignore[no-any-return]
+        return self.ask(GetChild(id), timeout=timeout)
 
     def start_child(self, spec: object, *args: Any, **kwargs: Any) -> Any:
         """Start a child; of a `Supervisor` it is the last one.
@@ -186,15 +187,15 @@ class SupervisorRef(ActorRef[Any]):
         Raises:
             NoSuchChild: there is none.
         """
-        return self.ask(WhichChild(id), timeout=None)  # type: ignore[no-any-return]
+        return self.ask(WhichChild(id), timeout=None)
 
     def which_children(self) -> list[ChildInfo]:
         """Return the children, newest first."""
-        return self.ask(WhichChildren(), timeout=None)  # type: ignore[no-any-return]
+        return self.ask(WhichChildren(), timeout=None)
 
     def count_children(self) -> ChildCount:
         """Return how many children there are."""
-        return self.ask(CountChildren(), timeout=None)  # type: ignore[no-any-return]
+        return self.ask(CountChildren(), timeout=None)
 
     def child_spec(self, id: Any) -> ChildSpec:
         """Return a child's spec with its defaults filled in; of a temporary child without the arguments.
@@ -202,4 +203,4 @@ class SupervisorRef(ActorRef[Any]):
         Raises:
             NoSuchChild: there is none.
         """
-        return self.ask(GetSpec(id), timeout=None)  # type: ignore[no-any-return]
+        return self.ask(GetSpec(id), timeout=None)
