@@ -160,6 +160,7 @@ def test_stop_waits_for_the_end_and_tells_whether_there_was_one(system: System) 
     assert p.stop() is False
 
 
+@pytest.mark.case(46)
 def test_a_name_is_resolved_at_every_send(system: System) -> None:
     ref = named("n")
     with pytest.raises(NoSuchName):
@@ -254,3 +255,60 @@ def test_a_crash_of_an_inline_actor_reaches_its_asker(pool: System) -> None:
     with pytest.raises(Boom):
         run(p, lambda _: run(quick, boom))
     assert not quick.is_alive()
+
+
+def test_an_ask_behind_an_order_to_stop_fails_with_its_reason(system: System) -> None:
+    # Given an actor that is stopping
+    gate = system.future()
+
+    class Stopping(Actor):
+        def on_receive(self, message: object) -> object:
+            return gate.get(PATIENCE)
+
+    p = Stopping.start()
+    first = p.ask("first", block=False)
+    stopped = p.stop(reason="enough", block=False)
+    # When
+    behind = p.ask("behind", block=False)
+    gate.set("answer")
+    # Then what came before is answered, what came after is not
+    assert first.get(PATIENCE) == "answer"
+    with pytest.raises(ActorDeadError) as caught:
+        behind.get(PATIENCE)
+    assert caught.value.reason == "enough"
+    assert stopped.get(PATIENCE) is True
+
+
+def test_an_ask_too_many_fails_as_its_actor_is_killed(system: System) -> None:
+    gate = system.future()
+
+    class Slow(Actor):
+        max_mailbox = 2
+
+        def on_receive(self, message: object) -> object:
+            return gate.get(PATIENCE)
+
+    p = Slow.start()
+    asked = [p.ask(number, block=False) for number in range(5)]
+    for future in asked:
+        with pytest.raises(ActorDeadError) as caught:
+            future.get(PATIENCE)
+        assert caught.value.reason in {ExitReason.KILLED, ExitReason.NOPROC}
+    gate.set()
+
+
+def test_a_message_that_no_handler_is_for_is_logged_once_per_kind(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Deaf(Actor):
+        pass
+
+    p, q = Deaf.start(), Deaf.start()
+    for message in (1, 2, "x", 3, "y"):
+        p.tell(message)
+        q.tell(message)
+    assert p.ask(4) is None
+    assert q.ask("z") is None
+    texts = [record.getMessage() for record in caplog.records if "no handler" in record.getMessage()]
+    assert sorted(text.partition("no handler for ")[2].split(";")[0] for text in texts) == ["int", "str"]
+    assert p.is_alive()

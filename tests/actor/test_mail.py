@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, ActorRef, NoReply, System
+from actorcloud.actor import Actor, ActorDeadError, ActorRef, MailboxLimit, NoReply, System
 from actorcloud.base.errors import Unpicklable
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, Run, end_of, log
@@ -103,6 +103,77 @@ def test_an_answer_given_elsewhere_is_no_longer_owed(copying: System) -> None:
     p._cell.actor.first.set("by another")
     assert asked.get(PATIENCE) == "by another"
     assert not p._cell.deferred
+
+
+class Stuck(Actor):
+    """Handles nothing until its gate opens."""
+
+    def __init__(self, gate: Any) -> None:
+        self.gate = gate
+        self.seen: list[Any] = []
+
+    def on_receive(self, message: Any) -> Any:
+        self.gate.get(PATIENCE)
+        self.seen.append(message)
+        return list(self.seen)
+
+
+@pytest.mark.case(72)
+@pytest.mark.shared_memory
+@pytest.mark.parametrize("limit", [3, MailboxLimit(3)])
+def test_one_message_too_many_kills_and_is_logged(
+    system: System, caplog: pytest.LogCaptureFixture, limit: int | MailboxLimit
+) -> None:
+    # Given a mailbox that is full
+    p = Stuck.options(mailbox=limit).start(system.future())
+    end = p.monitor()
+    asked = p.ask("first", block=False)
+    system.wait(asked, 0.05)
+    for number in range(3):
+        p.tell(number)
+    assert p.is_alive()
+    # When
+    p.tell("too many")
+    # Then
+    assert end.get(PATIENCE).reason is ExitReason.KILLED
+    assert "max_mailbox=3, and is killed" in caplog.text
+    with pytest.raises(ActorDeadError) as caught:
+        asked.get(PATIENCE)
+    assert caught.value.reason is ExitReason.KILLED
+
+
+@pytest.mark.shared_memory
+def test_a_limit_that_does_not_kill_is_logged_whenever_the_number_has_doubled(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = system.future()
+    p = Stuck.options(mailbox=MailboxLimit(2, kill=False)).start(gate)
+    p.tell("first")
+    for number in range(40):
+        p.tell(number)
+    gate.set()
+    assert len(p.ask("last")) == 42
+    assert 2 <= len(caplog.records) <= 5
+    assert "and goes on" in caplog.text
+
+
+@pytest.mark.shared_memory
+def test_a_limit_can_be_silent(system: System, caplog: pytest.LogCaptureFixture) -> None:
+    p = Stuck.options(mailbox=MailboxLimit(1, log=False)).start(system.future())
+    for number in range(3):
+        p.tell(number)
+    assert not p.is_alive()
+    assert not [record for record in caplog.records if "max_mailbox" in record.message]
+
+
+def test_a_mailbox_without_room_is_refused_with_its_class() -> None:
+    with pytest.raises(ValueError, match="size=0"):
+
+        class Closed(Actor):
+            max_mailbox = 0
+
+    with pytest.raises(ValueError, match="size=-1"):
+        Probe.options(mailbox=-1)
 
 
 def test_a_bounded_mailbox_takes_copies_too(copying: System) -> None:

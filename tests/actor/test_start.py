@@ -110,6 +110,7 @@ def test_a_taken_name_is_refused_and_says_who_has_it(system: System) -> None:
     assert caught.value.ref == first
 
 
+@pytest.mark.case(48, 49, 50, 51)
 def test_names_are_given_once_and_to_the_living(system: System) -> None:
     p, q = Probe.start(), Probe.start()
     system.register("n", p)

@@ -82,6 +82,16 @@ def test_an_unknown_name_fails_at_once(pair: Towns) -> None:
         settle(pair, pair.node.neighbours.ref(pair.head.peer, "nobody").ask(1, block=False))
 
 
+@pytest.mark.case(47)
+def test_telling_an_unknown_name_or_an_unreachable_peer_is_no_error(pair: Towns) -> None:
+    nobody = pair.node.neighbours.ref(pair.head.peer, "nobody")
+    nobody.tell("x")
+    pair.simulation.run(1)
+    pair.simulation.crash(pair.head.system)
+    pair.simulation.run(60)
+    nobody.tell("x")
+
+
 def test_a_monitor_fires_with_the_reason(pair: Towns) -> None:
     # Given
     pair.node.watcher.tell(pair.node.neighbours.ref(pair.head.peer, "counter"))

@@ -186,6 +186,8 @@ class Pool:
         Returns:
             How many more run now.
         """
+        # First of all: it sees to work whose thread does not start, or is interrupted by Ctrl-C while it does.
+        self._watchdog.wake()
         added = 0
         while added < count:
             thread: threading.Thread | None = None
@@ -204,7 +206,6 @@ class Pool:
                 parked.release()
             elif thread is not None and not self._start(thread):
                 return added - 1
-        self._watchdog.wake()
         return added
 
     def _start(self, thread: threading.Thread) -> bool:

@@ -103,10 +103,11 @@ class Watchdog:
             is_first, self._is_watching = not self._is_watching, True
         if not is_first:
             return
+        # First of all: a Ctrl-C while the thread starts must not leave it untold.
+        self._release()
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="actorcloud-watchdog", daemon=True)
             self._thread.start()
-        self._release()
 
     def close(self) -> None:
         """End the thread."""

@@ -1,0 +1,73 @@
+"""Ctrl-C in the main thread of a program with actors: it ends in order, and soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+#: Seconds that the program may take to end; actors have five together.
+_PATIENCE = 8.0
+
+_PROGRAM = """
+import sys, time
+from actorcloud.actor import Actor, NoReply, process
+
+class Ledger(Actor):
+    trap_exit = True
+
+    def on_receive(self, message):
+        return NoReply
+
+    def on_stop(self):
+        print("closed", self.exit_reason, flush=True)
+
+class Stuck(Actor):
+    def on_receive(self, message):
+        print("ready", flush=True)
+        time.sleep(60)
+
+how = sys.argv[1]
+ledger = Ledger.start()
+if "stuck" in how:
+    Stuck.start().tell("block")
+else:
+    print("ready", flush=True)
+if "receive" in how:
+    with process() as me:
+        me.receive()
+else:
+    ledger.ask("never answered", timeout=None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ask", "receive", "ask while one is stuck"])
+def test_a_program_that_is_interrupted_ends_in_order(how: str) -> None:
+    # Given a program that waits
+    program = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        # When
+        begun = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        output, errors = program.communicate(timeout=_PATIENCE)
+    finally:
+        program.kill()
+        program.wait()
+    # Then
+    assert time.monotonic() - begun < _PATIENCE
+    assert output == "closed shutdown\n", errors
+    assert "KeyboardInterrupt" in errors
+    assert program.returncode in {1, 130, -signal.SIGINT}

@@ -1,0 +1,98 @@
+"""Monitors: that they fire, once, and are taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorcloud.actor import Down, System
+from actorcloud.base.errors import ActorError
+from actorcloud.base.exits import ExitReason
+from tests.actor.cast import Probe, end_of, log, run
+
+
+@pytest.mark.case(26, 27)
+def test_a_monitor_fires_once_with_the_reason(system: System) -> None:
+    a, p = Probe.start(), Probe.start()
+    names = run(a, lambda me: [me.monitor(p) for _ in range(3)])
+    p.exit("boom")
+    downs = log(a, 3)
+    assert {down.ref for down in downs} == set(names)
+    assert {(down.target, down.reason) for down in downs} == {(p, "boom")}
+    a.tell("last")
+    assert log(a, 4)[-1] == "last"
+
+
+@pytest.mark.case(28, 31)
+def test_monitoring_a_dead_actor_or_a_missing_name_fires_at_once(system: System) -> None:
+    dead, a = Probe.start(), Probe.start()
+    dead.stop()
+    run(a, lambda me: (me.monitor(dead), me.monitor(me.system.named("nobody"))))
+    assert [down.reason for down in log(a, 2)] == [ExitReason.NOPROC] * 2
+
+
+@pytest.mark.case(29, 30)
+def test_a_monitor_by_name_watches_who_had_the_name_then(system: System) -> None:
+    # Given
+    p, q, a = Probe.start(), Probe.start(), Probe.start()
+    system.register("n", p)
+    run(a, lambda me: me.monitor(me.system.named("n")))
+    # When the name moves on, and its new holder ends
+    system.unregister("n")
+    system.register("n", q)
+    q.exit("other")
+    end_of(q)
+    p.exit("mine")
+    # Then only the first counts
+    (down,) = log(a, 1)
+    assert (down.target, down.reason) == (("n", system.peer.name), "mine")
+
+
+def test_the_watchers_death_takes_its_monitors_away(system: System) -> None:
+    a, p = Probe.start(), Probe.start()
+    run(a, lambda me: me.monitor(p))
+    a.stop()
+    assert run(p, lambda me: not me._cell.monitors)
+
+
+@pytest.mark.case(33, 35, 37)
+def test_demonitor_before_death_means_no_down(system: System) -> None:
+    a, p = Probe.start(), Probe.start()
+
+    def watch_and_stop(me: Probe) -> list[bool]:
+        name = me.monitor(p)
+        return [me.demonitor(name), me.demonitor(name)]
+
+    assert run(a, watch_and_stop) == [True, False]
+    p.stop()
+    a.tell("last")
+    assert log(a, 1) == ["last"]
+
+
+@pytest.mark.case(34, 35, 36)
+def test_demonitor_flushes_a_down_that_is_queued(system: System) -> None:
+    a, dead = Probe.start(), Probe.start()
+    dead.stop()
+    assert run(a, lambda me: me.demonitor(me.monitor(dead))) is False
+    assert run(a, lambda me: me.demonitor(me.monitor(dead), flush=False)) is False
+    assert [type(entry) for entry in log(a, 1)] == [Down]
+    a.tell("last")
+    assert len(log(a, 2)) == 2
+
+
+@pytest.mark.case(45)
+def test_telling_the_dead_does_nothing_but_count(system: System) -> None:
+    p = Probe.start()
+    p.stop()
+    before = system.dead_letters
+    p.tell("late")
+    assert system.dead_letters == before + 1
+
+
+@pytest.mark.case(38)
+def test_a_monitor_is_taken_back_by_its_maker_only(system: System) -> None:
+    a, b, p = Probe.start(), Probe.start(), Probe.start()
+    monitor = run(a, lambda me: me.monitor(p))
+    with pytest.raises(ActorError, match="only its maker"):
+        run(b, lambda me: me.demonitor(monitor))
+    p.exit("boom")
+    assert log(a, 1)[0].ref == monitor
