@@ -37,6 +37,7 @@ thread_report       what every thread does, and for which actor
 isolation           actors in processes of their own: warden here, host there; `spawner` starts them
 debug               looking at actors and at what they do: a door of its own
 supervision         intensity and strategy (pure); what supervisors share; their kinds
+registry            actors found by key: tables, partitions, the ref that reads and writes them
 ==================  ============================================================================
 
 A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn -> `on_receive`.
@@ -59,6 +60,7 @@ from actorcloud.actor.errors import (
     ActorDeadError,
     ActorExit,
     AlreadyPresent,
+    AlreadyRegistered,
     AlreadyStarted,
     AskTimeout,
     CallbackFailed,
@@ -80,6 +82,10 @@ from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.process import Process, process
 from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
 from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
+from actorcloud.actor.registry.ledger import Registered, Unregistered
+from actorcloud.actor.registry.registry import Registry
+from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef
+from actorcloud.actor.registry.table import Entry
 from actorcloud.actor.report import ReportFormat, Status
 from actorcloud.actor.request import Request
 from actorcloud.actor.signals import (
@@ -126,6 +132,7 @@ __all__ = [
     "ActorRegistry",
     "Alias",
     "AlreadyPresent",
+    "AlreadyRegistered",
     "AlreadyStarted",
     "AskTimeout",
     "AsyncActor",
@@ -144,6 +151,7 @@ __all__ = [
     "DownSignal",
     "DynamicFlags",
     "DynamicSupervisor",
+    "Entry",
     "Exit",
     "ExitSignal",
     "Expired",
@@ -159,6 +167,7 @@ __all__ = [
     "Monitor",
     "MonitorRef",
     "NamedRef",
+    "NamedRegistryRef",
     "NoReply",
     "Pool",
     "Process",
@@ -166,6 +175,9 @@ __all__ = [
     "ProxyGetAttr",
     "ProxySetAttr",
     "ReceiveTimeout",
+    "Registered",
+    "Registry",
+    "RegistryRef",
     "ReplyTo",
     "ReportFormat",
     "Request",
@@ -186,6 +198,7 @@ __all__ = [
     "TimerThread",
     "TypedProxy",
     "Unlink",
+    "Unregistered",
     "Unwound",
     "Waits",
     "as_completed",

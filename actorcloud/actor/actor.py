@@ -22,7 +22,7 @@ from actorcloud.actor.errors import Stop
 from actorcloud.actor.future import Future, ReplyTo
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.party import Party, check
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.actor.report import Status
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter
@@ -149,7 +149,7 @@ class Actor(Party, pykka.Actor):
     def options(  # noqa: PLR0913  one for each option
         cls: Callable[P, A],
         *,
-        name: str | None = None,
+        name: str | NamedRef | None = None,
         mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
@@ -159,7 +159,7 @@ class Actor(Party, pykka.Actor):
         """Return a starter with options, whose `start` takes the arguments of `__init__`.
 
         Args:
-            name: registered before `__init__` runs.
+            name: registered before `__init__` runs; a text, or a ref by name such as `registry.via(key)`.
             mailbox: as `max_mailbox`, for this one.
             system: where; the current one unless given.
             start_timeout: seconds that `__init__` may take where it does not run on the starter's stack.
@@ -181,7 +181,7 @@ class Actor(Party, pykka.Actor):
         cls,
         *args: Any,
         id: Any = None,
-        name: str | None = None,
+        name: str | NamedRef | None = None,
         restart: str | None = None,
         shutdown: Any = None,
         significant: bool = False,

@@ -12,7 +12,7 @@ import msgspec
 import pykka
 
 from actorcloud.actor.errors import Stop
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.base.errors import BadChildSpec, StartError
 
 Restart = Literal["permanent", "transient", "temporary"]
@@ -51,7 +51,7 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: Its own end may end the supervisor, see `auto_shutdown`.
     significant: bool = False
     #: Registered at each start; only with an `Actor` class.
-    name: str | None = None
+    name: str | NamedRef | None = None
 
     def __post_init__(self) -> None:
         self._check_start()

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from actorcloud.actor.errors import ActorExit
 from actorcloud.actor.latch import Latch
+from actorcloud.base.errors import ActorError
 from actorcloud.base.ids import ActorId
 
 
@@ -122,6 +123,24 @@ _makers: list[Callable[[], Any]] = []
 def running() -> Running | None:
     """Return the cell of the actor whose code runs on this thread."""
     cell: Running | None = local.cell
+    return cell
+
+
+def caller(what: str) -> Any:
+    """Return the cell of the actor that calls.
+
+    Args:
+        what: what only an actor can do, for the text of the error.
+
+    Raises:
+        ActorError: this thread runs no actor.
+        ActorExit: the actor was told to exit.
+    """
+    cell = running()
+    if cell is None:
+        raise ActorError(f"{what} is about the actor that calls, and this is no actor; process() makes a thread one")
+    if cell.is_ending():
+        raise ActorExit(cell.end_reason())
     return cell
 
 

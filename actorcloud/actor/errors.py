@@ -55,6 +55,17 @@ class AlreadyStarted(NameTaken):
         self.ref = ref
 
 
+class AlreadyRegistered(NameTaken):
+    """The registry has the key already; `ref` is registered under it."""
+
+    code = "already-registered"
+
+    def __init__(self, message: str | None = None, ref: Any = None) -> None:
+        super().__init__(message)
+        #: The `ActorRef` of who is registered.
+        self.ref = ref
+
+
 class AlreadyPresent(ActorError):
     """The supervisor has a child of this id, which does not run; use `restart_child`."""
 

@@ -29,6 +29,7 @@ from actorcloud.actor.extra import Extra
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, new_mail
+from actorcloud.actor.name import Directory
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
 from actorcloud.base.exits import ExitReason
@@ -61,7 +62,15 @@ class Host(Protocol):
         ...
 
     def forget(self, cell: Any, /) -> None:
-        """Release a dying actor's name and registration. Under GUARD."""
+        """Release a dying actor's names and registration. Under GUARD."""
+        ...
+
+    def list_in(self, directory: Directory, cell: Any, /) -> None:
+        """Have `directory.release` called when an actor dies. Under GUARD."""
+        ...
+
+    def unlist(self, directory: Directory, cell: Any, /) -> None:
+        """Take `list_in` back. Under GUARD."""
         ...
 
     def add_dead_letter(self, ref: Any, message: Any, /) -> None:

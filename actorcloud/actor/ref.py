@@ -21,14 +21,14 @@ from actorcloud.actor.errors import ActorDeadError, ActorExit, CallingSelf
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset, check_timeout
 from actorcloud.actor.mail import Ask, StopOrder
 from actorcloud.actor.mailbox import BUSY, IDLE
-from actorcloud.actor.name import check_name
+from actorcloud.actor.name import Name, PlainName, check_name
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
 from actorcloud.actor.signals import Down, DownSignal, ExitSignal, Monitor, Signal, SystemRequest, new_monitor
 from actorcloud.actor.view import Inbox, Stopped
 from actorcloud.actor.watcher import ANY, StopWatcher, Watcher
-from actorcloud.base.errors import ActorError
+from actorcloud.base.errors import ActorError, NoSuchName
 from actorcloud.base.exits import ExitReason, safe_str
 from actorcloud.base.ids import ActorId
 
@@ -360,27 +360,29 @@ class Nobody:
 
 
 class NamedRef(ActorRef[Any]):
-    """A reference by name: every send goes to whoever has the name then."""
+    """A reference by name: every send goes to whoever has the name then.
+
+    It is also what `options(name=...)` takes, so that the actor can be found by it.
+    """
 
     _is_local = False
 
-    def __init__(self, name: str, system: Any) -> None:
+    def __init__(self, name: Name) -> None:
         self._name = name
-        self._system = system
 
     @property
-    def name(self) -> str:
+    def name(self) -> Name:
         """The name."""
         return self._name
 
     @property
-    def address(self) -> tuple[str, str]:
-        """The name and the peer's: what `Down.target` is for a monitor by name."""
-        return self._name, self._system.peer.name
+    def address(self) -> Any:
+        """What `Down.target` is for a monitor by name: of a plain one, the name and the peer's."""
+        return self._name.address
 
     def holder(self) -> ActorRef[Any] | Nobody:
         """Return who has the name now."""
-        found: ActorRef[Any] | None = self._system.whereis(self._name)
+        found: ActorRef[Any] | None = self._name.whereis()
         return Nobody() if found is None else found
 
     @property
@@ -393,29 +395,32 @@ class NamedRef(ActorRef[Any]):
         return self._resolve().actor_class
 
     def _resolve(self) -> ActorRef[Any]:
-        found = self._system.whereis(self._name)
+        found = self._name.whereis()
         if found is None:
-            raise ActorDeadError(f"no live actor is registered as {self._name!r}")
+            raise self._missing()
         return cast("ActorRef[Any]", found)
 
+    def _missing(self) -> ActorDeadError:
+        return ActorDeadError(f"no live actor is registered as {self._name}")
+
     def __str__(self) -> str:
-        return f"named {self._name!r}"
+        return f"named {self._name}"
 
     def __repr__(self) -> str:
-        return f"named({self._name!r})"
+        return repr(self._name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, NamedRef) and (self._name, self._system) == (other._name, other._system)
+        return isinstance(other, NamedRef) and self._name == other._name
 
     def __hash__(self) -> int:
         return hash(self._name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return named, (self._name,)
+        return type(self), (self._name,)
 
     def is_alive(self) -> bool:
         """Whether an actor has the name."""
-        return self._system.whereis(self._name) is not None
+        return self._name.whereis() is not None
 
     def tell(self, message: Any) -> None:
         """Send to whoever has the name.
@@ -423,15 +428,18 @@ class NamedRef(ActorRef[Any]):
         Raises:
             NoSuchName: nobody has it; the one case in which `tell` raises.
         """
-        self._system.lookup(self._name).tell(message)
+        found = self._name.whereis()
+        if found is None:
+            raise NoSuchName(f"no live actor is registered as {self._name}")
+        found.tell(message)
 
     def deliver(self, message: Any, reply_to: ReplyTo | None = None) -> None:
         """See `ActorRef.deliver`; an ask of a missing name fails with `NOPROC`."""
-        found = self._system.whereis(self._name)
+        found = self._name.whereis()
         if found is not None:
             found.deliver(message, reply_to)
         elif reply_to is not None:
-            reply_to.set_exception(ActorDeadError(f"no live actor is registered as {self._name!r}"))
+            reply_to.set_exception(self._missing())
 
     def signal(self, signal: Signal) -> None:
         """See `ActorRef.signal`; a missing name answers as a dead actor does."""
@@ -443,12 +451,12 @@ class NamedRef(ActorRef[Any]):
 
     def info(self, *items: str) -> Any:
         """See `ActorRef.info`; None if nobody has the name."""
-        found: ActorRef[Any] | None = self._system.whereis(self._name)
+        found: ActorRef[Any] | None = self._name.whereis()
         return None if found is None else found.info(*items)
 
     def ask(self, message: Any, *, block: bool = True, timeout: Timeout = DEFAULT) -> Any:
         """See `ActorRef.ask`."""
-        found = self._system.whereis(self._name)
+        found = self._name.whereis()
         if found is not None:
             return found.ask(message, block=block, timeout=timeout)
         future: Future[Any] = Future(self._waits(), None, self)
@@ -456,10 +464,10 @@ class NamedRef(ActorRef[Any]):
         return future.get() if block else future
 
     def _waits(self) -> Waits | None:
-        return cast("Waits", self._system.dispatcher)
+        return cast("Waits", self._name.system.dispatcher)
 
     def _is_me(self) -> bool:
-        found = self._system.whereis(self._name)
+        found = self._name.whereis()
         return found is not None and bool(found._is_me())  # noqa: SLF001  as above
 
 
@@ -476,4 +484,4 @@ def named(name: str) -> NamedRef:
         ConfigError: it can be no name.
     """
     check_name(name)
-    return NamedRef(name, current_system())
+    return NamedRef(PlainName(name, current_system()))

@@ -19,7 +19,7 @@ from actorcloud.actor.context import check_fence, current_system, fenced, local
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.name import check_name
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 from actorcloud.actor.system import System
 from actorcloud.base.errors import ActorError, StartError
@@ -62,14 +62,14 @@ class Starter(Generic[P, A]):
         self,
         kind: Callable[P, A],
         *,
-        name: str | None = None,
+        name: str | NamedRef | None = None,
         mailbox: int | MailboxLimit | None = None,
         system: System | None = None,
         start_timeout: float | None = None,
         isolation: str | None = None,
         memory: int | None = None,
     ) -> None:
-        if name is not None:
+        if name is not None and not isinstance(name, NamedRef):
             check_name(name)
         if mailbox is not None:
             base: Any = kind

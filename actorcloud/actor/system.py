@@ -28,6 +28,7 @@ from actorcloud.actor.future import Future
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import StopOrder
 from actorcloud.actor.mailbox import DEAD
+from actorcloud.actor.name import Directory, Name, PlainName, check_name
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.ref import ActorRef, NamedRef
 from actorcloud.actor.report import ReportFormat
@@ -113,6 +114,8 @@ class System:
         self._serials = itertools.count(1)
         self._cells: dict[int, Cell] = {}
         self._names: dict[str, Cell] = {}
+        #: Where else actors are listed, by serial; a dict for its order.
+        self._listed: dict[int, dict[Directory, None]] = {}
         self._zombies: dict[ActorId, Cell] = {}
         self._mourned: dict[ActorId, None] = {}
         self._is_closed = False
@@ -149,8 +152,8 @@ class System:
 
     # -- actors -----------------------------------------------------------------------------------
 
-    def spawn(self, kind: Any, *, name: str | None, home: Home, id: ActorId | None = None) -> Cell:
-        """Make the cell of a new actor, registered under `name`; for `Starter`.
+    def spawn(self, kind: Any, *, name: str | NamedRef | None, home: Home, id: ActorId | None = None) -> Cell:
+        """Make the cell of a new actor, found under `name`; for `Starter`.
 
         Args:
             kind: its class.
@@ -161,11 +164,10 @@ class System:
 
         Raises:
             AlreadyStarted: another actor has the name; `ref` is it.
-            ActorError: the system is closed.
-            TypeError, ValueError: `name` is no text, or empty.
+            ActorError: the system is closed, or the name is none of this system.
+            ConfigError: `name` is neither a text nor a ref by name, or empty.
         """
-        if name is not None:
-            _check_name(name)
+        place = None if name is None else self._place(name)
         if id is None:
             id = ActorId(self.peer, next(self._serials))
         else:
@@ -174,16 +176,16 @@ class System:
         cell: Cell = kind._cell_class(self, kind, id, home)  # noqa: SLF001
         cell.ref = kind._ref_class(cell)  # noqa: SLF001
         with GUARD:
-            taken = None if name is None else self._names.get(name)
-            if taken is None and not self._is_closed:
+            is_closed = self._is_closed
+            taken = None if place is None or is_closed else place.claim(cell)
+            if taken is None and not is_closed:
                 self._cells[cell.id.serial] = cell
-                if name is not None:
-                    self._names[name] = cell
-                    cell.name = name
         if taken is not None:
-            raise AlreadyStarted(f"{taken.ref} is registered as {name!r} already", taken.ref)
-        if self._is_closed:
+            raise AlreadyStarted(f"{taken.ref} is registered as {place} already", taken.ref)
+        if is_closed:
             raise ActorError(f"{kind.__name__} cannot start: {self!r} is closed")
+        if place is not None:
+            place.announce(cell)
         return cell
 
     @property
@@ -196,11 +198,33 @@ class System:
                 self._spawner = ProcessSpawner()
             return self._spawner
 
+    def _place(self, name: str | NamedRef) -> Name:
+        if not isinstance(name, NamedRef):
+            check_name(name)
+            return PlainName(name, self)
+        if name.name.system is not self:
+            raise ActorError(f"{name} leads into {name.name.system}; it is of no use in {self}")
+        return name.name
+
     def forget(self, cell: Cell) -> None:
-        """Release a dying actor's name and registration. Under GUARD."""
-        self._cells.pop(cell.id.serial, None)
+        """Release a dying actor's names and registration. Under GUARD."""
+        serial = cell.id.serial
+        self._cells.pop(serial, None)
         if cell.name is not None and self._names.get(cell.name) is cell:
             del self._names[cell.name]
+        for directory in self._listed.pop(serial, ()):
+            directory.release(serial)
+
+    def list_in(self, directory: Directory, cell: Cell) -> None:
+        """Have `directory.release` called when `cell` dies. Under GUARD."""
+        self._listed.setdefault(cell.id.serial, {})[directory] = None
+
+    def unlist(self, directory: Directory, cell: Cell) -> None:
+        """Take `list_in` back. Under GUARD."""
+        listed = self._listed.get(cell.id.serial, {})
+        listed.pop(directory, None)
+        if not listed:
+            self._listed.pop(cell.id.serial, None)
 
     def ref(self, actor_id: ActorId) -> ActorRef[Any]:
         """Return a ref for `actor_id`, wherever it lives, and whether it lives or not."""
@@ -256,9 +280,9 @@ class System:
         Raises:
             NameTaken: another actor has the name, or this one has a name already.
             ActorError: the actor is dead or lives elsewhere.
-            TypeError, ValueError: `name` is no text, or empty.
+            ConfigError: `name` is no text, or empty.
         """
-        _check_name(name)
+        check_name(name)
         cell = ref._cell if ref.id.peer == self.peer else None  # noqa: SLF001  one package
         with GUARD:
             if cell is None or cell.state == DEAD:
@@ -309,7 +333,15 @@ class System:
 
     def named(self, name: str) -> NamedRef:
         """Return a ref that finds the name's holder at every send."""
-        return NamedRef(name, self)
+        return NamedRef(PlainName(name, self))
+
+    def claim(self, name: str, cell: Cell) -> Cell | None:
+        """Give a new actor a plain name; or return who has it. Under GUARD; for `PlainName`."""
+        taken = self._names.get(name)
+        if taken is None:
+            self._names[name] = cell
+            cell.name = name
+        return taken
 
     # -- waiting ----------------------------------------------------------------------------------
 
@@ -385,6 +417,7 @@ class System:
             cells = list(self._cells.values())
             self._cells.clear()
             self._names.clear()
+            self._listed.clear()
             self._is_closed = True
             for cell in cells:
                 cell.vanish()
@@ -432,13 +465,6 @@ class System:
         cell.reason = ExitReason.NOPROC
         cell.ref = ref = ActorRef[Any](cell)
         return ref
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"the name of an actor is a text, not {name!r}")
-    if not name:
-        raise ValueError("the name of an actor must not be empty")
 
 
 def current_system() -> System:

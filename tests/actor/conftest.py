@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from actorcloud.actor import System
+from actorcloud.actor import Registry, RegistryRef, System
 from actorcloud.testing import Simulation
 from tests.actor.host import hosted
 
@@ -45,3 +45,9 @@ def pool() -> Iterator[System]:
     """A system on threads."""
     with System(name="test") as real, real.activate():
         yield real
+
+
+@pytest.fixture(params=[1, 8], ids=["whole", "parted"])
+def start_registry(request: pytest.FixtureRequest, system: System) -> Callable[..., RegistryRef]:
+    """Start a registry, of one partition or of eight."""
+    return lambda kind, **options: Registry.start(kind, partitions=request.param, **options)

@@ -17,6 +17,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 LINES_OF_AN_EXAMPLE = 80
 
+#: Pages whose pieces of code are one program, and whose pieces of text are what it prints.
+PROGRAMS = ["names.md"]
+
 #: Seconds until an example must have ended by itself.
 PATIENCE = 25
 
@@ -80,6 +83,19 @@ def test_the_tutorial_can_be_pasted_piece_by_piece(tmp_path: Path) -> None:
     printed = _run(program, ROOT / "examples")
     # Then each of the three ways has the average
     assert [round(float(line), 2) for line in printed.splitlines()] == [16.44] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PROGRAMS)
+def test_the_code_of_a_page_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    # Given
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    program = tmp_path / "page.py"
+    program.write_text("\n\n".join(fenced(text, "py")), encoding="utf-8")
+    # When
+    printed = _run(program)
+    # Then
+    assert matches("".join(fenced(text, "text")), printed), printed
 
 
 def test_there_are_examples() -> None:

@@ -1,0 +1,1 @@
+"""Registries: actors found by key. Its files are imported one by one."""

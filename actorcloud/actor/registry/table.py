@@ -1,0 +1,126 @@
+"""One partition's entries: who is registered under what.
+
+Thread: written under `GUARD`, read without it; each read is one step of a dict, so a reader sees the
+entries of a key as they were at one moment. Nobody reads what is half written.
+
+A table belongs to its partition: it is closed, and empty, when that ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import msgspec
+
+from actorcloud.actor.registry.key import exact
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One registration."""
+
+    key: Any
+    #: The `ActorRef` of who registered.
+    ref: Any
+    value: Any = None
+
+
+class Table:
+    """The entries of one partition; a `Directory`.
+
+    Args:
+        partition: the ref of the actor that it lives and dies with.
+    """
+
+    __slots__ = ("_by_actor", "_by_key", "_serials", "is_open", "partition")
+
+    def __init__(self, partition: Any) -> None:
+        self.partition = partition
+        self.is_open = True
+        self._serials = itertools.count()
+        #: Exact key -> number -> entry, oldest first.
+        self._by_key: dict[Hashable, dict[int, Entry]] = {}
+        #: Serial of an actor -> number of an entry of its -> exact key.
+        self._by_actor: dict[int, dict[int, Hashable]] = {}
+
+    # -- writing: under GUARD ---------------------------------------------------------------------
+
+    def add(self, entry: Entry) -> bool:
+        """Add an entry; True if it is the first one of its actor."""
+        serial, number, key = entry.ref.id.serial, next(self._serials), exact(entry.key)
+        is_first = serial not in self._by_actor
+        self._by_key.setdefault(key, {})[number] = entry
+        self._by_actor.setdefault(serial, {})[number] = key
+        return is_first
+
+    def replace(self, old: Entry, new: Entry) -> bool:
+        """Put an entry in another's place; False if that is gone."""
+        entries = self._by_key.get(exact(old.key), {})
+        for number, entry in entries.items():
+            if entry is old:
+                entries[number] = new
+                return True
+        return False
+
+    def remove(self, entry: Entry) -> bool:
+        """Remove an entry if it is there; True if its actor has none left."""
+        serial = entry.ref.id.serial
+        mine = self._by_actor.get(serial, {})
+        for number, key in mine.items():
+            if self._by_key[key][number] is entry:
+                self._drop(key, number)
+                del mine[number]
+                break
+        if mine:
+            return False
+        return self._by_actor.pop(serial, None) is not None
+
+    def release(self, serial: int) -> None:
+        """Forget a dying actor; all that is here if it is the partition itself."""
+        if serial == self.partition.id.serial:
+            self.is_open = False
+            self._by_key.clear()
+            self._by_actor.clear()
+            return
+        for number, key in self._by_actor.pop(serial, {}).items():
+            self._drop(key, number)
+
+    def _drop(self, key: Hashable, number: int) -> None:
+        entries = self._by_key[key]
+        del entries[number]
+        if not entries:
+            del self._by_key[key]
+
+    # -- reading: any thread ----------------------------------------------------------------------
+
+    def lookup(self, key: Any) -> list[Entry]:
+        """Return the entries of a key, oldest first."""
+        entries = self._by_key.get(exact(key))
+        return [] if entries is None else list(entries.values())
+
+    def of(self, serial: int) -> list[Entry]:
+        """Return the entries of an actor, oldest first."""
+        found = []
+        for number, key in list(self._by_actor.get(serial, {}).items()):
+            entry = self._by_key.get(key, {}).get(number)
+            if entry is not None:
+                found.append(entry)
+        return found
+
+    def count(self) -> int:
+        """Return how many entries there are."""
+        return sum(map(len, list(self._by_key.values())))
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entries in list(self._by_key.values()):
+            yield from list(entries.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of anybody."""
+        return not self._by_key and not self._by_actor
+
+
+#: Which values, or entries, are meant.
+Predicate = Callable[..., object]
