@@ -5,6 +5,7 @@
     warden (where it was started)        host (where it runs)
       | -- Launch --------------------------> |   first; runs `__init__`
       | <------------- Launched, NotLaunched  |
+      | -- Inspect(ask) --------------------> |   debug calls
       | -- Deliver(body, ask) --------------> |   its mail, in order, within a window
       | <---------------- Room(freed)         |   so much of it was handled
       | <-> Answer(ask), Refusal(ask)         |   ... to asks of either side
@@ -64,6 +65,8 @@ class NotLaunched(Message, tag=162, frozen=True):
     """Its `__init__` raised."""
 
     fault: Fault
+    #: It raised `Ignore`: there is nothing to do, and no actor.
+    ignored: bool = False
 
 
 class Deliver(Message, tag=163, frozen=True):
@@ -140,6 +143,14 @@ class Order(Message, tag=172, frozen=True):
     reason: bytes
     #: The isolated actor sends it, not another thread of its process.
     own: bool
+
+
+class Inspect(Message, tag=174, frozen=True):
+    """A debug call, which overtakes the mail."""
+
+    #: Its pickled name and arguments.
+    body: bytes
+    ask: int
 
 
 class Ended(Message, tag=173, frozen=True):

@@ -16,15 +16,18 @@ from actorcloud.actor import (
     AsyncActor,
     Down,
     Exit,
+    Ignore,
     NoReply,
     Supervisor,
     System,
 )
+from actorcloud.actor.debug import call as debug
 from actorcloud.actor.isolation.window import MESSAGES_LIMIT
 from actorcloud.base.errors import PayloadTooLarge, RemoteError, StartError, Unpicklable
-from actorcloud.base.exits import Crash, ExitReason, ProcessDied
+from actorcloud.base.exits import Crash, ExitReason
 from actorcloud.testing import Simulation
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run, tell_run
+from tests.actor.isolated import Iso
 
 #: Real processes: they take 0.2 s and more to start.
 REAL = pytest.param("real", marks=pytest.mark.slow)
@@ -39,15 +42,6 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
         return
     with System(name="test") as real, real.activate():
         yield real
-
-
-class Iso(Probe):
-    """A probe in a process of its own."""
-
-    isolation = "process"
-
-    def add(self, first: int, second: int) -> int:
-        return first + second
 
 
 class Fails(Iso):
@@ -254,6 +248,32 @@ def test_trapping_may_begin_in_a_handler(system: System) -> None:
     assert log(ref, 2)[-1].reason == "trapped"
 
 
+def test_debug_calls_overtake_its_mail_and_are_served_over_there(system: System) -> None:
+    # Given
+    ref = Iso.start()
+    debug.suspend(ref)
+    for number in range(2 * MESSAGES_LIMIT):
+        ref.tell(number)
+    # When, Then
+    assert debug.get_state(ref)["log"] == []
+    debug.resume(ref)
+    assert len(log(ref, 2 * MESSAGES_LIMIT)) == 2 * MESSAGES_LIMIT
+    ref.stop()
+    with pytest.raises(ActorDeadError):
+        debug.get_state(ref)
+
+
+def test_an_init_that_says_ignore_leaves_no_actor_and_no_process(system: System) -> None:
+    # Given
+    class Nothing(Iso):
+        def __init__(self) -> None:
+            raise Ignore
+
+    # When, Then
+    assert Nothing.start() is None
+    assert system.actors() == []
+
+
 def test_it_sends_exit_signals_and_ends_itself(system: System) -> None:
     # Given
     other, ref = Probe.start(), Iso.start()
@@ -432,46 +452,3 @@ def test_a_coroutine_actor_may_be_isolated_too(system: System) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Probe.options(**options).start()
-
-
-# -- crashes, in the simulation ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_wherever_its_process_crashes_one_reason_is_heard_and_a_supervisor_heals(seed: int) -> None:
-    with Simulation(seed) as sim:
-        # Given
-        supervisor = Supervisor.start([Iso.child_spec(name="isolated")])
-        ref = sim.system().lookup("isolated")
-        watched = ref.monitor()
-        answers = [ref.ask(number, block=False) for number in range(100)]
-        # When
-        sim.run(sim.random.random() * 0.005)
-        sim.crash(sim.process_of(ref))
-        # Then
-        assert watched.get(PATIENCE).reason == ProcessDied("signal 9 (SIGKILL)", -9)
-        outcomes = [_outcome(answer) for answer in answers]
-        known = outcomes.index(None) if None in outcomes else len(outcomes)
-        assert outcomes[:known] == list(range(known))
-        assert set(outcomes[known:]) <= {None}
-        assert supervisor.child("isolated").ask("healed") == "healed"
-
-
-def _outcome(answer: Any) -> Any:
-    try:
-        return answer.get(PATIENCE)
-    except ActorDeadError:
-        return None
-
-
-def test_the_crash_of_the_parent_takes_its_isolated_actors_along() -> None:
-    with Simulation(1) as sim:
-        # Given
-        other = sim.system("other")
-        with other.activate():
-            ref = Iso.start()
-        child = sim.process_of(ref)
-        # When
-        sim.crash(other)
-        # Then
-        assert child.is_closed

@@ -12,6 +12,7 @@ actor, and with its parent: by PDEATHSIG, or at the end of the stream, which als
 from __future__ import annotations
 
 import faulthandler
+import io
 import os
 import signal
 import socket
@@ -42,6 +43,9 @@ def main(argv: list[str]) -> NoReturn:
     faulthandler.enable(all_threads=False)
     os.set_inheritable(descriptor, False)
     sys.argv = ["actorcloud-actor"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What is printed would be lost by a kill.
+        sys.stdout.reconfigure(line_buffering=True)
     _HostProcess(Pipe(socket.socket(fileno=descriptor))).run()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
-from actorcloud.actor.errors import ActorDeadError, ActorExit, Stop
+from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.hosted import hosted
@@ -36,6 +36,7 @@ from actorcloud.actor.signals import (
     Link,
     Monitor,
     MonitorRef,
+    SystemRequest,
     Unlink,
 )
 from actorcloud.actor.system import System
@@ -48,6 +49,7 @@ from actorcloud.protocol.isolation import (
     Deliver,
     Ended,
     Fired,
+    Inspect,
     Launch,
     Launched,
     NotLaunched,
@@ -102,7 +104,7 @@ class Host:
         try:
             cell = self._start(order)
         except BaseException as error:  # noqa: BLE001  travels to the starter
-            self._send(NotLaunched(parcel.pack_fault(_as_error(error))))
+            self._send(NotLaunched(parcel.pack_fault(_as_error(error)), isinstance(error, Ignore)))
             self.over.set()
             return
         self._was_trapping = cell.is_trapping()
@@ -167,6 +169,8 @@ class Host:
             case Deliver(body, ask):
                 self._received += 1
                 self._deliver(body, ask)
+            case Inspect(body, ask):
+                self._inspect(body, ask)
             case Answer(ask, body):
                 reply_to = self._asks.pop(ask, None)
                 if reply_to is not None:
@@ -194,6 +198,15 @@ class Host:
             bonds.receive(self._cell, message)
         else:
             self._cell.ref.deliver(message, reply_to)
+
+    def _inspect(self, body: bytes, ask: int) -> None:
+        reply_to = Reply(self._send, ask, f"what is to be seen of {self._cell.ref}")
+        try:
+            call, args = parcel.unpack(body, self.system)
+        except Exception as error:  # noqa: BLE001  as above
+            reply_to.set_exception(error)
+        else:
+            self._cell.ref.signal(SystemRequest(call, args, reply_to))
 
     def _answer(self, reply_to: ReplyTo, body: bytes) -> None:
         try:

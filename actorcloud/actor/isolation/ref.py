@@ -34,9 +34,7 @@ class IsolatedRef(ActorRef[Any]):
             self.queue(signal)
             return
         if isinstance(signal, SystemRequest):
-            signal.reply_to.set_exception(
-                ActorError(f"{self} lives in a process of its own: debug calls reach only actors of this process")
-            )
+            self._inspect(signal)
             return
         bonds.receive(cell, signal)
         if isinstance(signal, (Link, Unlink)):
@@ -51,6 +49,15 @@ class IsolatedRef(ActorRef[Any]):
             return True
         with GUARD:
             return cell.links is not None and cell.links.pop(signal.sender.id, None) is not None
+
+    def _inspect(self, request: SystemRequest) -> None:
+        warden = self._cell.actor
+        if warden is not None and warden.is_launched:
+            warden.inspect(request)
+        elif self._cell.is_dead():
+            request.reply_to.set_exception(self._cell.dead_error(ExitReason.NOPROC))
+        else:
+            request.reply_to.set_exception(ActorError(f"{self} is still starting, in a process of its own"))
 
     def queue(self, signal: Signal) -> None:
         """Let the host hear of a signal, in the order of the mail."""

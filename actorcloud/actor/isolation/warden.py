@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from actorcloud.actor import bonds
 from actorcloud.actor.actor import Actor
+from actorcloud.actor.errors import Ignore
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.cell import WardenCell
@@ -41,6 +42,7 @@ from actorcloud.actor.signals import (
     ExitSignal,
     Monitor,
     MonitorRef,
+    SystemRequest,
     new_monitor,
 )
 from actorcloud.actor.starter import Isolation
@@ -53,6 +55,7 @@ from actorcloud.protocol.isolation import (
     Bind,
     Deliver,
     Ended,
+    Inspect,
     Launch,
     Launched,
     NotLaunched,
@@ -74,6 +77,8 @@ class Warden(Actor):
     _ref_class: ClassVar[type[ActorRef[Any]]] = IsolatedRef
     #: The class of the isolated actor; a proxy looks at it.
     isolated: ClassVar[Any]
+    #: Whether its `__init__` has run over there.
+    is_launched = False
     _settings: ClassVar[Isolation]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -94,6 +99,7 @@ class Warden(Actor):
         self._child.send(Launch(self._cell.id, None if parent is None else parent.id, code, self._settings.memory or 0))
         try:
             self.trap_exit = self._wait_for_start()
+            self.is_launched = True
         except BaseException:
             self.kill()
             raise
@@ -126,13 +132,28 @@ class Warden(Actor):
                 logger.error("a message is dropped: %s", error)  # noqa: TRY400  no bug of ours
                 self.system.dead_letters += 1
             return
-        number = 0
-        if reply_to is not None:
-            number = next(self._numbers)
-            self._asks[number] = reply_to
+        number = 0 if reply_to is None else self._expect(reply_to)
         self._wait_for_room(len(body))
         self._window.sent(len(body))
         self._child.send(Deliver(body, number))
+
+    def inspect(self, request: SystemRequest) -> None:
+        """Send a debug call on, past the mail. Thread: any."""
+        try:
+            body = parcel.pack((request.call, request.args), f"the debug call of {self}")
+        except ActorCloudError as error:
+            request.reply_to.set_exception(error)
+            return
+        self._child.send(Inspect(body, self._expect(request.reply_to)))
+
+    def _expect(self, reply_to: ReplyTo) -> int:
+        """Remember who waits for an answer."""
+        number = next(self._numbers)
+        self._asks[number] = reply_to
+        # Put before it is looked at: whoever ends the actor sees one of the two.
+        if self._cell.is_dead() and self._asks.pop(number, None) is not None:
+            reply_to.set_exception(self._cell.dead_error(self._cell.reason))
+        return number
 
     def _wait_for_room(self, size: int) -> None:
         while True:
@@ -142,6 +163,12 @@ class Warden(Actor):
                 self._room = None
                 return
             self.system.wait(latch)
+
+    def _make_room(self) -> None:
+        """Let the turn that waits for room look again."""
+        latch = self._room
+        if latch is not None:
+            latch.set()
 
     # -- what the host says: on the spawner's thread ------------------------------------------------
 
@@ -167,13 +194,11 @@ class Warden(Actor):
             case Room(freed, trapping):
                 self.trap_exit = trapping
                 self._window.free(freed)
-                latch = self._room
-                if latch is not None:
-                    latch.set()
+                self._make_room()
             case Launched(trapping):
                 self._launched.set(trapping)
-            case NotLaunched(fault):
-                self._launched.set_exception(parcel.unpack_fault(fault))
+            case NotLaunched(fault, ignored):
+                self._launched.set_exception(Ignore() if ignored else parcel.unpack_fault(fault))
             case Ended(reason):
                 self._told = (parcel.unpack_reason(reason, self.system),)
             case _:
@@ -237,6 +262,7 @@ class Warden(Actor):
             self._report(reason)
         bonds.die(cell, reason)
         cell.actor = None
+        self._make_room()
         for number in list(self._watches):
             ref, name = self._watches.pop(number)
             ref.signal(Demonitor(name))

@@ -1,6 +1,8 @@
-"""How much of an isolated actor's mail may be under way to its process: the rest stays in its mailbox. Pure.
+"""How much of an isolated actor's mail may be under way to its process: the rest stays in its mailbox.
 
 So `max_mailbox` counts here what it counts for every actor, and a slow actor fills no pipe.
+
+Thread: `sent` is for one, `free` for one; each counts for itself.
 """
 
 from __future__ import annotations
@@ -28,9 +30,14 @@ class Window:
 
     def __init__(self) -> None:
         self._sizes: deque[int] = deque()
+        self._sent_bytes = 0
         self._freed = 0
-        #: Bytes sent and not handled.
-        self.bytes_under_way = 0
+        self._freed_bytes = 0
+
+    @property
+    def bytes_under_way(self) -> int:
+        """Bytes sent and not handled."""
+        return self._sent_bytes - self._freed_bytes
 
     def has_room(self, size: int) -> bool:
         """Whether a message of `size` bytes may be sent now."""
@@ -39,12 +46,12 @@ class Window:
         return len(self._sizes) < MESSAGES_LIMIT and self.bytes_under_way + size <= BYTES_LIMIT
 
     def sent(self, size: int) -> None:
-        """A message of `size` bytes was sent."""
+        """A message of `size` bytes is about to be sent."""
+        self._sent_bytes += size
         self._sizes.append(size)
-        self.bytes_under_way += size
 
     def free(self, freed: int) -> None:
         """The other side has handled so many messages, from the beginning on; more than were sent is no more."""
         while self._freed < freed and self._sizes:
-            self.bytes_under_way -= self._sizes.popleft()
+            self._freed_bytes += self._sizes.popleft()
             self._freed += 1
