@@ -148,6 +148,9 @@ class AsyncCell(Cell):
 
     async def _handle_ask(self, ask: Ask) -> None:
         self.asking = ask
+        if self.state == DEAD:
+            self.refuse_all(self.reason)  # as `cell._on_ask`
+            return
         try:
             value = await _result(self.handle(ask.message))
         except Exception as error:

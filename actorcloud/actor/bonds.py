@@ -66,19 +66,27 @@ def receive(cell: Mailbox, signal: Signal) -> None:
             _take_request(cell, signal)
 
 
-def link(cell: Mailbox, peer: Any) -> None:
-    """Link `cell` with `peer`; a peer that is gone answers with an exit signal `NOPROC`."""
+def link(cell: Mailbox, peer: Any) -> bool:
+    """Link `cell` with `peer`; a peer that is gone answers with an exit signal `NOPROC`.
+
+    Returns:
+        False if `cell` itself is dead, killed while its handler runs; then nothing is bound.
+    """
     if peer.id == cell.id:
-        return
+        return True
     with GUARD:
         if cell.state == DEAD:
-            return
+            return False
         if cell.links is None:
             cell.links = {}
         known = peer.id in cell.links
         cell.links[peer.id] = peer
     if not known:
         peer.signal(Link(cell.ref))
+        if cell.state == DEAD:
+            # Killed in between: the exit came to a peer that knew of no link, and was dropped there.
+            peer.signal(ExitSignal(cell.ref, cell.reason, linked=True))
+    return True
 
 
 def unlink(cell: Mailbox, peer: Any) -> None:
@@ -189,8 +197,8 @@ def _fence(cell: Mailbox) -> bool:
 
 def _bury(cell: Mailbox, reason: object) -> _Estate:
     """Under GUARD: be dead, with name and registration released."""
-    cell.bury()
     cell.reason = reason
+    cell.bury()
     cell.urgent = True
     estate = _Estate(cell.links, cell.monitors, cell.watching, cell.timers)
     cell.links = cell.monitors = cell.watching = cell.timers = cell.downs = None

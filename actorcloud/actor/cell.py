@@ -214,17 +214,26 @@ class Cell(Mailbox):
         elif rests and self.state == BUSY:
             self.rest()
 
-    def _leave_fence(self, outer: object, *, rests: bool = False) -> None:
-        """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile."""
-        freed = None
+    def _leave_fence(self, outer: Any, *, rests: bool = False) -> None:
+        """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile.
+
+        Args:
+            outer: the cell further up the stack, if there is one; its own fence stays.
+            rests: as said.
+        """
+        thread, freed = get_ident(), None
         with GUARD:
-            # The thread goes on as the one further up the stack, whose fence it keeps.
-            if fenced.get(get_ident()) is not outer:
-                freed = fenced.pop(get_ident(), None)
+            if fenced.get(thread) is not outer:
+                freed = fenced.pop(thread, None)
+                if outer is not None and outer.is_ending():
+                    # One thread has one fence: that of this actor lay over the other's.
+                    fenced[thread] = outer
             if rests and self.state == BUSY:
                 self.rest()
         if freed is not None:
             self.system.drop_zombie(freed)
+        if self.state == DEAD:
+            self.system.drop_zombie(self)
 
     def handle(self, message: Any) -> Any:
         """Handle one message in the running turn and return what the handler returned."""
@@ -354,6 +363,10 @@ def _hint_at_trap_exit(kind: Any) -> None:
 
 def _on_ask(cell: Cell, ask: Ask) -> None:
     cell.asking = ask
+    if cell.state == DEAD:
+        # Killed since the ask left the mailbox: who killed it answered what it owed, and did not see this one.
+        cell.refuse_all(cell.reason)
+        return
     try:
         value = cell.handle(ask.message)
     except Exception as error:

@@ -95,11 +95,13 @@ class Guard:
     run, and looks again.
     """
 
-    __slots__ = ("_acquire", "_release")
+    __slots__ = ("_acquire", "_release", "locked")
 
     def __init__(self) -> None:
         lock = threading.Lock()
         self._acquire, self._release = lock.acquire, lock.release
+        #: Whether somebody holds it; for the simulation.
+        self.locked = lock.locked
 
     def __enter__(self) -> None:
         looks = 0

@@ -90,7 +90,10 @@ class Starter(Generic[P, A]):
         parent = _caller("start_link")
         cell = self._spawn()
         cell.parent = parent.ref
-        bonds.link(parent, cell.ref)
+        if not bonds.link(parent, cell.ref):
+            # Killed since it was looked at, while this handler of it runs: nobody would ever end the child.
+            bonds.die(cell, ExitReason.NOPROC)
+            raise ActorExit(parent.end_reason())
         return self._run(cell, args, kwargs)
 
     def start_monitor(self, *args: P.args, **kwargs: P.kwargs) -> tuple[ActorRef[A], MonitorRef]:

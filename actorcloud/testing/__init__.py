@@ -1,16 +1,19 @@
 """Testing: run whole systems of actors, or a whole cloud, by a seed, in virtual time.
 
-==========  ==================================================================================
-baton       threads of which exactly one runs at a time
-scheduler   picks by the seed what happens next: a turn, a blocked thread, a timer
-simulation  `Simulation(seed)`: simulated processes, their crash, running until something holds
-network     a lossy network in memory, on the simulation's clock; `wire`: one connection of it
-engine      a store's engine in memory that crashes
-cloud       `SimCloud`: head, nodes, workers and programs in a simulation; `worker`: its workers
-isolation   the simulated processes of isolated actors; `loop`: asyncio in virtual time
-pipe        what a simulated process says to another
-audit       `Auditor`: the promises, after every step; `history`, `witness`: what it knows them by
-==========  ==================================================================================
+===========  =================================================================================
+baton        threads of which exactly one runs at a time
+scheduler    picks by the seed what happens next: a turn, a blocked thread, a timer
+preemption   gives way in the midst of the runtime's own code, by the seed
+process      a simulated process; `loop`: its asyncio loop; `pipe`: what it says to another
+isolation    the simulated processes of isolated actors
+fault        what strikes at message boundaries
+simulation   `Simulation(seed)`: simulated processes, their crash, running until something holds
+trial        `@simulated`: a test for many seeds; `repetition`: the line that repeats one
+network      a lossy network in memory, on the simulation's clock; `wire`: one connection of it
+engine       a store's engine in memory that crashes
+cloud        `SimCloud`: head, nodes, workers and programs in a simulation; `worker`: its workers
+audit        `Auditor`: the promises, after every step; `history`, `witness`: what it knows them by
+===========  =================================================================================
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
     from actorcloud.testing.audit import Auditor, Broken
     from actorcloud.testing.cloud import SimCloud
     from actorcloud.testing.engine import RELIABLE, Chances, CrashingDisk, CrashingEngine
+    from actorcloud.testing.fault import Fault
     from actorcloud.testing.network import SimNetwork, SimTransport
     from actorcloud.testing.scheduler import Crashed, SimulationError
     from actorcloud.testing.simulation import Simulation
+    from actorcloud.testing.trial import simulated
     from actorcloud.testing.worker import kill_worker, spend_worker
 
 __all__ = [
@@ -35,12 +40,14 @@ __all__ = [
     "Crashed",
     "CrashingDisk",
     "CrashingEngine",
+    "Fault",
     "SimCloud",
     "SimNetwork",
     "SimTransport",
     "Simulation",
     "SimulationError",
     "kill_worker",
+    "simulated",
     "spend_worker",
 ]
 
@@ -48,9 +55,11 @@ _HOMES = {
     "audit": ("Auditor", "Broken"),
     "cloud": ("SimCloud",),
     "engine": ("RELIABLE", "Chances", "CrashingDisk", "CrashingEngine"),
+    "fault": ("Fault",),
     "network": ("SimNetwork", "SimTransport"),
     "scheduler": ("Crashed", "SimulationError"),
     "simulation": ("Simulation",),
+    "trial": ("simulated",),
     "worker": ("kill_worker", "spend_worker"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

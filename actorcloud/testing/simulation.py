@@ -11,6 +11,7 @@ the seed here: the same seed gives the same run. What is found by a random seed 
         other = sim.system("other")              # another simulated process
         reply = sim.thread(other, client_code)   # code that blocks, in a thread with a baton
         sim.run_until(reply.is_done, timeout=60)
+        sim.kill(MyActor, chance=0.1)            # from now on, before any message
         sim.crash(other)                         # kill -9
 
 Reference: FoundationDB's simulator; design page, "Sans-I/O from the first day".
@@ -23,17 +24,18 @@ import random as random_module
 import sys
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
-from actorcloud.actor import ActorRef, Future, Home, Latch, System, check_exit, thread_context
+from actorcloud.actor import Actor, ActorRef, Future, System, thread_context
 from actorcloud.actor.cell import Cell
 from actorcloud.base.clock import ManualClock
-from actorcloud.base.ports import TimerHandle
+from actorcloud.base.exits import ExitReason
+from actorcloud.testing.fault import Fault, Target
 from actorcloud.testing.isolation import SimSpawner
+from actorcloud.testing.preemption import Preemption
+from actorcloud.testing.process import Process, World
+from actorcloud.testing.repetition import how_to_repeat
 from actorcloud.testing.scheduler import Crashed, Scheduler, SimulationError
-
-if TYPE_CHECKING:
-    from actorcloud.testing.loop import SimHome
 
 R = TypeVar("R")
 
@@ -53,94 +55,6 @@ MAX_STEPS_DEFAULT = 1_000_000
 MAIN = "main"
 
 
-class World:
-    """What is around the simulated processes: the network, the disks; its timers survive every crash."""
-
-    system = None
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-
-    def __str__(self) -> str:
-        return "world"
-
-    def call_at(self, deadline: float, function: Callable[[], None]) -> TimerHandle:
-        """See `base.ports.Timers`; in virtual time."""
-        return self._scheduler.add_timer(deadline, function, self)
-
-
-class Process:
-    """One simulated OS process: the dispatcher and the timers of its system."""
-
-    def __init__(self, name: str, scheduler: Scheduler) -> None:
-        self.name = name
-        self.system: System
-        self.is_crashed = False
-        self._scheduler = scheduler
-        self._loop: SimHome | None = None
-        #: What belongs to it outside of it.
-        self.on_crash: list[Callable[[], None]] = []
-
-    def __str__(self) -> str:
-        return self.name
-
-    def schedule(self, cell: Cell) -> None:
-        """See `actor.Home`."""
-        if not self.is_crashed:
-            self._scheduler.add_runnable(cell, self)
-
-    def call(self, function: Callable[[], R], timeout: float | None) -> R:  # noqa: ARG002  nothing to wait for
-        """See `actor.Home`."""
-        return function()
-
-    def guest(self) -> None:
-        """See `Dispatcher.guest`."""
-
-    def pinned(self, name: str, *, daemon: bool = True) -> Home:  # noqa: ARG002  one thread runs at a time anyway
-        """See `actor.Dispatcher`."""
-        return self
-
-    def loop(self) -> Home:
-        """See `actor.Dispatcher`; a loop in virtual time."""
-        if self._loop is None:
-            from actorcloud.testing.loop import SimHome  # noqa: PLC0415  asyncio: 30 ms, and few simulations await
-
-            self._loop = SimHome(self._scheduler.clock, self)
-        return self._loop
-
-    def crash(self) -> None:
-        """Nothing of it runs any more."""
-        self.is_crashed = True
-        if self._loop is not None:
-            self._loop.crash()
-        for callback in self.on_crash:
-            callback()
-
-    def wait(self, latch: Latch, timeout: float | None) -> bool:
-        """See `actor.Waits`; in virtual time."""
-        cell = thread_context.cell
-        owner = self if cell is None else cell.system.dispatcher
-        if getattr(owner, "is_crashed", False):
-            raise Crashed
-        if cell is not None:
-            cell.latch = latch
-            check_exit()
-        try:
-            is_set = self._scheduler.wait(latch, timeout, owner)
-        finally:
-            if cell is not None:
-                cell.latch = None
-        check_exit()
-        return is_set
-
-    def call_at(self, deadline: float, function: Callable[[], None]) -> TimerHandle:
-        """See `base.ports.Timers`; in virtual time."""
-        return self._scheduler.add_timer(deadline, function, self)
-
-    def close(self, timeout: float = 0.0) -> None:
-        """Do nothing: the simulation owns the threads."""
-
-
 class Simulation:
     """Actors in virtual time; see the module's docstring.
 
@@ -149,6 +63,8 @@ class Simulation:
         step_time: virtual seconds that each step takes.
         max_turn: messages that one turn may handle at most.
         max_steps: steps of one `run` after which it is given up.
+        preempt: chance that a handler gives way before a line of the actor runtime, from 0 to 1: at
+            0 others run only where it ends or waits; above, also around every `tell` that it does.
 
     Thread: the one that makes it drives it.
     """
@@ -160,13 +76,19 @@ class Simulation:
         step_time: float = STEP_TIME_DEFAULT,
         max_turn: int = MAX_TURN_DEFAULT,
         max_steps: int = MAX_STEPS_DEFAULT,
+        preempt: float = 0.0,
     ) -> None:
+        if not 0 <= preempt <= 1:
+            raise ValueError(f"preempt is {preempt}; it is a chance, from 0 to 1")
         self.seed = seed
         #: For the test's own choices; part of the seeded run.
         self.random = random_module.Random(seed)  # noqa: S311  repeatable is the point
         self.clock = ManualClock()
-        self._max_steps = max_steps
-        self._scheduler = Scheduler(self.random, self.clock, step_time=step_time, max_turn=max_turn)
+        self._scheduler = Scheduler(
+            self.random, self.clock, step_time=step_time, max_turn=max_turn, max_steps=max_steps
+        )
+        if preempt:
+            self._scheduler.enter = Preemption(self._scheduler, self.random, preempt).enter
         #: Timers of no process, for simulated networks and disks.
         self.timers = World(self._scheduler)
         self._processes: dict[str, Process] = {}
@@ -178,8 +100,9 @@ class Simulation:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, Exception):
-            print(f"\n{self!r} failed; run it again with Simulation({self.seed})", file=sys.stderr)  # noqa: T201
+        # Not only exceptions: what `pytest.fail` raises is none.
+        if kind is not None and not issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit):
+            print(f"\n{self!r} failed; {how_to_repeat(self.seed)}", file=sys.stderr)  # noqa: T201
         self.close()
 
     def __repr__(self) -> str:
@@ -204,30 +127,6 @@ class Simulation:
             process.on_crash.append(spawner.close)
             self._processes[name] = process
         return process.system
-
-    def crash(self, system: System) -> None:
-        """Kill a simulated process: actors, mail and timers vanish, no hook runs, nobody is told.
-
-        Its blocked threads are unwound by `Crashed`. What it had handed to the network or the disk
-        is theirs to lose. `system(name)` makes its next incarnation.
-
-        Raises:
-            Crashed: the caller is a thread of that process.
-        """
-        process = self._processes.get(system.peer.name)
-        if process is None or process.system is not system:
-            return
-        del self._processes[system.peer.name]
-        system.abandon()
-        process.crash()
-        self._scheduler.crash(process)
-        cell = thread_context.cell
-        if not self._scheduler.is_driver() and (thread_context.system if cell is None else cell.system) is system:
-            raise Crashed
-
-    def on_crash(self, system: System, callback: Callable[[], None]) -> None:
-        """Call `callback` when that simulated process crashes."""
-        self._processes[system.peer.name].on_crash.append(callback)
 
     def process_of(self, ref: ActorRef[Any]) -> System:
         """Return the system of the simulated process of an isolated actor: to crash it, or to look into it."""
@@ -260,6 +159,77 @@ class Simulation:
         self._scheduler.add_thread(f"thread-{self._threads}-{process}", process, run)
         return future
 
+    # -- faults -----------------------------------------------------------------------------------
+
+    def crash(self, system: System, *, at: int | None = None, chance: float | None = None) -> Fault | None:
+        """Kill a simulated process: actors, mail and timers vanish, no hook runs, nobody is told.
+
+        Its blocked threads are unwound by `Crashed`. What it had handed to the network or the disk
+        is theirs to lose. `system(name)` makes its next incarnation.
+
+        Args:
+            system: of the process.
+            at: not now, but when its actors are about to handle their n-th message from now.
+            chance: not now, but with this chance whenever an actor of it is about to handle one.
+
+        Returns:
+            The fault that is planned; None if it has struck.
+
+        Raises:
+            Crashed: the caller is a thread of that process.
+        """
+        if at is not None or chance is not None:
+            return self._plan(system, at, chance, lambda cell: self._crash(cast("System", cell.system)))
+        self._crash(system)
+        return None
+
+    def kill(
+        self, target: ActorRef[Any] | type[Actor], *, at: int | None = None, chance: float | None = None
+    ) -> Fault | None:
+        """Kill an actor: it ends with `KILLED`, and its supervisor sees to it.
+
+        Args:
+            target: the actor; with `at` or `chance` also a class, of which any actor may be hit.
+            at: not now, but when it is about to handle its n-th message from now.
+            chance: not now, but with this chance whenever it is about to handle a message.
+
+        Returns:
+            The fault that is planned; None if it has struck.
+        """
+        if at is not None or chance is not None:
+            return self._plan(target, at, chance, lambda cell: cell.ref.exit(ExitReason.KILL))
+        if not isinstance(target, ActorRef):
+            raise TypeError(f"{target!r} is no actor; its actors are killed with `at` or `chance`")
+        target.kill()
+        return None
+
+    def on_crash(self, system: System, callback: Callable[[], None]) -> None:
+        """Call `callback` when that simulated process crashes."""
+        self._processes[system.peer.name].on_crash.append(callback)
+
+    def _plan(self, target: Target, at: int | None, chance: float | None, strike: Callable[[Cell], None]) -> Fault:
+        fault = Fault(target, at=at, chance=chance, random=self.random, strike=strike)
+
+        def look(cell: Cell) -> None:
+            fault.look(cell)
+            if fault.is_over:
+                self._scheduler.boundaries.remove(look)
+
+        self._scheduler.boundaries.append(look)
+        return fault
+
+    def _crash(self, system: System) -> None:
+        process = self._processes.get(system.peer.name)
+        if process is None or process.system is not system:
+            return
+        del self._processes[system.peer.name]
+        system.abandon()
+        process.crash()
+        self._scheduler.crash(process)
+        cell = thread_context.cell
+        if not self._scheduler.is_driver() and (thread_context.system if cell is None else cell.system) is system:
+            raise Crashed
+
     # -- running ----------------------------------------------------------------------------------
 
     @property
@@ -290,7 +260,7 @@ class Simulation:
     def run(self, seconds: float) -> None:
         """Run for `seconds` of virtual time."""
         end = self.clock.monotonic() + seconds
-        self._drive(lambda: False, end)
+        self._scheduler.drive(lambda: False, end)
         self.clock.advance(max(0.0, end - self.clock.monotonic()))
 
     def run_until(self, predicate: Callable[[], bool], timeout: float = RUN_TIMEOUT_DEFAULT) -> bool:
@@ -307,28 +277,18 @@ class Simulation:
             SimulationError: it did not hold in time.
         """
         end = self.clock.monotonic() + timeout
-        if not self._drive(predicate, end):
+        if not self._scheduler.drive(predicate, end):
             last = "\n  ".join(list(self.trace)[-10:])
             raise SimulationError(f"{self!r}: not reached within {timeout} virtual seconds; the last steps:\n  {last}")
         return True
 
     def run_idle(self) -> None:
         """Run until nothing can happen any more, timers included."""
-        self._drive(lambda: False, None)
+        self._scheduler.drive(lambda: False, None)
 
     def close(self) -> None:
         """Crash all systems and end all threads."""
         for process in list(self._processes.values()):
-            self.crash(process.system)
+            self._crash(process.system)
         self._exit.close()
         self._scheduler.close()
-
-    def _drive(self, goal: Callable[[], bool], deadline: float | None) -> bool:
-        last = self.steps + self._max_steps
-
-        def is_reached() -> bool:
-            if self.steps > last:
-                raise SimulationError(f"{self!r}: no end after {self._max_steps} steps; a live-lock?")
-            return goal()
-
-        return self._scheduler.drive(is_reached, deadline)

@@ -283,7 +283,8 @@ def test_a_failing_run_prints_its_seed_in_one_line(capsys: pytest.CaptureFixture
     with pytest.raises(SimulationError):
         fail()
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "Simulation(4711)" in line
+    assert "Simulation(seed=4711" in line
+    assert "repeat it: SIMULATION_SEED=4711 python -m pytest" in line
 
 
 def test_a_live_lock_is_found() -> None:
