@@ -65,8 +65,7 @@ def activate(cell: Mailbox, serial: int, mode: Mode, monitor: MonitorRef | None)
 def deactivate(cell: Mailbox, alias: Alias) -> bool:
     """Take an alias of `cell` back; True if it was active and its own."""
     with GUARD:
-        active = {} if cell.extra is None or alias.owner != cell.ref else cell.extra.aliases
-        return active.pop(alias.serial, None) is not None
+        return cell.extra is not None and cell.extra.aliases.pop(alias.serial, None) is not None
 
 
 def _pass_through(cell: Mailbox, serial: int, message: Any) -> None:

@@ -74,6 +74,20 @@ class AsyncCell(Cell):
         """Whether a handler is under way, suspended or running, other than on this stack."""
         return isinstance(self.latch, Interruption) or super().is_at_work_elsewhere()
 
+    def frames(self) -> list[types.FrameType]:
+        """See `Cell.frames`; of a coroutine that is suspended, where it is."""
+        task = self.task
+        if self.thread is not None or task is None:
+            return super().frames()
+        found: list[types.FrameType] = []
+        awaited: Any = task.get_coro()
+        while (frame := getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)) is not None:
+            found.append(frame)
+            # `_in_steps` awaits nothing in Python's sense: it sends.
+            inner = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+            awaited = inner or (frame.f_locals.get("coroutine") if frame.f_code is _in_steps.__code__ else None)
+        return found[::-1]
+
     # -- the steps of a turn ----------------------------------------------------------------------
 
     def enter(self) -> None:

@@ -8,10 +8,11 @@ Thread: `turn` runs on one thread at a time, `start` before the first of them.
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import get_ident
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, ClassVar
 
 import msgspec
@@ -239,6 +240,17 @@ class Cell(Mailbox):
         """Handle one message in the running turn and return what the handler returned."""
         special = _SPECIAL.get(type(message))
         return self.actor.on_receive(message) if special is None else special(self, message)
+
+    def frames(self) -> list[FrameType]:
+        """Return what runs of this actor, innermost first, up to its turn or start. Thread: any."""
+        thread = self.thread
+        frame = None if thread is None else sys._current_frames().get(thread)  # noqa: SLF001  how Python tells
+        found: list[FrameType] = []
+        while frame is not None:
+            found.append(frame)
+            is_ours = frame.f_code.co_name in {"turn", "start"} and frame.f_locals.get("self") is self
+            frame = None if is_ours else frame.f_back
+        return found
 
     def owe(self, reply_to: ReplyTo) -> None:
         """Remember an answer that will be given later, so that the actor's end is one."""

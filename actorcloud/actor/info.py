@@ -9,10 +9,8 @@ Reference: Erlang's `process_info/2`; otp-semantics 1.13.
 
 from __future__ import annotations
 
-import sys
 import traceback
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 from actorcloud.actor.cell import Cell
@@ -48,9 +46,11 @@ def _status(cell: Cell) -> str:
         return "zombie"
     if cell.exiting is not None or cell.stopping is not None:
         return "exiting"
+    if cell.debug is not None and cell.debug.is_suspended:
+        return "suspended"
     if cell.state == IDLE:
         return "waiting"
-    return "starting" if any(frame.f_code is _START for frame in _frames(cell)) else "running"
+    return "starting" if any(frame.f_code is _START for frame in cell.frames()) else "running"
 
 
 def _links(cell: Cell) -> list[Any]:
@@ -80,28 +80,18 @@ def _ancestors(cell: Cell) -> list[Any]:
 
 
 def _current_stacktrace(cell: Cell) -> list[str]:
-    frames = list(_frames(cell))[:_FRAMES]
+    frames = cell.frames()[:_FRAMES]
     summary = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in reversed(frames))
     return [line.rstrip("\n") for line in summary.format()]
 
 
 def _current_message(cell: Cell) -> Any:
-    for frame in _frames(cell):
-        if frame.f_code is _TURN and frame.f_locals.get("self") is cell:
-            message = frame.f_locals.get("message")
+    for frame in reversed(cell.frames()):
+        # The outermost that is the cell's: its turn.
+        if frame.f_locals.get("self") is cell and "message" in frame.f_locals:
+            message = frame.f_locals["message"]
             return message.message if type(message) is Ask else message
     return None
-
-
-def _frames(cell: Cell) -> Iterator[FrameType]:
-    """Yield what runs of this actor, innermost first, up to the turn or the start."""
-    thread = cell.thread
-    frame = None if thread is None else sys._current_frames().get(thread)  # noqa: SLF001  how Python tells
-    while frame is not None:
-        yield frame
-        if (frame.f_code is _START or frame.f_code is _TURN) and frame.f_locals.get("self") is cell:
-            return
-        frame = frame.f_back
 
 
 def _messages(cell: Cell) -> list[Any]:
@@ -128,4 +118,3 @@ ITEMS: dict[str, Callable[[Cell], Any]] = {
 }
 
 _START = Cell.start.__code__
-_TURN = Cell.turn.__code__

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, System, named, process
+from actorcloud.actor import Actor, AsyncActor, System, named, process
+from actorcloud.actor.debug.call import resume, suspend
 from actorcloud.base.errors import ActorError
 from tests.actor.cast import PATIENCE, Probe, Run, boom, end_of, run, tell_run
 
@@ -103,9 +105,44 @@ def test_an_actor_that_was_told_to_exit_is_exiting(blocked: Any) -> None:
     assert blocked.info("message_queue_len") == 5
 
 
+def test_where_a_coroutine_is_suspended_is_told_too(pool: System) -> None:
+    # Given
+    entered = threading.Event()
+
+    class Waiting(AsyncActor):
+        async def on_receive(self, message: object) -> None:
+            await self.wait_long()
+
+        async def wait_long(self) -> None:
+            entered.set()
+            await asyncio.sleep(PATIENCE)
+
+    ref = Waiting.start()
+    ref.ask("first", block=False)
+    assert entered.wait(PATIENCE)
+    # When it has got to where it waits
+    while ref._cell.thread is not None:
+        ref.is_alive()
+    # Then
+    assert ref.info("current_message") == "first"
+    assert "await asyncio.sleep(PATIENCE)" in "".join(ref.info("current_stacktrace"))
+    assert ref.info("status") == "running"
+    ref.kill()
+
+
 def test_nothing_runs_of_an_idle_actor(system: System) -> None:
     p = Probe.start()
     assert (p.info("current_message"), p.info("current_stacktrace"), p.info("messages")) == (None, [], [])
+
+
+def test_a_suspended_actor_is_suspended(system: System) -> None:
+    p = Probe.start()
+    suspend(p)
+    p.tell("x")
+    assert p.info("status", "message_queue_len") == {"status": "suspended", "message_queue_len": 1}
+    resume(p)
+    assert p.ask("y") == "y"
+    assert p.info("status") != "suspended"
 
 
 def test_a_starting_actor_is_starting(system: System) -> None:

@@ -96,3 +96,13 @@ def test_a_monitor_is_taken_back_by_its_maker_only(system: System) -> None:
         run(b, lambda me: me.demonitor(monitor))
     p.exit("boom")
     assert log(a, 1)[0].ref == monitor
+
+
+def test_a_monitor_by_name_is_taken_back_where_it_was_set(system: System) -> None:
+    p, q, a = Probe.start(), Probe.start(), Probe.start()
+    system.register("n", p)
+    monitor = run(a, lambda me: me.monitor("n"))
+    system.unregister("n")
+    system.register("n", q)
+    assert run(a, lambda me: me.demonitor(monitor)) is True
+    assert p.info("monitored_by") == []

@@ -55,6 +55,22 @@ def test_a_timer_is_read_and_cancelled_before_it_fires_but_not_after(system: Sys
         assert (pending.remaining, pending.cancel(), fired.remaining, fired.cancel()) == (None,) * 4
 
 
+def test_a_timer_that_fires_right_now_cannot_be_cancelled() -> None:
+    class Firing:
+        """Its timers have fired, and are on their way."""
+
+        def call_at(self, deadline: float, function: Any) -> Any:
+            return self
+
+        def cancel(self) -> bool:
+            return False
+
+    with System(name="test", timers=Firing()) as system, process(system=system) as me:
+        timer = me.send_after(1.0, "x")
+        assert timer.remaining is not None
+        assert timer.cancel() is None
+
+
 @pytest.mark.case(64)
 def test_a_cancellation_can_be_reported_as_a_message(system: System) -> None:
     with process() as me:
