@@ -248,3 +248,19 @@ def test_a_ref_survives_pickling_in_its_own_system(system: System) -> None:
     dead = pickle.loads(pickle.dumps(p))
     assert not dead.is_alive()
     assert end_of(dead) is ExitReason.NOPROC
+
+
+@pytest.mark.shared_memory
+def test_an_actor_counts_as_started_once_its_on_start_has_run(system: System) -> None:
+    # A `ThreadingActor` tells by it whether its on_start or a message failed.
+    seen: list[bool] = []
+
+    class Starting(Actor):
+        def on_start(self) -> None:
+            seen.append(self._was_started)
+
+        def on_receive(self, message: object) -> None:
+            seen.append(self._was_started)
+
+    Starting.start().ask("x")
+    assert seen == [False, True]
