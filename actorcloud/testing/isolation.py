@@ -14,6 +14,7 @@ from actorcloud.base.ports import Exited, Said, Sink
 from actorcloud.protocol.isolation import Launch
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.testing.pipe import SimPipe
+from actorcloud.testing.scheduler import SimulationError
 
 if TYPE_CHECKING:
     from actorcloud.testing.simulation import Simulation
@@ -97,8 +98,15 @@ class SimSpawner:
         return child
 
     def process_of(self, name: str) -> System:
-        """Return the system of the process of the live actor that is called so."""
-        return self._children[name].system
+        """Return the system of the process of the live actor that is called so.
+
+        Raises:
+            SimulationError: there is none.
+        """
+        child = self._children.get(name)
+        if child is None or child.is_dead:
+            raise SimulationError(f"{name} has no process: it is not isolated, or it is dead")
+        return child.system
 
     def close(self) -> None:
         """See `Spawner.close`."""

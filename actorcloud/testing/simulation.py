@@ -131,7 +131,7 @@ class Simulation:
     def process_of(self, ref: ActorRef[Any]) -> System:
         """Return the system of the simulated process of an isolated actor: to crash it, or to look into it."""
         system: Any = ref._cell.system  # noqa: SLF001  testing may reach anything
-        found: System = system.spawner.process_of(str(ref))
+        found: System = system.spawner.process_of(f"{ref.actor_class.__name__}{ref.id}")
         return found
 
     def thread(self, system: System, function: Callable[..., R], *args: Any, **kwargs: Any) -> Future[R]:

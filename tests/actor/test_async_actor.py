@@ -404,3 +404,25 @@ def test_a_crashed_process_unwinds_its_coroutines_in_silence() -> None:
         # Then
         assert unwound == [False]
         assert not watched.is_done()
+
+
+def test_a_simulation_refuses_threads_beside_it() -> None:
+    # Given
+    async def beside(_: Any) -> None:
+        await asyncio.to_thread(time.sleep, 0)
+
+    with Simulation(1):
+        ref = AsyncProbe.start()
+        # When, Then
+        with pytest.raises(NotImplementedError, match="simulation"):
+            run(ref, beside)
+
+
+@pytest.mark.shared_memory
+def test_work_for_threads_beside_the_loop_is_awaited_and_leaves_none(pool: System) -> None:
+    # Given
+    async def beside(_: Any) -> str:
+        return await asyncio.to_thread(lambda: threading.current_thread().name)
+
+    # When, Then
+    assert run(AsyncProbe.start(), beside).startswith("asyncio")

@@ -12,8 +12,8 @@ from actorcloud.actor import (
 )
 from actorcloud.actor.isolation.window import MESSAGES_LIMIT
 from actorcloud.base.exits import ProcessDied
-from actorcloud.testing import Simulation
-from tests.actor.cast import PATIENCE, tell_run
+from actorcloud.testing import Simulation, SimulationError
+from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
 from tests.actor.isolated import Iso
 
 
@@ -57,6 +57,25 @@ def test_a_process_that_dies_while_mail_waits_for_room_leaves_nobody_waiting() -
         assert [_outcome(answer) for answer in answers] == [None] * len(answers)
         sim.run_idle()
         assert ref._cell.thread is None
+
+
+def test_monitors_that_fired_leave_nothing_behind() -> None:
+    with Simulation(1) as sim:
+        # Given
+        ref = Iso.start()
+        others = [Probe.start() for _ in range(10)]
+        for other in others:
+            run(ref, lambda actor, peer=other: actor.monitor(peer) and None)  # type: ignore[misc]
+        # When
+        for other in others:
+            other.exit("gone")
+        # Then
+        assert len(log(ref, 10)) == 10
+        assert ref._cell.actor._watches == {}
+        sim.crash(sim.process_of(ref))
+        end_of(ref)
+        with pytest.raises(SimulationError, match="no process"):
+            sim.process_of(ref)
 
 
 def test_the_crash_of_the_parent_takes_its_isolated_actors_along() -> None:

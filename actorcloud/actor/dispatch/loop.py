@@ -149,6 +149,8 @@ class LoopThread(Loop):
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT))
             loop.run_until_complete(loop.shutdown_asyncgens())
+            # The threads of asyncio.to_thread; one that is busy holds this daemon thread up, and nobody else.
+            loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             asyncio.set_event_loop(None)
             loop.close()

@@ -30,7 +30,7 @@ from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.cell import WardenCell
 from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.isolation.reply import Reply
-from actorcloud.actor.isolation.watch import OtherWatch, OwnWatch
+from actorcloud.actor.isolation.watcher import Watcher
 from actorcloud.actor.isolation.window import Window
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import Ask
@@ -39,6 +39,8 @@ from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.report import CrashReport
 from actorcloud.actor.signals import (
     Demonitor,
+    Down,
+    DownSignal,
     ExitSignal,
     Monitor,
     MonitorRef,
@@ -55,6 +57,7 @@ from actorcloud.protocol.isolation import (
     Bind,
     Deliver,
     Ended,
+    Fired,
     Inspect,
     Launch,
     Launched,
@@ -94,7 +97,7 @@ class Warden(Actor):
         self._launched = self.system.future(None, "the start of an isolated actor")
         what = f"{self.isolated.__qualname__} and its arguments"
         code = parcel.pack((self.isolated, args, kwargs), what)
-        self._child: Child = self.system.spawner.spawn(str(self), self._heard)
+        self._child: Child = self.system.spawner.spawn(f"{self.isolated.__name__}{self._cell.id}", self._heard)
         parent = self._cell.parent
         self._child.send(Launch(self._cell.id, None if parent is None else parent.id, code, self._settings.memory or 0))
         try:
@@ -208,9 +211,8 @@ class Warden(Actor):
         match message:
             case Watch(number, to, own):
                 ref, name = self.system.ref(to), new_monitor()
-                watcher: Any = OwnWatch(self._cell.ref, number) if own else OtherWatch(self._child.send, number)
                 self._watches[number] = (ref, name)
-                ref.signal(Monitor(name, watcher, ref))
+                ref.signal(Monitor(name, Watcher(lambda reason: self._fire(number, reason, own=own)), ref))
             case Unwatch(number):
                 watched = self._watches.pop(number, None)
                 if watched is not None:
@@ -220,6 +222,16 @@ class Warden(Actor):
             case Order(to, reason, own):
                 sender = self._cell.ref if own else None
                 self.system.ref(to).signal(ExitSignal(sender, parcel.unpack_reason(reason, self.system)))
+
+    def _fire(self, number: int, reason: object, *, own: bool) -> None:
+        """Tell the host of an end. Thread: any."""
+        self._watches.pop(number, None)
+        if own:
+            # In the order of the mail, as for every actor.
+            self._cell.ref.queue(DownSignal(Down(MonitorRef(number), None, reason)))
+        else:
+            # At once: it may be what the actor's handler waits for.
+            self._child.send(Fired(number, parcel.pack_reason(reason)))
 
     def _send(self, to: Any, body: bytes, ask: int) -> None:
         target = self.system.ref(to)
