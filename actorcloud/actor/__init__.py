@@ -38,6 +38,7 @@ isolation           actors in processes of their own: warden here, host there; `
 debug               looking at actors and at what they do: a door of its own
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 registry            actors found by key: tables, partitions, the ref that reads and writes them
+task                functions as actors: outcome (pure), process, claim, stream; `Task`; its supervisor
 ==================  ============================================================================
 
 A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn -> `on_receive`.
@@ -69,6 +70,7 @@ from actorcloud.actor.errors import (
     ChildRunning,
     Ignore,
     MaxChildren,
+    NotOwner,
     ReceiveTimeout,
     Stop,
     Unwound,
@@ -114,6 +116,11 @@ from actorcloud.actor.supervision.supervisor_ref import (
     TerminateChild,
 )
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
+from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
+from actorcloud.actor.task.process import callers
+from actorcloud.actor.task.stream import TaskStream
+from actorcloud.actor.task.supervisor import TaskSupervisor, TaskSupervisorRef
+from actorcloud.actor.task.task import TASK_TIMEOUT_DEFAULT, Task
 from actorcloud.actor.thread_report import log_thread_tracebacks
 from actorcloud.actor.timers import Cancelled, Expired, Timer, TimerRef, TimerThread
 from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
@@ -124,6 +131,8 @@ __all__ = [
     "CLOSE_TIMEOUT_DEFAULT",
     "DEFAULT",
     "INFINITY",
+    "TASK_TIMEOUT_DEFAULT",
+    "TIMEOUT",
     "Actor",
     "ActorDeadError",
     "ActorExit",
@@ -154,6 +163,7 @@ __all__ = [
     "Entry",
     "Exit",
     "ExitSignal",
+    "Exited",
     "Expired",
     "Flags",
     "Future",
@@ -169,6 +179,8 @@ __all__ = [
     "NamedRef",
     "NamedRegistryRef",
     "NoReply",
+    "NotOwner",
+    "Outcome",
     "Pool",
     "Process",
     "ProxyCall",
@@ -181,6 +193,7 @@ __all__ = [
     "ReplyTo",
     "ReportFormat",
     "Request",
+    "Returned",
     "Signal",
     "StartAnother",
     "StartChild",
@@ -191,6 +204,11 @@ __all__ = [
     "SupervisorRef",
     "System",
     "SystemRequest",
+    "Task",
+    "TaskReply",
+    "TaskStream",
+    "TaskSupervisor",
+    "TaskSupervisorRef",
     "TerminateChild",
     "Timeout",
     "Timer",
@@ -202,6 +220,7 @@ __all__ = [
     "Unwound",
     "Waits",
     "as_completed",
+    "callers",
     "check_exit",
     "current_system",
     "get_all",

@@ -91,6 +91,7 @@ class Actor(Party, pykka.Actor):
     _cell_class: ClassVar[type[Cell]] = Cell
     _may_await: ClassVar[bool] = False
     _reports_children: ClassVar[bool] = False
+    _reports_itself: ClassVar[bool] = False
     _has_on_start: ClassVar[bool] = False
     _has_on_batch_end: ClassVar[bool] = False
     #: Of an actor with a thread of its own: `__init__` runs on the starter's stack all the same.

@@ -21,6 +21,7 @@ from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.instrument import Instrument
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
 from actorcloud.actor.signals import (
+    Addressed,
     Demonitor,
     Down,
     DownSignal,
@@ -41,6 +42,35 @@ from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
 
 logger = logging.getLogger("actorcloud.actor")
+
+
+class Muffled:
+    """The far end of a link through which no `Exit` message comes.
+
+    The end of `cell` itself goes through it as through any link.
+
+    Args:
+        peer: the far end.
+        is_deadly: its end still ends an actor that does not trap exits.
+    """
+
+    __slots__ = ("is_deadly", "peer")
+
+    def __init__(self, peer: Addressed, *, is_deadly: bool) -> None:
+        self.peer = peer
+        self.is_deadly = is_deadly
+
+    @property
+    def id(self) -> ActorId:
+        """Who it is."""
+        return self.peer.id
+
+    def __str__(self) -> str:
+        return str(self.peer)
+
+    def signal(self, signal: Signal) -> None:
+        """See `Target`."""
+        self.peer.signal(signal)
 
 
 def receive(cell: Mailbox, signal: Signal) -> None:
@@ -67,7 +97,7 @@ def receive(cell: Mailbox, signal: Signal) -> None:
 
 
 def link(cell: Mailbox, peer: Any) -> bool:
-    """Link `cell` with `peer`; a peer that is gone answers with an exit signal `NOPROC`.
+    """Link `cell` with `peer`, which may be `Muffled`; one that is gone answers with an exit signal `NOPROC`.
 
     Returns:
         False if `cell` itself is dead, killed while its handler runs; then nothing is bound.
@@ -173,7 +203,8 @@ def kill(cell: Mailbox) -> None:
         else:
             _doom(cell, ExitReason.KILLED)
     if estate is not None:
-        logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
+        if cell.latch is None:  # else it waits in a call of ours, which ends now
+            logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
         _settle(cell, ExitReason.KILLED, estate)
     _interrupt(cell)
 
@@ -234,11 +265,13 @@ def _take_exit(cell: Mailbox, signal: ExitSignal) -> None:
     with GUARD:
         if cell.state == DEAD:
             return
-        active = linked and cell.links is not None and cell.links.pop(sender.id, None) is not None
+        peer = cell.links.pop(sender.id, None) if linked and cell.links is not None else None
         from_self = sender is not None and sender.id == cell.id
         verdict, reason = judge_exit(
-            signal.reason, linked=linked, active=active, from_self=from_self, trapping=cell.is_trapping()
+            signal.reason, linked=linked, active=peer is not None, from_self=from_self, trapping=cell.is_trapping()
         )
+        if isinstance(peer, Muffled) and (verdict is Verdict.DELIVER or not peer.is_deadly):
+            verdict = Verdict.DROP
         if verdict is Verdict.DELIVER:
             deque.append(cell.open_mail(), Exit(sender, reason))
         elif verdict is Verdict.DIE and not is_kill:

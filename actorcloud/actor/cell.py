@@ -25,7 +25,7 @@ from actorcloud.actor.context import here as facts
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.instrument import Instrument
-from actorcloud.actor.mail import Ask, MailboxLimit, StopOrder
+from actorcloud.actor.mail import Ask, MailboxLimit, StopOrder, Tied
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
 from actorcloud.actor.report import CrashReport, handled_at, report_crash
 from actorcloud.actor.signals import Down, Exit
@@ -302,7 +302,7 @@ class Cell(Mailbox):
             reply_to, value = self.final_reply
             self.asking = None
             reply_to.set(value)
-        if not is_normal(reason) and not self._is_supervised():
+        if not is_normal(reason) and not self._is_reported():
             logger.error("%s stopped: %s", self.ref, reason)
         bonds.die(self, reason)
 
@@ -327,8 +327,7 @@ class Cell(Mailbox):
             raise
         except BaseException:
             logger.exception("on_failure of %s raised", self.ref)
-        if not self._is_supervised():
-            # A supervisor reports its children itself, once.
+        if not self._is_reported():
             self._log_crash(reason)
         bonds.die(self, reason)
         if asked is not None:
@@ -356,6 +355,10 @@ class Cell(Mailbox):
     def _is_supervised(self) -> bool:
         parent = self.parent
         return parent is not None and parent.reports_children
+
+    def _is_reported(self) -> bool:
+        """Whether another logs how this actor ends, so that it is logged once: its supervisor, or the actor itself."""
+        return self._is_supervised() or bool(self.kind._reports_itself)  # noqa: SLF001  the two halves of one thing
 
 
 #: Classes that were hinted at; bounded by the program's classes.
@@ -429,6 +432,10 @@ def _on_down(cell: Cell, message: Down) -> Any:
     return cell.actor.on_down(message)
 
 
+def _on_tied(cell: Cell, tied: Tied) -> Any:
+    return cell.actor.on_receive(tied.message) if cell.expects(tied.ref) else None
+
+
 def _on_stop_order(cell: Cell, message: StopOrder) -> None:
     cell.actor._on_stop_order(message.reason)  # noqa: SLF001
 
@@ -454,6 +461,7 @@ _SPECIAL: dict[type, Callable[[Cell, Any], Any]] = {
     Ask: _on_ask,
     Exit: _on_exit,
     Down: _on_down,
+    Tied: _on_tied,
     StopOrder: _on_stop_order,
     pykka.messages._ActorStop: _on_pykka_stop,  # noqa: SLF001  what Pykka's own code sends
     pykka.messages.ProxyCall: _on_proxy_call,

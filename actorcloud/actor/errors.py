@@ -100,6 +100,12 @@ class Ignore(BaseException):
     """Raised by `__init__`: there is nothing to do, and no actor. `start` returns None; nothing is logged."""
 
 
+class NotOwner(ActorError):
+    """A task belongs to the actor or thread that started it; only that one may take its outcome."""
+
+    code = "not-owner"
+
+
 class Stop(BaseException):
     """Raised by a handler: the actor ends in order, with this reason; `on_stop` runs."""
 

@@ -13,9 +13,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from actorcloud.actor.bonds import Muffled
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD
-from actorcloud.actor.mail import Ask
+from actorcloud.actor.mail import Ask, Tied
 from actorcloud.actor.mailbox import DEAD, IDLE
 
 #: Frames of a stack that are told, the innermost.
@@ -55,7 +56,7 @@ def _status(cell: Cell) -> str:
 
 def _links(cell: Cell) -> list[Any]:
     with GUARD:
-        return list((cell.links or {}).values())
+        return [peer.peer if isinstance(peer, Muffled) else peer for peer in (cell.links or {}).values()]
 
 
 def _monitors(cell: Cell) -> list[Any]:
@@ -89,13 +90,16 @@ def _current_message(cell: Cell) -> Any:
     for frame in reversed(cell.frames()):
         # The outermost that is the cell's: its turn.
         if frame.f_locals.get("self") is cell and "message" in frame.f_locals:
-            message = frame.f_locals["message"]
-            return message.message if type(message) is Ask else message
+            return _content(frame.f_locals["message"])
     return None
 
 
 def _messages(cell: Cell) -> list[Any]:
-    return [message.message if type(message) is Ask else message for message in cell.unread()]
+    return [_content(message) for message in cell.unread()]
+
+
+def _content(entry: Any) -> Any:
+    return entry.message if type(entry) in {Ask, Tied} else entry
 
 
 #: What can be told, and how.

@@ -20,6 +20,7 @@ import msgspec
 
 from actorcloud.actor.context import local
 from actorcloud.actor.future import Keeper, ReplyTo
+from actorcloud.actor.signals import MonitorRef
 from actorcloud.base import codec
 from actorcloud.base.errors import Unpicklable
 from actorcloud.base.exits import ExitReason
@@ -72,6 +73,16 @@ class StopOrder:
 
     def __init__(self, reason: object) -> None:
         self.reason = reason
+
+
+class Tied(msgspec.Struct, frozen=True, eq=False):
+    """A message that counts only while its receiver has this monitor, or the monitor's `Down` is queued.
+
+    So who takes the monitor back, and flushes, has also taken back what came in meanwhile.
+    """
+
+    ref: MonitorRef
+    message: Any
 
 
 class Owner(Protocol):

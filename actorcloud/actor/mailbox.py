@@ -28,7 +28,7 @@ from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.extra import Extra
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, new_mail
+from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, Tied, new_mail
 from actorcloud.actor.name import Directory
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
@@ -106,7 +106,7 @@ NoReply = _NoReply()
 
 
 #: What is no loss when its receiver is dead.
-_UNCOUNTED = (Exit, Down, StopOrder, ExitSignal, DownSignal, Link, Unlink)
+_UNCOUNTED = (Exit, Down, StopOrder, Tied, ExitSignal, DownSignal, Link, Unlink)
 
 
 #: The idle cells. Who takes one out gives it a turn: to remove is atomic, so one does, without a lock.
@@ -353,6 +353,11 @@ class Mailbox:
         """Whether exit signals become messages, now."""
         actor = self.actor
         return bool(self.kind.trap_exit if actor is None else actor.trap_exit)
+
+    def expects(self, monitor: MonitorRef) -> bool:
+        """Whether this monitor stands, or its `Down` is queued."""
+        with GUARD:
+            return monitor in (self.watching or ()) or monitor in (self.downs or ())
 
     def release(self, reply_to: ReplyTo) -> None:
         """Forget a deferred reply: it was given."""

@@ -33,7 +33,7 @@ from actorcloud.actor.context import GUARD, current_system, fenced, local
 from actorcloud.actor.errors import ActorExit, ReceiveTimeout, Stop, Unwound
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Ask, StopOrder
+from actorcloud.actor.mail import Ask, StopOrder, Tied
 from actorcloud.actor.mailbox import BUSY, IDLE
 from actorcloud.actor.party import Party, check
 from actorcloud.actor.ref import ActorRef
@@ -131,10 +131,10 @@ class Process(Party):
         while mail and seen < len(mail):
             # Only this thread takes messages out, so what is before `seen` stays there.
             entry = mail[seen]
-            message = entry.message if type(entry) is Ask else entry
+            message = entry.message if type(entry) in {Ask, Tied} else entry
             if type(entry) is StopOrder:
                 raise ActorExit(entry.reason)
-            if type(entry) is Down and not self._is_wanted(entry):
+            if not self._is_wanted(entry):
                 del mail[seen]
             elif matches(message):
                 del mail[seen]
@@ -144,10 +144,11 @@ class Process(Party):
                 seen += 1
         return None, seen
 
-    def _is_wanted(self, down: Down) -> bool:
-        """Whether this `Down` was not flushed meanwhile."""
-        downs = self._cell.downs
-        return downs is not None and down.ref in downs
+    def _is_wanted(self, entry: Any) -> bool:
+        """Whether this was not taken back meanwhile, with its monitor."""
+        if type(entry) is Tied:
+            return self._cell.expects(entry.ref)
+        return type(entry) is not Down or entry.ref in (self._cell.downs or ())
 
     def _note(self, entry: Any) -> None:
         """Note what taking this message means: a monitor is over, an answer is owed."""

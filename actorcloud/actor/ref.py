@@ -91,6 +91,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return Stopped(self)
 
     @property
+    def reports_itself(self) -> bool:
+        """Whether this actor logs its own failures, with more than its supervisor knows."""
+        return bool(getattr(self._cell.kind, "_reports_itself", False))
+
+    @property
     def reports_children(self) -> bool:
         """Whether this is a supervisor: it logs the ends of its children itself."""
         return bool(getattr(self._cell.kind, "_reports_children", False))

@@ -103,6 +103,11 @@ class RemoteRef(ActorRef[Any]):
         return Actor
 
     @property
+    def reports_itself(self) -> bool:
+        """See `ActorRef`: who logs what on another peer is not known here."""
+        return False
+
+    @property
     def reports_children(self) -> bool:
         """False: its own peer sees to that."""
         return False

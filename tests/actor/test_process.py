@@ -243,7 +243,7 @@ def test_killed_it_is_dead_at_once_and_says_no_more(pool: System) -> None:
     p = Probe.start()
     with pytest.raises(ActorExit) as caught, process(trap_exit=True) as me:  # noqa: PT012  the block is the test
         ref = me.ref
-        run(p, lambda _: ref.kill())
+        tell_run(p, lambda _: ref.kill())  # who waited for it would be told at once
         assert end_of_by(p, me) is ExitReason.NOPROC
         assert pool.zombies() == [me.ref]
         p.tell("from the grave")

@@ -331,8 +331,10 @@ class Overseer(Procedural):
     # -- reports ----------------------------------------------------------------------------------
 
     def _report_end(self, ended: Ended | None, action: str) -> None:
-        """Report the end of a child, once it is known what was done about it."""
-        if ended is not None and is_reported(ended.child.spec.restart, ended.reason):
+        """Report the end of a child, once it is known what was done about it; a task has said it all itself."""
+        if ended is None or ended.ref.reports_itself:
+            return
+        if is_reported(ended.child.spec.restart, ended.reason):
             self._report("child_terminated", ended.child, ended.reason, action, ended.ref)
 
     def _report(self, context: str, child: Child, reason: object, action: str, ref: object = None) -> None:
