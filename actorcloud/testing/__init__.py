@@ -7,6 +7,8 @@ preemption   gives way in the midst of the runtime's own code, by the seed
 process      a simulated process; `loop`: its asyncio loop; `pipe`: what it says to another
 isolation    the simulated processes of isolated actors
 fault        what strikes at message boundaries
+probe        `Probe`: an actor that keeps what it gets, for a test to expect
+recorder     `Recorder`: what is sent to the actors of a system, in order
 simulation   `Simulation(seed)`: simulated processes, their crash, running until something holds
 trial        `@simulated`: a test for many seeds; `repetition`: the line that repeats one
 network      a lossy network in memory, on the simulation's clock; `wire`: one connection of it
@@ -22,11 +24,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actorcloud.base.clock import ManualClock
     from actorcloud.testing.audit import Auditor, Broken
     from actorcloud.testing.cloud import SimCloud
     from actorcloud.testing.engine import RELIABLE, Chances, CrashingDisk, CrashingEngine
     from actorcloud.testing.fault import Fault
     from actorcloud.testing.network import SimNetwork, SimTransport
+    from actorcloud.testing.probe import Probe, ProbeRef
+    from actorcloud.testing.recorder import Record, Recorder
     from actorcloud.testing.scheduler import Crashed, SimulationError
     from actorcloud.testing.simulation import Simulation
     from actorcloud.testing.trial import simulated
@@ -41,6 +46,11 @@ __all__ = [
     "CrashingDisk",
     "CrashingEngine",
     "Fault",
+    "ManualClock",
+    "Probe",
+    "ProbeRef",
+    "Record",
+    "Recorder",
     "SimCloud",
     "SimNetwork",
     "SimTransport",
@@ -57,16 +67,19 @@ _HOMES = {
     "engine": ("RELIABLE", "Chances", "CrashingDisk", "CrashingEngine"),
     "fault": ("Fault",),
     "network": ("SimNetwork", "SimTransport"),
+    "probe": ("Probe", "ProbeRef"),
+    "recorder": ("Record", "Recorder"),
     "scheduler": ("Crashed", "SimulationError"),
     "simulation": ("Simulation",),
     "trial": ("simulated",),
     "worker": ("kill_worker", "spend_worker"),
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+_HOME_OF["ManualClock"] = "actorcloud.base.clock"
 
 
 def __getattr__(name: str) -> Any:
     # Lazy: a test of actors loads neither store nor network.
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
