@@ -29,6 +29,7 @@ from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
 from actorcloud.actor.view import Inbox, Stopped
 from actorcloud.base.code import CO_COROUTINE
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 
 logger = logging.getLogger("actorcloud.actor")
@@ -41,6 +42,15 @@ _RUNTIME = {"_cell", "_continuations", "_idle", "_was_started"}
 
 #: Kinds of messages warned about once each; a set, so that it is bounded by the program's classes.
 _unexpected: set[tuple[type, type]] = set()
+
+
+class _NotStarted:
+    """Stands where the runtime of an actor would be, in an object that was made and not started."""
+
+    def __get__(self, actor: object | None, kind: type) -> Any:
+        if actor is None:
+            return self
+        raise ActorError(f"this {kind.__name__} was made, not started: only {kind.__name__}.start() gives it a life")
 
 
 class Actor(Party, pykka.Actor):
@@ -88,6 +98,7 @@ class Actor(Party, pykka.Actor):
     id: ClassVar[Any] = None
 
     _ref_class: ClassVar[type[ActorRef[Any]]] = ActorRef
+    _cell: Any = _NotStarted()
     _cell_class: ClassVar[type[Cell]] = Cell
     _may_await: ClassVar[bool] = False
     _reports_children: ClassVar[bool] = False
@@ -236,7 +247,7 @@ class Actor(Party, pykka.Actor):
         return self._cell.reason
 
     def __str__(self) -> str:
-        return str(self._cell.ref)
+        return str(self._cell.ref) if "_cell" in vars(self) else f"{type(self).__name__} (not started)"
 
     # -- what an actor does -----------------------------------------------------------------------
 

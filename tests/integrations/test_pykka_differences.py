@@ -19,6 +19,7 @@ import pykka
 import pytest
 
 from actorcloud.actor import Actor, ActorDeadError, AskTimeout, CallingSelf, Supervisor, System
+from actorcloud.base.errors import ActorError
 from actorcloud.integrations import pykka as ours
 from actorcloud.integrations.pykka import ActorRegistry, ThreadingActor, ThreadingFuture, get_all
 from tests.actor.cast import PATIENCE, Boom
@@ -310,3 +311,17 @@ def test_16_actor_and_future_are_complete() -> None:
     assert ours.Actor.start().stop() is True
     future: ours.Future[int] = ours.Future()
     assert future.set(1) is True
+
+
+def test_17_what_is_not_started_has_no_ref() -> None:
+    echo = Echo()
+    assert echo.shout("a") == "A"
+    assert str(echo) == "Echo (not started)"
+    for look in (
+        lambda: echo.actor_ref,
+        lambda: echo.actor_urn,
+        lambda: echo.actor_inbox,
+        lambda: echo.link(Echo.start()),
+    ):
+        with pytest.raises(ActorError, match=r"only Echo\.start\(\)"):
+            look()
