@@ -132,6 +132,8 @@ class Starter(Generic[P, A]):
         if memory is not None and (isolation is None or memory <= 0):
             needs = 'it takes bytes > 0, and isolation = "process"'
             raise ValueError(f"memory of {kind.__qualname__} is {memory!r}; {needs}")
+        if isolation is not None and kind._reports_children:  # noqa: SLF001  one package
+            raise ValueError(f"{kind.__qualname__} is a supervisor and cannot be isolated: isolate its children")
         return kind if isolation is None else _isolators[0](kind, Isolation(memory, self._start_timeout))
 
     def _run(self, cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[A]:

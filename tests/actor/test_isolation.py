@@ -441,6 +441,11 @@ def test_a_coroutine_actor_may_be_isolated_too(system: System) -> None:
     assert [answer.get(PATIENCE) for answer in answers] == [2 * number for number in range(2 * MESSAGES_LIMIT)]
 
 
+def test_a_supervisor_stays_and_isolates_its_children() -> None:
+    with pytest.raises(ValueError, match="isolate its children"):
+        Supervisor.options(isolation="process").start([])
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
