@@ -25,7 +25,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, overload
 
 from actorcloud.actor import bonds
 from actorcloud.actor.cell import Cell
@@ -43,6 +43,7 @@ from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import Crash, ExitReason
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 #: What a message is looked for by: its type, one of several types, or a function of it.
 Match = type | tuple[type, ...] | Callable[[Any], object]
@@ -92,6 +93,14 @@ class Process(Party):
         """What to give to others."""
         ref: ActorRef[Any] = self._cell.ref
         return ref
+
+    @overload
+    def receive(self, match: type[T], *, timeout: float | None = ...) -> T: ...
+
+    @overload
+    def receive(
+        self, match: tuple[type, ...] | Callable[[Any], object] | None = ..., *, timeout: float | None = ...
+    ) -> Any: ...
 
     def receive(self, match: Match | None = None, *, timeout: float | None = None) -> Any:
         """Take the oldest message that matches; the others stay, in order.

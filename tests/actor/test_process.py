@@ -82,10 +82,10 @@ def test_a_mailbox_is_a_list_from_which_the_first_match_is_taken(sent: list[int]
         for number in wanted:
             if number in model:
                 model.remove(number)
-                assert me.receive(lambda message, number=number: message == number, timeout=0) == number
+                assert me.receive(number.__eq__, timeout=0) == number
             else:
                 with pytest.raises(ReceiveTimeout):
-                    me.receive(lambda message, number=number: message == number, timeout=0)
+                    me.receive(number.__eq__, timeout=0)
         assert [me.receive(timeout=0) for _ in model] == model
 
 
@@ -157,12 +157,14 @@ def test_a_down_that_was_flushed_is_not_received(system: System) -> None:
         assert me.receive() == "last"
 
 
-@pytest.mark.parametrize("how", ["tell", "wait", "link"])
-def test_an_exit_signal_ends_it_at_its_next_call(system: System, how: str) -> None:
+@pytest.mark.parametrize("how", ["tell", "timer", "wait", "link"])
+def test_an_exit_signal_ends_it_at_its_next_call(pool: System, how: str) -> None:
     # Given
     p = Probe.start()
+    told = threading.Event()
     calls: dict[str, Callable[[Process], object]] = {
-        "tell": lambda me: me.send_after(0.0, "x", p),
+        "tell": lambda _: run(p, lambda actor: actor),
+        "timer": lambda me: me.send_after(0.0, "x", p),
         "wait": lambda me: me.receive(),
         "link": lambda me: me.link(p),
     }
@@ -170,8 +172,11 @@ def test_an_exit_signal_ends_it_at_its_next_call(system: System, how: str) -> No
     with pytest.raises(ActorExit) as caught, process() as me:  # noqa: PT012  the block is the test
         ref = me.ref
         end = run(p, lambda actor: actor.monitor(ref))
-        run(p, lambda _: ref.exit("enough"))
-        assert not me.ref.is_alive()
+        tell_run(p, lambda _: ref.exit("enough"))
+        tell_run(p, lambda _: told.set())
+        # A wait of ours would be the next call.
+        assert told.wait(PATIENCE)
+        assert not ref.is_alive()
         calls[how](me)
     # Then
     assert caught.value.reason == "enough"

@@ -26,6 +26,7 @@ from actorcloud.actor import (
     TypedProxy,
     get_all,
     named,
+    process,
     proxy_field,
     proxy_method,
     traversable,
@@ -205,3 +206,13 @@ def hand_over(account: ActorRef[Account]) -> None:
     anyone.tell("all of it")
     other: ActorRef[Forgetful] = account  # type: ignore[assignment]
     print(other)
+
+
+def receive() -> None:
+    with process(trap_exit=True) as me:
+        assert_type(me.receive(Deposit, timeout=1.0), Deposit)
+        assert_type(me.receive((Deposit, Balance)), Any)
+        assert_type(me.receive(lambda message: message == 1), Any)
+        assert_type(me.receive(), Any)
+        assert_type(me.monitor("bank"), MonitorRef)
+        me.receive(5)  # type: ignore[call-overload]
