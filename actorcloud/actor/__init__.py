@@ -37,6 +37,7 @@ thread_report       what every thread does, and for which actor
 isolation           actors in processes of their own: warden here, host there; `spawner` starts them
 debug               looking at actors and at what they do: a door of its own
 supervision         intensity and strategy (pure); what supervisors share; their kinds
+statemachine        state machines: what is next (pure), and the actor
 registry            actors found by key: tables, partitions, the ref that reads and writes them
 task                functions as actors: outcome (pure), process, claim, stream; `Task`; its supervisor
 ==================  ============================================================================
@@ -105,6 +106,8 @@ from actorcloud.actor.signals import (
     new_monitor,
 )
 from actorcloud.actor.starter import Isolation, Starter, set_isolator
+from actorcloud.actor.statemachine.event import Enter, EventTimeout, Internal, NamedTimeout, StateTimeout
+from actorcloud.actor.statemachine.machine import StateMachine
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
@@ -160,7 +163,9 @@ __all__ = [
     "DownSignal",
     "DynamicFlags",
     "DynamicSupervisor",
+    "Enter",
     "Entry",
+    "EventTimeout",
     "Exit",
     "ExitSignal",
     "Exited",
@@ -169,6 +174,7 @@ __all__ = [
     "Future",
     "Home",
     "Ignore",
+    "Internal",
     "IsolatedRef",
     "Latch",
     "Link",
@@ -178,6 +184,7 @@ __all__ = [
     "MonitorRef",
     "NamedRef",
     "NamedRegistryRef",
+    "NamedTimeout",
     "NoReply",
     "NotOwner",
     "Outcome",
@@ -198,6 +205,8 @@ __all__ = [
     "StartAnother",
     "StartChild",
     "Starter",
+    "StateMachine",
+    "StateTimeout",
     "Status",
     "Stop",
     "Supervisor",
