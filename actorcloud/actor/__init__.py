@@ -38,6 +38,7 @@ isolation           actors in processes of their own: warden here, host there; `
 debug               looking at actors and at what they do: a door of its own
 supervision         intensity and strategy (pure); what supervisors share; their kinds
 statemachine        state machines: what is next (pure), and the actor
+group               named multisets of actors that peers share: what a scope knows (pure), the scope, `groups`
 registry            actors found by key: tables, partitions, the ref that reads and writes them
 task                functions as actors: outcome (pure), process, claim, stream; `Task`; its supervisor
 ==================  ============================================================================
@@ -77,6 +78,8 @@ from actorcloud.actor.errors import (
     Unwound,
 )
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
+from actorcloud.actor.group import groups
+from actorcloud.actor.group.scope import Joined, Left
 from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import MailboxLimit
@@ -176,7 +179,9 @@ __all__ = [
     "Ignore",
     "Internal",
     "IsolatedRef",
+    "Joined",
     "Latch",
+    "Left",
     "Link",
     "MailboxLimit",
     "MaxChildren",
@@ -233,6 +238,7 @@ __all__ = [
     "check_exit",
     "current_system",
     "get_all",
+    "groups",
     "log_thread_tracebacks",
     "named",
     "new_monitor",

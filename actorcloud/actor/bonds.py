@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from actorcloud.actor.context import GUARD, fenced
@@ -159,12 +160,16 @@ def demonitor(cell: Mailbox, ref: MonitorRef, *, flush: bool) -> bool:
 
 def flush_exits(cell: Mailbox, peer: Any) -> None:
     """Drop the `Exit` messages of `peer` that are queued. Thread: the one that runs `cell`."""
+    flush(cell, lambda message: type(message) is Exit and message.sender == peer)
+
+
+def flush(cell: Mailbox, is_unwanted: Callable[[Any], bool]) -> None:
+    """Drop messages that are queued. Thread: the one that runs `cell`."""
     mail = cell.mail
     index = 0
     while mail and index < len(mail):
         # Only this thread takes messages out, so what is before `index` stays there.
-        message = mail[index]
-        if type(message) is Exit and message.sender == peer:
+        if is_unwanted(mail[index]):
             del mail[index]
         else:
             index += 1

@@ -1,0 +1,85 @@
+"""Rolls: which members groups have, and how often. Pure.
+
+Thread: written by one, read by any; each read is one step of a dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+Group = Hashable
+
+#: Group -> its members, each as often as it is one.
+Members = Mapping[Group, tuple[Any, ...]]
+
+
+class Roll:
+    """Multisets of refs by group; a group without members is none."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[Group, dict[Any, int]] = {}
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(list(self._counts))
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def add(self, group: Group, refs: Iterable[Any]) -> None:
+        """Count each once more."""
+        counts = self._counts.get(group)
+        if counts is None:
+            # Filled before it is seen: readers find no group that is empty.
+            counts = {}
+            for ref in refs:
+                counts[ref] = counts.get(ref, 0) + 1
+            if counts:
+                self._counts[group] = counts
+            return
+        for ref in refs:
+            counts[ref] = counts.get(ref, 0) + 1
+
+    def remove(self, group: Group, refs: Iterable[Any]) -> tuple[Any, ...]:
+        """Count each once less; return those that there were."""
+        counts = self._counts.get(group)
+        if counts is None:
+            return ()
+        gone = []
+        for ref in refs:
+            count = counts.get(ref, 0)
+            if count == 0:
+                continue
+            gone.append(ref)
+            if count > 1:
+                counts[ref] = count - 1
+            else:
+                del counts[ref]
+        if not counts:
+            del self._counts[group]
+        return tuple(gone)
+
+    def members(self, group: Group) -> tuple[Any, ...]:
+        """Return the members of a group."""
+        counts = list(self._counts.get(group, {}).items())
+        return tuple(ref for ref, count in counts for _ in range(count))
+
+    def count(self, group: Group, ref: Any) -> int:
+        """Return how often a ref is a member."""
+        return self._counts.get(group, {}).get(ref, 0)
+
+    def all(self) -> dict[Group, tuple[Any, ...]]:
+        """Return the members of all groups."""
+        return {group: members for group in self if (members := self.members(group))}
+
+    def lacks(self, other: Roll) -> dict[Group, tuple[Any, ...]]:
+        """Return what `other` has and this has not, group by group."""
+        missing = {}
+        for group, counts in other._counts.items():
+            mine = self._counts.get(group, {})
+            refs = tuple(ref for ref, count in counts.items() for _ in range(count - mine.get(ref, 0)))
+            if refs:
+                missing[group] = refs
+        return missing
