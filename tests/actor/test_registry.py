@@ -13,6 +13,7 @@ import pytest
 from actorcloud.actor import (
     Actor,
     ActorDeadError,
+    ActorRef,
     AlreadyRegistered,
     Down,
     Entry,
@@ -25,8 +26,9 @@ from actorcloud.actor import (
     Unregistered,
     register,
 )
+from actorcloud.actor.context import running
 from actorcloud.base.errors import ActorError, ConfigError, NoSuchName
-from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
+from tests.actor.cast import PATIENCE, Boom, Probe, boom, end_of, log, run, tell_run
 from tests.actor.entries import calling, enter, found, is_bare, leave, raised
 
 BOTH = pytest.mark.parametrize("kind", ["unique", "duplicate"])
@@ -397,6 +399,42 @@ def test_dispatch_calls_once_for_each_partition_that_has_entries(start_registry:
     assert {entry.ref for _, entries in calls for entry in entries} == set(actors)
     assert {entry.key for _, entries in calls for entry in entries} == {"ada"}
     assert {thread for thread, _ in calls} == {threading.get_ident()}
+
+
+@pytest.mark.shared_memory
+@pytest.mark.case(426)
+def test_dispatch_in_parallel_runs_elsewhere_where_there_are_partitions(
+    start_registry: Callable[..., RegistryRef],
+) -> None:
+    # Given more actors than partitions, and a caller that is an actor
+    registry = start_registry("duplicate")
+    actors = [Probe.start() for _ in range(16)]
+    for actor in actors:
+        enter(actor, registry, ("ada", 1))
+    caller = Probe.start()
+    calls: list[tuple[ActorRef[Any], list[Entry]]] = []
+
+    def note(entries: list[Entry]) -> None:
+        me = running()
+        assert me is not None
+        calls.append((me.ref, entries))
+
+    # When
+    run(caller, lambda _: registry.dispatch("ada", note, parallel=True))
+    # Then it waited for all, which ran as others
+    assert sorted(entry.ref for _, entries in calls for entry in entries) == sorted(actors)
+    runners = {ref for ref, _ in calls}
+    assert len(runners) == registry.partitions
+    assert (caller in runners) is (registry.partitions == 1)
+    # When one of them fails, the caller hears of it
+    with pytest.raises(Boom):
+        registry.dispatch("ada", boom, parallel=True)
+    # And a unique registry has nothing to divide
+    unique = start_registry("unique")
+    enter(caller, unique, ("ada", 1))
+    del calls[:]
+    run(caller, lambda _: unique.dispatch("ada", note, parallel=True))
+    assert [ref for ref, _ in calls] == [caller]
 
 
 def test_a_registry_keeps_what_is_said_about_it(start_registry: Callable[..., RegistryRef]) -> None:

@@ -17,6 +17,7 @@ from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Lock, Unlock
 from actorcloud.actor.registry.table import Entry
 from actorcloud.actor.supervision.supervisor_ref import SupervisorRef
+from actorcloud.actor.task.task import Task
 from actorcloud.base.errors import ActorError, NoSuchName
 
 R = TypeVar("R")
@@ -112,16 +113,27 @@ class RegistryRef(SupervisorRef):
 
     # -- acting -----------------------------------------------------------------------------------
 
-    def dispatch(self, key: Hashable, function: Callable[[list[Entry]], object]) -> None:
-        """Call `function` here with the entries of a key, once for each partition that has some.
+    def dispatch(self, key: Hashable, function: Callable[[list[Entry]], object], *, parallel: bool = False) -> None:
+        """Call `function` with the entries of a key, once for each partition that has some.
 
-        So a publisher sends to its subscribers without another actor between: the first
-        exception that `function` raises passes, and what follows it is left out.
+        So a publisher sends to its subscribers without another actor between. `function` runs here, and
+        the first exception that it raises passes and leaves out what follows.
+
+        Args:
+            key: any.
+            function: what to do with the entries.
+            parallel: with duplicate keys and several partitions, run it in a task for each of them.
+
+        Blocks:
+            until all is done.
         """
-        for table in ledger_of(self).tables_of(key):
-            entries = table.lookup(key)
-            if entries:
-                function(entries)
+        ledger = ledger_of(self)
+        parts = [entries for table in ledger.tables_of(key) if (entries := table.lookup(key))]
+        if parallel and len(ledger.tables_of(key)) > 1:
+            Task.get_all([Task.start(function, entries) for entries in parts], timeout=None)
+            return
+        for entries in parts:
+            function(entries)
 
     def lock(self, key: Hashable, function: Callable[[], R], *, timeout: float | None = None) -> R:
         """Call `function` here while nobody else is in a `lock` of this key.

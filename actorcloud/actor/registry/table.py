@@ -9,7 +9,7 @@ A table belongs to its partition: it is closed, and empty, when that ends.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import msgspec
@@ -120,7 +120,3 @@ class Table:
     def is_empty(self) -> bool:
         """Whether nothing is left of anybody."""
         return not self._by_key and not self._by_actor
-
-
-#: Which values, or entries, are meant.
-Predicate = Callable[..., object]
