@@ -107,7 +107,7 @@ class Ledger:
     def unregister(self, cell: Mailbox, key: Any, matches: Callable[[Any], object] | None = None) -> None:
         """Remove the entries of a key that are this actor's, and whose value matches."""
         table = self._own_table(cell, key)
-        mine = [entry for entry in table.lookup(key) if entry.ref == cell.ref]
+        mine = table.mine(cell.id.serial, key)
         gone = [entry for entry in mine if matches is None or matches(entry.value)]
         with GUARD:
             was_last = [table.remove(entry) for entry in gone]
@@ -125,12 +125,11 @@ class Ledger:
             None if the actor has no entry of the key.
         """
         table = self._own_table(cell, key)
-        for old in table.lookup(key):
-            if old.ref == cell.ref:
-                new = Entry(old.key, old.ref, function(old.value))
-                with GUARD:
-                    is_done = table.replace(old, new)
-                return (new.value, old.value) if is_done else None
+        for old in table.mine(cell.id.serial, key):
+            new = Entry(old.key, old.ref, function(old.value))
+            with GUARD:
+                is_done = table.replace(old, new)
+            return (new.value, old.value) if is_done else None
         return None
 
     def _own_table(self, cell: Mailbox, key: Any) -> Table:

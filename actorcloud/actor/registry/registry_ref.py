@@ -95,7 +95,8 @@ class RegistryRef(SupervisorRef):
 
     def values(self, key: Hashable, ref: ActorRef[Any]) -> list[Any]:
         """Return the values of an actor's entries of a key."""
-        return [entry.value for entry in self.lookup(key) if entry.ref == ref]
+        tables = ledger_of(self).tables_of(key)
+        return [entry.value for table in tables for entry in table.mine(ref.id.serial, key) if entry.ref == ref]
 
     def select(self, predicate: Callable[[Entry], object] | None = None) -> list[Entry]:
         """Return all entries, or those of which `predicate(entry)` is true; looks at each."""

@@ -41,40 +41,41 @@ class Table:
         self._serials = itertools.count()
         #: Exact key -> number -> entry, oldest first.
         self._by_key: dict[Hashable, dict[int, Entry]] = {}
-        #: Serial of an actor -> number of an entry of its -> exact key.
-        self._by_actor: dict[int, dict[int, Hashable]] = {}
+        #: Serial of an actor -> exact key -> number -> its entry: so its own are found among thousands.
+        self._by_actor: dict[int, dict[Hashable, dict[int, Entry]]] = {}
 
     # -- writing: under GUARD ---------------------------------------------------------------------
 
-    def add(self, entry: Entry) -> bool:
-        """Add an entry; True if it is the first one of its actor."""
-        serial, number, key = entry.ref.id.serial, next(self._serials), exact(entry.key)
-        is_first = serial not in self._by_actor
+    def add(self, entry: Entry) -> None:
+        """Add an entry."""
+        number, key = next(self._serials), exact(entry.key)
         self._by_key.setdefault(key, {})[number] = entry
-        self._by_actor.setdefault(serial, {})[number] = key
-        return is_first
+        self._by_actor.setdefault(entry.ref.id.serial, {}).setdefault(key, {})[number] = entry
 
     def replace(self, old: Entry, new: Entry) -> bool:
-        """Put an entry in another's place; False if that is gone."""
-        entries = self._by_key.get(exact(old.key), {})
-        for number, entry in entries.items():
+        """Put an entry in the place of another of the same actor and key; False if that is gone."""
+        key = exact(old.key)
+        mine = self._by_actor.get(old.ref.id.serial, {}).get(key, {})
+        for number, entry in mine.items():
             if entry is old:
-                entries[number] = new
+                mine[number] = self._by_key[key][number] = new
                 return True
         return False
 
     def remove(self, entry: Entry) -> bool:
-        """Remove an entry if it is there; True if its actor has none left."""
-        serial = entry.ref.id.serial
-        mine = self._by_actor.get(serial, {})
-        for number, key in mine.items():
-            if self._by_key[key][number] is entry:
-                self._drop(key, number)
-                del mine[number]
-                break
-        if mine:
-            return False
-        return self._by_actor.pop(serial, None) is not None
+        """Remove an entry if it is there; True if that was the last one of its actor."""
+        serial, key = entry.ref.id.serial, exact(entry.key)
+        keys = self._by_actor.get(serial, {})
+        mine = keys.get(key, {})
+        for number in [number for number, found in mine.items() if found is entry]:
+            self._drop(key, number)
+            del mine[number]
+            if not mine:
+                del keys[key]
+            if not keys:
+                del self._by_actor[serial]
+                return True
+        return False
 
     def release(self, serial: int) -> None:
         """Forget a dying actor; all that is here if it is the partition itself."""
@@ -83,8 +84,9 @@ class Table:
             self._by_key.clear()
             self._by_actor.clear()
             return
-        for number, key in self._by_actor.pop(serial, {}).items():
-            self._drop(key, number)
+        for key, mine in self._by_actor.pop(serial, {}).items():
+            for number in mine:
+                self._drop(key, number)
 
     def _drop(self, key: Hashable, number: int) -> None:
         entries = self._by_key[key]
@@ -100,13 +102,12 @@ class Table:
         return [] if entries is None else list(entries.values())
 
     def of(self, serial: int) -> list[Entry]:
-        """Return the entries of an actor, oldest first."""
-        found = []
-        for number, key in list(self._by_actor.get(serial, {}).items()):
-            entry = self._by_key.get(key, {}).get(number)
-            if entry is not None:
-                found.append(entry)
-        return found
+        """Return the entries of an actor, by key."""
+        return [entry for mine in list(self._by_actor.get(serial, {}).values()) for entry in list(mine.values())]
+
+    def mine(self, serial: int, key: Any) -> list[Entry]:
+        """Return the entries of an actor under a key, oldest first."""
+        return list(self._by_actor.get(serial, {}).get(exact(key), {}).values())
 
     def count(self) -> int:
         """Return how many entries there are."""
