@@ -21,6 +21,7 @@ watcher             who outside actors watches one
 view                an actor's inbox and end, as Pykka's programs look at them
 info                what can be told about an actor from outside
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
+name, named_ref     the same by a name, found at every send
 proxy, typed_proxy  methods as asks, attributes as futures
 alias               addresses that can be taken back
 timers              the timer thread; `Timer`
@@ -84,10 +85,11 @@ from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.named_ref import NamedRef, named
 from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.process import Process, process
 from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
-from actorcloud.actor.ref import ActorRef, NamedRef, named, resolve
+from actorcloud.actor.ref import ActorRef, resolve
 from actorcloud.actor.registry.ledger import Registered, Unregistered
 from actorcloud.actor.registry.registry import Registry
 from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef

@@ -21,8 +21,9 @@ from actorcloud.actor.child import ChildSpec, spec_of
 from actorcloud.actor.errors import Stop
 from actorcloud.actor.future import Future, ReplyTo
 from actorcloud.actor.mail import MailboxLimit
+from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.party import Party, check
-from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.report import Status
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter

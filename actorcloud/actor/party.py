@@ -19,7 +19,8 @@ from actorcloud.actor.errors import ActorExit
 from actorcloud.actor.extra import Extra
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.mail import copied
-from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 from actorcloud.actor.timers import Expired, Timer
 

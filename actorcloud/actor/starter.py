@@ -19,7 +19,8 @@ from actorcloud.actor.context import check_fence, current_system, fenced, local
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.name import check_name
-from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 from actorcloud.actor.system import System
 from actorcloud.base.errors import ActorError, StartError

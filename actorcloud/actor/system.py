@@ -29,8 +29,9 @@ from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import StopOrder
 from actorcloud.actor.mailbox import DEAD
 from actorcloud.actor.name import Directory, Name, PlainName, check_name
+from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.ports import Dispatcher, Home
-from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.report import ReportFormat
 from actorcloud.actor.signals import Down, ExitSignal
 from actorcloud.actor.timers import TimerThread

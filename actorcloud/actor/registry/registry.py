@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from actorcloud.actor.context import current_system
 from actorcloud.actor.name import PlainName
-from actorcloud.actor.ref import ActorRef, named
+from actorcloud.actor.named_ref import named
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Partition
 from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef

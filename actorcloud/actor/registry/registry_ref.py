@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from actorcloud.actor.context import caller, current_system, running
 from actorcloud.actor.errors import ActorDeadError
-from actorcloud.actor.ref import ActorRef, NamedRef
+from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Lock, Unlock
