@@ -361,8 +361,9 @@ class SimTransport:
         for event in self._desk.take_events():
             if self._sink is not None and not self.is_gone:
                 self._sink(event)
-        if self._exchange.deadline != float("inf"):
-            self._set_timer(self._exchange.deadline)
+        deadline = self._exchange.deadline
+        if deadline != float("inf"):
+            self._set_timer(deadline)
 
     def _perform(self) -> None:
         for effect in self._desk.take_effects():

@@ -123,6 +123,8 @@ class Scheduler:
         #: Called on each thread that is about to run what is simulated.
         self.enter: Callable[[], None] | None = None
         self.steps = 0
+        #: Steps in which actors or threads ran; the others were timers.
+        self.turns = 0
         self.trace: deque[str] = deque(maxlen=_TRACE_LINES)
         self._unhashed: list[str] = []
         self._hash = hashlib.blake2b(digest_size=16)
@@ -340,6 +342,7 @@ class Scheduler:
         return True
 
     def _go_on(self, gate: Gate, now: float, item: tuple[Cell, Owner] | Suspended) -> None:
+        self.turns += 1
         if isinstance(item, Suspended):
             self._note(f"{now:.6f} resume {item.label}")
             del self._suspended[item]

@@ -238,6 +238,11 @@ class Simulation:
         return self._scheduler.steps
 
     @property
+    def turns(self) -> int:
+        """Steps so far in which actors or threads ran; in the others a timer only sent something."""
+        return self._scheduler.turns
+
+    @property
     def trace(self) -> deque[str]:
         """The last steps, for reading."""
         return self._scheduler.trace
