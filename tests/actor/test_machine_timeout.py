@@ -86,10 +86,13 @@ def test_what_ends_a_timeout(probe: ActorRef[Any]) -> None:
         me.event_timeout(0.005, "until an event")
         me.timeout("n", 0.02, "anyway")
 
-    machine = Machine.start(probe, {"act": act, "b": goto("b")})
+    def leave_first(me: Machine) -> None:
+        me.actor_ref.tell("b")  # in the mail before any timer can be
+        act(me)
+
+    machine = Machine.start(probe, {"leave first": leave_first, "act": act, "b": goto("b")})
     # When the state changes
-    machine.tell("act")
-    machine.tell("b")
+    machine.tell("leave first")
     # Then only the named one is left
     assert log(probe, 3)[2] == ("b", NamedTimeout("n", "anyway"))
     # When nothing happens
@@ -137,6 +140,7 @@ def test_timeouts_are_cancelled_and_updated(probe: ActorRef[Any]) -> None:
 def test_named_timeouts_are_independent(probe: ActorRef[Any], system: System) -> None:
     # Given some by a delay and some by a moment, one set twice
     def act(me: Machine) -> None:
+        me.actor_ref.tell("then")  # in the mail before any timer can be
         now = system.clock.monotonic()
         me.timeout("c", 0.03)
         me.timeout("b", None, at=now + 0.02)
@@ -144,11 +148,14 @@ def test_named_timeouts_are_independent(probe: ActorRef[Any], system: System) ->
         me.timeout("never", 0.01)
         me.timeout("past", None, at=now - 1.0)
 
-    machine = Machine.start(probe, {"act": act, "then": both(lambda me: me.timeout("a", 0), goto("b"))})
-    machine.tell("act")
+    def then(me: Machine) -> None:
+        me.timeout("a", 0)
+        me.timeout("never", None)
+        me.goto("b")
+
+    machine = Machine.start(probe, {"act": act, "then": then})
     # When one is restarted and one set to infinity
-    tell_run(machine, lambda me: me.timeout("never", None))
-    machine.tell("then")
+    machine.tell("act")
     # Then
     names = [event.name for _, event in log(probe, 6) if isinstance(event, NamedTimeout)]
     assert set(names[:2]) == {"a", "past"}
