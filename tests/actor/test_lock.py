@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ from actorcloud.actor import (
     ActorRef,
     AskTimeout,
     CallingSelf,
+    Registry,
     RegistryRef,
+    System,
 )
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run, tell_run
 from tests.actor.entries import raised
@@ -110,6 +113,26 @@ def test_a_lock_goes_past_the_dead(guarded: Guarded) -> None:
     assert registry.lock("a", lambda: "free", timeout=PATIENCE) == "free"
     partition.ask("whatever was sent before")
     assert partition._cell.actor._claims == {}
+
+
+@pytest.mark.case(455)
+def test_a_lock_is_free_while_the_handler_of_its_killed_holder_goes_on(pool: System) -> None:
+    # Given a holder that is killed in the middle of its lock, and does not notice
+    registry = Registry.start("unique")
+    holder = Probe.start()
+    inside, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        over.wait(PATIENCE)
+
+    tell_run(holder, lambda _: registry.lock("a", hold))
+    assert inside.wait(PATIENCE)
+    # When
+    holder.kill()
+    # Then
+    assert registry.lock("a", lambda: "free", timeout=PATIENCE / 2) == "free"
+    over.set()
 
 
 def test_who_has_a_lock_cannot_wait_for_it_again(start_registry: Callable[..., RegistryRef]) -> None:

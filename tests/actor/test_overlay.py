@@ -199,6 +199,25 @@ def test_a_herd_of_peers_is_taken_in_quickly() -> None:
     assert set(scope.all.members(7)) == {"member 7", "far 7"}
 
 
+@pytest.mark.case(298)
+def test_who_is_discovered_discovers_back() -> None:
+    # Given two of which only one has heard that the other can be reached
+    net = Net("a", "b")
+    net.cut("a", "b")
+    net.join("a", "g", "a1")
+    net.join("b", "g", "b1")
+    net.cuts.clear()
+    # When
+    net.happen("a", PeerUp("b"))
+    net.settle()
+    # Then both know each other, and hear of what comes
+    assert net.seen("a") == net.seen("b") == ["a1", "b1"]
+    net.join("a", "g", "a2")
+    net.settle()
+    assert net.seen("b") == ["a1", "a2", "b1"]
+    net.check()
+
+
 @pytest.mark.case(299)
 def test_after_a_split_both_sides_see_the_union() -> None:
     # Given
