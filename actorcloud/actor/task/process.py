@@ -138,18 +138,16 @@ class AwaitingProcess(TaskProcess):
 
     def __init__(self, owner: ActorRef[Any] | None) -> None:
         super().__init__()
-        self._owner = None if owner is None else self.monitor(owner)
-        self._patience = self.send_after(HANDOVER_TIMEOUT, _GiveUp())
+        # Neither is taken back: what they send after the work has come is never handled.
+        if owner is not None:
+            self.monitor(owner)
+        self.send_after(HANDOVER_TIMEOUT, _GiveUp())
 
     def on_receive(self, message: Any) -> Any:
         """See `TaskProcess`."""
         if isinstance(message, _GiveUp):
             logger.error("%s ends: nobody handed it its work within %s s", self, HANDOVER_TIMEOUT)
             raise Stop(TIMEOUT)
-        if isinstance(message, Work):
-            self._patience.cancel()
-            if self._owner is not None:
-                self.demonitor(self._owner)
         return super().on_receive(message)
 
     def on_down(self, message: Down) -> None:
