@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from actorcloud.actor import life
 from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.instrument import Instrument
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
@@ -210,6 +211,7 @@ def kill(cell: Mailbox) -> None:
     if estate is not None:
         if cell.latch is None:  # else it waits in a call of ours, which ends now
             logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
+        life.tell_zombie_start(cell)
         _settle(cell, ExitReason.KILLED, estate)
     _interrupt(cell)
 
@@ -254,6 +256,7 @@ def _settle(cell: Mailbox, reason: object, estate: _Estate) -> None:
     for ref, peer in (estate.watching or {}).items():
         _send(peer, Demonitor(ref))
     cell.refuse_all(reason)
+    life.tell_stop(cell, reason)
 
 
 def _send(target: Target, signal: Signal) -> None:

@@ -197,6 +197,9 @@ class Instrument:
     def _get_state(self, cell: Any) -> Any:
         return _call(cell, "system_get_state")
 
+    def _get_children(self, cell: Any) -> Any:
+        return _call(cell, "system_children")
+
     def _replace_state(self, cell: Any, function: Callable[[Any], Any]) -> Any:
         return _call(cell, "system_replace_state", function)
 
@@ -252,6 +255,7 @@ class Instrument:
 _CALLS: dict[str, Callable[..., Any]] = {
     name.lstrip("_"): getattr(Instrument, name)
     for name in (
+        "_get_children",
         "_get_state",
         "_get_status",
         "_install",

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
 
-from actorcloud.actor import context
+from actorcloud.actor import context, life
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, local
 from actorcloud.actor.dispatch.pool import Pool
@@ -28,6 +28,7 @@ from actorcloud.actor.future import Future
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import StopOrder
 from actorcloud.actor.mailbox import DEAD
+from actorcloud.actor.mourned import Mourned
 from actorcloud.actor.name import Directory, Name, PlainName, check_name
 from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.ports import Dispatcher, Home
@@ -41,11 +42,9 @@ from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId, Peer, new_incarnation
 from actorcloud.base.ports import Random, Spawner, Timers
 from actorcloud.base.telemetry import Telemetry
+from actorcloud.base.telemetry import telemetry as process_telemetry
 
 logger = logging.getLogger("actorcloud.actor")
-
-#: Dead actors that are remembered, so that their dead letters are logged once.
-_MOURNED = 1_000
 
 #: Seconds that `close` gives all actors together.
 CLOSE_TIMEOUT_DEFAULT = 5.0
@@ -76,7 +75,7 @@ class System:
         timers: a timer thread unless given.
         dispatcher: a `Pool` unless given.
         random: the operating system's randomness unless given.
-        telemetry: where events go; nowhere unless given.
+        telemetry: where events go; the process's own unless given.
         spawner: starts the processes of isolated actors; real ones unless given.
         copy_messages: give actors pickled copies of messages and answers, as another process would
             get them; for tests and debugging.
@@ -100,7 +99,7 @@ class System:
         self.timers: Timers = timers or TimerThread(self.clock)
         self.dispatcher: Dispatcher = dispatcher or Pool()
         self.random: Random = random or random_module.SystemRandom()
-        self.telemetry = telemetry
+        self.telemetry = process_telemetry if telemetry is None else telemetry
         self._spawner = spawner
         #: Whether messages are copied; read when an actor gets its first.
         self.copy_messages = copy_messages
@@ -118,7 +117,8 @@ class System:
         #: Where else actors are listed, by serial; a dict for its order.
         self._listed: dict[int, dict[Directory, None]] = {}
         self._zombies: dict[ActorId, Cell] = {}
-        self._mourned: dict[ActorId, None] = {}
+        #: Messages to dead actors, by actor.
+        self.mourned = Mourned()
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -187,6 +187,7 @@ class System:
             raise ActorError(f"{kind.__name__} cannot start: {self!r} is closed")
         if place is not None:
             place.announce(cell)
+        life.tell_start(cell)
         return cell
 
     @property
@@ -256,7 +257,9 @@ class System:
     def drop_zombie(self, cell: Cell) -> None:
         """Note that the handler of a killed actor has come back."""
         with GUARD:
-            self._zombies.pop(cell.id, None)
+            was_one = self._zombies.pop(cell.id, None) is not None
+        if was_one:
+            life.tell_zombie_stop(cell)
 
     def is_zombie(self, cell: Cell) -> bool:
         """Whether `cell` was killed and its handler runs still."""
@@ -265,13 +268,7 @@ class System:
     def add_dead_letter(self, ref: ActorRef[Any], message: Any) -> None:
         """Count a message to a dead actor; logged once per actor, for the last thousand actors."""
         self.dead_letters += 1
-        with GUARD:
-            known = ref.id in self._mourned
-            self._mourned[ref.id] = None
-            if len(self._mourned) > _MOURNED:
-                del self._mourned[next(iter(self._mourned))]
-        if not known:
-            logger.info("%s is dead; %s and what follows is dropped", ref, type(message).__name__)
+        self.mourned.add(ref, message, self.telemetry)
 
     # -- names ------------------------------------------------------------------------------------
 

@@ -34,6 +34,11 @@ class Telemetry:
         """Stop calling `handler`; unknown ones are ignored."""
         self._handlers = tuple(known for known in self._handlers if known is not handler)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there is a handler; for who has to work for what it would emit."""
+        return bool(self._handlers)
+
     def emit(self, name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]) -> None:
         """Tell every handler; costs one attribute test when there is none."""
         for handler in self._handlers:

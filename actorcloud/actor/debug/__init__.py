@@ -3,6 +3,7 @@
 ==================  ============================================================================
 call                the state and the status of an actor; suspend, resume, terminate; debug functions
 watch               the debug functions that come with the package: trace, log, statistics
+tree, table         the actors of a system, for people; its dead letters
 ==================  ============================================================================
 
     from actorcloud.actor import debug
@@ -21,6 +22,8 @@ from actorcloud.actor.debug.call import (
     suspend,
     terminate,
 )
+from actorcloud.actor.debug.table import Row, Table, table
+from actorcloud.actor.debug.tree import Node, Tree, dead_letters, show, tree
 from actorcloud.actor.debug.watch import (
     LOG_DEFAULT,
     LOG_LIMIT,
@@ -34,15 +37,22 @@ from actorcloud.actor.debug.watch import (
 )
 from actorcloud.actor.event import Event
 from actorcloud.actor.instrument import DONE, ActorStatus, DebugFunction
+from actorcloud.actor.mourned import DeadLetters
 
 __all__ = [
     "DONE",
     "LOG_DEFAULT",
     "LOG_LIMIT",
     "ActorStatus",
+    "DeadLetters",
     "DebugFunction",
     "Event",
+    "Node",
+    "Row",
     "Statistics",
+    "Table",
+    "Tree",
+    "dead_letters",
     "get_log",
     "get_state",
     "get_statistics",
@@ -54,8 +64,11 @@ __all__ = [
     "remove",
     "replace_state",
     "resume",
+    "show",
     "statistics",
     "suspend",
+    "table",
     "terminate",
     "trace",
+    "tree",
 ]

@@ -141,7 +141,7 @@ class DynamicSupervisor(Overseer):
             self._launch(child)
         except Exception as error:  # noqa: BLE001  whatever it is, it counts and is tried again
             return child, error
-        child.restarts += 1
+        self._renewed(child)
         del self._children[child.key]
         self._keep(child)
         return None

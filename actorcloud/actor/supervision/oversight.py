@@ -43,6 +43,7 @@ from actorcloud.actor.supervision.supervisor_ref import (
     WhichChild,
     WhichChildren,
 )
+from actorcloud.base.brief import brief
 from actorcloud.base.errors import ActorError, StartError
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 
@@ -104,6 +105,10 @@ class Overseer(Procedural):
         except ActorError as error:
             value = error
         self._answer(sender, value)
+
+    def system_children(self) -> list[ChildInfo]:
+        """Return the children, oldest first, at once: also while requests wait. For `debug`."""
+        return [self._info(child) for child in self._children.values()]
 
     def _request(self, message: Any) -> object:
         """Do what a request asks for and return the answer; subclasses know their own."""
@@ -210,6 +215,14 @@ class Overseer(Procedural):
         failed.is_restarting = True
         self._report("start_error", failed, Crash.of(error), "tried again")
         self.actor_ref.tell(TryAgain(failed.key))
+
+    def _renewed(self, child: Child) -> None:
+        """Count a restart; the new actor runs."""
+        child.restarts += 1
+        telemetry = self.system.telemetry
+        if telemetry.is_heard:
+            facts = {"supervisor": str(self), "child": brief(child.spec.id), "actor": str(child.ref)}
+            telemetry.emit("actorcloud.actor.child.restart", {"restarts": child.restarts}, facts)
 
     def _give_up(self, child: Child, ended: Ended | None) -> Procedure:
         limit = f"more than {self._intensity.max_restarts} restarts in {self._intensity.max_seconds} s"

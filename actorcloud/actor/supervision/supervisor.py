@@ -167,7 +167,7 @@ class Supervisor(Overseer):
                 self._launch(casualty)
             except Exception as error:  # noqa: BLE001  whatever it is, it counts and is tried again
                 return casualty, error
-            casualty.restarts += 1
+            self._renewed(casualty)
         return None
 
     def _end(self, child: Child) -> Procedure:
