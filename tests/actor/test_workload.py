@@ -46,6 +46,7 @@ def test_every_promise_of_supervision_holds_for_many_more_seeds() -> None:
     survive(range(SEEDS, SEEDS + SOAK_SEEDS))
 
 
+@pytest.mark.slow
 def test_the_workload_does_what_it_is_for() -> None:
     stages = [workload.run(seed) for seed in range(60)]
     assert sum(stage.book.restarts for stage in stages) > 60
