@@ -45,7 +45,7 @@ def test_handlers_are_whole_unless_they_are_preempted() -> None:
 
 @pytest.mark.slow
 def test_with_preemption_every_interleaving_is_reached_and_each_sender_keeps_its_order() -> None:
-    orders = {race(seed, 0.2) for seed in range(200)}
+    orders = {race(seed, 0.2) for seed in range(400)}
     # Then all 20 ways to merge three messages with three
     assert len(orders) == 20
     for order in orders:
