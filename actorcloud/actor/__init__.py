@@ -50,14 +50,12 @@ A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn 
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.actor_registry import ActorRegistry
 from actorcloud.actor.alias import Alias
-from actorcloud.actor.async_actor import AsyncActor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
-from actorcloud.actor.completion import as_completed, wait_any
 from actorcloud.actor.context import check_exit, wait_as_actor
 from actorcloud.actor.context import local as thread_context
 from actorcloud.actor.dispatch.pool import Pool
@@ -80,9 +78,6 @@ from actorcloud.actor.errors import (
     Unwound,
 )
 from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
-from actorcloud.actor.group import groups
-from actorcloud.actor.group.scope import Joined, Left
-from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.mailbox import NoReply
@@ -91,10 +86,6 @@ from actorcloud.actor.ports import Dispatcher, Home, Waits
 from actorcloud.actor.process import Process, process
 from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
 from actorcloud.actor.ref import ActorRef, resolve
-from actorcloud.actor.registry.ledger import Registered, Unregistered
-from actorcloud.actor.registry.registry import Registry
-from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef
-from actorcloud.actor.registry.table import Entry
 from actorcloud.actor.report import ReportFormat, Status
 from actorcloud.actor.request import Request
 from actorcloud.actor.signals import (
@@ -112,8 +103,6 @@ from actorcloud.actor.signals import (
     new_monitor,
 )
 from actorcloud.actor.starter import Isolation, Starter, set_isolator
-from actorcloud.actor.statemachine.event import Enter, EventTimeout, Internal, NamedTimeout, StateTimeout
-from actorcloud.actor.statemachine.machine import StateMachine
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
@@ -125,14 +114,28 @@ from actorcloud.actor.supervision.supervisor_ref import (
     TerminateChild,
 )
 from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
-from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
-from actorcloud.actor.task.process import callers
-from actorcloud.actor.task.stream import TaskStream
-from actorcloud.actor.task.supervisor import TaskSupervisor, TaskSupervisorRef
-from actorcloud.actor.task.task import TASK_TIMEOUT_DEFAULT, Task
-from actorcloud.actor.thread_report import log_thread_tracebacks
 from actorcloud.actor.timers import Cancelled, Expired, Timer, TimerRef, TimerThread
-from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
+
+if TYPE_CHECKING:
+    from actorcloud.actor.actor_registry import ActorRegistry
+    from actorcloud.actor.async_actor import AsyncActor
+    from actorcloud.actor.completion import as_completed, wait_any
+    from actorcloud.actor.group import groups
+    from actorcloud.actor.group.scope import Joined, Left
+    from actorcloud.actor.isolation.ref import IsolatedRef
+    from actorcloud.actor.registry.ledger import Registered, Unregistered
+    from actorcloud.actor.registry.registry import Registry
+    from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef
+    from actorcloud.actor.registry.table import Entry
+    from actorcloud.actor.statemachine.event import Enter, EventTimeout, Internal, NamedTimeout, StateTimeout
+    from actorcloud.actor.statemachine.machine import StateMachine
+    from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
+    from actorcloud.actor.task.process import callers
+    from actorcloud.actor.task.stream import TaskStream
+    from actorcloud.actor.task.supervisor import TaskSupervisor, TaskSupervisorRef
+    from actorcloud.actor.task.task import TASK_TIMEOUT_DEFAULT, Task
+    from actorcloud.actor.thread_report import log_thread_tracebacks
+    from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
 
 __all__ = [
     "ASK_TIMEOUT_DEFAULT",
@@ -257,6 +260,45 @@ __all__ = [
     "wait_as_actor",
     "whereis",
 ]
+
+
+#: What a program may never use, and heads and nodes do not: loaded at its first use.
+_LATE = {
+    "actor_registry": ("ActorRegistry",),
+    "async_actor": ("AsyncActor",),
+    "completion": ("as_completed", "wait_any"),
+    "group.scope": ("Joined", "Left"),
+    "isolation.ref": ("IsolatedRef",),
+    "registry.ledger": ("Registered", "Unregistered"),
+    "registry.registry": ("Registry",),
+    "registry.registry_ref": ("NamedRegistryRef", "RegistryRef"),
+    "registry.table": ("Entry",),
+    "statemachine.event": ("Enter", "EventTimeout", "Internal", "NamedTimeout", "StateTimeout"),
+    "statemachine.machine": ("StateMachine",),
+    "task.outcome": ("TIMEOUT", "Exited", "Outcome", "Returned", "TaskReply"),
+    "task.process": ("callers",),
+    "task.stream": ("TaskStream",),
+    "task.supervisor": ("TaskSupervisor", "TaskSupervisorRef"),
+    "task.task": ("TASK_TIMEOUT_DEFAULT", "Task"),
+    "thread_report": ("log_thread_tracebacks",),
+    "typed_proxy": ("TypedProxy", "proxy_field", "proxy_method"),
+}
+#: Likewise, modules that are used as such.
+_LATE_MODULES = {"debug": "debug", "groups": "group.groups"}
+
+_HOME_OF = {name: module for module, names in _LATE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    # Called once a name: what is found becomes an attribute.
+    if name in _LATE_MODULES:
+        found = importlib.import_module(f"{__name__}.{_LATE_MODULES[name]}")
+    elif name in _HOME_OF:
+        found = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
 
 def register(name: str, ref: ActorRef[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 import weakref
 from typing import Any
 
@@ -266,10 +267,11 @@ def test_time_grows_with_the_number_of_children_not_faster(pool: System) -> None
         family = DynamicSupervisor.start(template=Probe.child_spec(restart="temporary"))
         for _ in range(count):
             family.start_another()
-        begin = pool.clock.monotonic()
+        # Of the processor: the machine is shared.
+        begin = time.process_time()
         family.stop(timeout=PATIENCE)
-        return pool.clock.monotonic() - begin
+        return time.process_time() - begin
 
     seconds(10)
     # Ten times as many; a quadratic step would take a hundred times as long.
-    assert seconds(2_000) < 40 * max(seconds(200), 0.005)
+    assert seconds(2_000) < 40 * max(seconds(200), 0.01)
