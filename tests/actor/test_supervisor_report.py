@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import BRUTAL_KILL, Actor, AsyncActor, Supervisor, System
+from actorcloud.actor import BRUTAL_KILL, Actor, AsyncActor, ReportFormat, Supervisor, System
 from actorcloud.actor.supervision.report import Offender, Report
 from actorcloud.base.brief import BRIEF_LIMIT_CHARS
 from actorcloud.base.errors import StartError
@@ -158,6 +158,22 @@ def test_a_crash_outside_of_any_family_tells_its_last_message_too(
     end_of(loner)
     (record,) = caplog.records
     assert "its last message: 'hello'" in record.getMessage()
+
+
+@pytest.mark.case(176)
+def test_a_system_says_how_long_and_in_how_many_lines(caplog: pytest.LogCaptureFixture) -> None:
+    with System(name="test") as short, short.activate():
+        short.report_format = ReportFormat(depth=1, chars=40, single_line=True)
+        family = Supervisor.start([PlainBoom.child_spec(id="a")])
+        family.child("a").tell([["deep"] * 50] * 50)
+        family.child("a")
+        family.which_children()
+    (record,) = caplog.records
+    text = record.getMessage()
+    assert "\n" not in text
+    assert "deep" not in text
+    assert f"restarted as {PlainBoom.__name__}" in text
+    assert len(record.__dict__["last_message"]) <= 40
 
 
 @pytest.mark.shared_memory

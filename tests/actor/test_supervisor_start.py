@@ -26,7 +26,7 @@ from actorcloud.actor import (
 from actorcloud.base.errors import BadChildSpec, ConfigError, StartError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run
-from tests.actor.family import Starts, crash, events, ids, names, noted, states
+from tests.actor.family import Starts, Stubborn, crash, events, ids, names, noted, states
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +124,29 @@ def test_an_init_that_is_wrong_fails_the_start(system: System) -> None:
     assert system.actors() == []
 
 
+@pytest.mark.case(81, 347)
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+@pytest.mark.shared_memory
+def test_an_init_may_decline(system: System, kind: Any) -> None:
+    # Given
+    ends: list[Any] = []
+
+    class Family(kind):  # type: ignore[misc]
+        def init(self) -> None:
+            ends.append(self.actor_ref.monitor())
+
+    parent = Probe.start()
+    # When
+    assert run(parent, lambda _: Family.start_link()) is None
+    assert Family.start() is None
+    # Then nobody was harmed, and nothing is left
+    assert [end.get(PATIENCE).reason for end in ends] == [ExitReason.NORMAL] * 2
+    assert system.actors() == [parent]
+    # And it is "not now" for a supervisor of it
+    family = Supervisor.start([Family.child_spec(id="a")])
+    assert states(family) == {"a": "idle"}
+
+
 @pytest.mark.case(115)
 @pytest.mark.parametrize(
     "flags",
@@ -163,6 +186,14 @@ def test_a_failing_start_undoes_those_before_it_and_tells_which_and_why(system: 
     assert isinstance(cause, StartError)
     assert isinstance(cause.__cause__, Boom)
     assert cause.__cause__.__traceback__ is not None
+
+
+def test_a_failing_start_undoes_also_what_does_not_obey(system: System) -> None:
+    idle = ChildSpec(id="idle", start=decline)
+    brutal = noted("brutal", shutdown=BRUTAL_KILL)
+    with pytest.raises(StartError, match="'c'"):
+        Supervisor.start([Stubborn.child_spec(shutdown=0.02), idle, *brutal, ChildSpec(id="c", start=fail)])
+    assert system.actors() == []
 
 
 @pytest.mark.case(90, 359)

@@ -18,7 +18,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LINES_OF_AN_EXAMPLE = 80
 
 #: Pages whose pieces of code are one program, and whose pieces of text are what it prints.
-PROGRAMS = ["actors.md", "names.md", "statemachines.md"]
+PROGRAMS = ["actors.md", "names.md", "statemachines.md", "supervision.md"]
 
 #: Seconds until an example must have ended by itself.
 PATIENCE = 25

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
-from actorcloud.actor.errors import MaxChildren
+from actorcloud.actor.errors import Ignore, MaxChildren
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
@@ -85,6 +85,8 @@ class DynamicSupervisor(Overseer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         flags: object = self.init(*args, **kwargs)
+        if flags is None:
+            raise Ignore
         if not isinstance(flags, DynamicFlags):
             raise ConfigError(f"{type(self).__name__}.init returned {flags!r}; it must be DynamicFlags")
         self._open(flags.max_restarts, flags.max_seconds, flags.auto_shutdown)
@@ -92,8 +94,8 @@ class DynamicSupervisor(Overseer):
         self._extra = tuple(flags.extra_arguments)
         self._template = None if flags.template is None else self._checked(flags.template)
 
-    def init(self, **flags: Any) -> DynamicFlags:
-        """Return the flags; overridden by subclasses, with arguments of their own.
+    def init(self, **flags: Any) -> DynamicFlags | None:
+        """Return the flags, or None for "not now"; overridden by subclasses, with arguments of their own.
 
         Args:
             flags: the fields of `DynamicFlags`.

@@ -318,8 +318,7 @@ class Overseer(Procedural):
     def _ended(self, child: Child, reason: object) -> None:
         """Note that a child ended as it was told to, or otherwise."""
         ref, child.ref = child.ref, None
-        if ref is None:
-            return
+        assert ref is not None
         self.unlink(ref)
         # If it ended by itself before it was told to, that is the true reason.
         reason = self._exits.pop(ref.id, reason)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_specs
-from actorcloud.actor.errors import AlreadyPresent, AlreadyStarted, ChildRestarting, ChildRunning
+from actorcloud.actor.errors import AlreadyPresent, AlreadyStarted, ChildRestarting, ChildRunning, Ignore
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
@@ -66,6 +66,8 @@ class Supervisor(Overseer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given: object = self.init(*args, **kwargs)
+        if given is None:
+            raise Ignore
         flags = given if isinstance(given, Flags) else Flags(children=given)  # type: ignore[arg-type]  # checked below
         self._open(flags.max_restarts, flags.max_seconds, flags.auto_shutdown or self.auto_shutdown)
         self._strategy = one_of("strategy", flags.strategy or self.strategy, STRATEGIES)
@@ -81,8 +83,8 @@ class Supervisor(Overseer):
         max_restarts: int | None = None,
         max_seconds: float | None = None,
         auto_shutdown: str | None = None,
-    ) -> Flags | Sequence[Any]:
-        """Return the children, or `Flags`; overridden by subclasses, with arguments of their own.
+    ) -> Flags | Sequence[Any] | None:
+        """Return the children, or `Flags`, or None for "not now"; overridden, with arguments of their own.
 
         Args:
             children: specs or `Actor` classes, in start order.
