@@ -66,12 +66,14 @@ from actorcloud.actor.errors import (
     AlreadyRegistered,
     AlreadyStarted,
     AskTimeout,
+    BadSize,
     CallbackFailed,
     CallingSelf,
     ChildRestarting,
     ChildRunning,
     Ignore,
     MaxChildren,
+    NoPartition,
     NotOwner,
     ReceiveTimeout,
     Stop,
@@ -104,6 +106,7 @@ from actorcloud.actor.signals import (
 )
 from actorcloud.actor.starter import Isolation, Starter, set_isolator
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
+from actorcloud.actor.supervision.partition import PartitionsRef, PartitionSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
     ChildCount,
@@ -157,6 +160,7 @@ __all__ = [
     "AlreadyStarted",
     "AskTimeout",
     "AsyncActor",
+    "BadSize",
     "CallableProxy",
     "CallbackFailed",
     "CallingSelf",
@@ -196,9 +200,12 @@ __all__ = [
     "NamedRef",
     "NamedRegistryRef",
     "NamedTimeout",
+    "NoPartition",
     "NoReply",
     "NotOwner",
     "Outcome",
+    "PartitionSupervisor",
+    "PartitionsRef",
     "Pool",
     "Process",
     "ProxyCall",

@@ -106,6 +106,18 @@ class NotOwner(ActorError):
     code = "not-owner"
 
 
+class NoPartition(ActorError, LookupError):
+    """The partition supervisor was resized to no partition at all; resize it again."""
+
+    code = "no-partition"
+
+
+class BadSize(ActorError, ValueError):
+    """A partition supervisor never has that many partitions."""
+
+    code = "bad-size"
+
+
 class Stop(BaseException):
     """Raised by a handler: the actor ends in order, with this reason; `on_stop` runs."""
 

@@ -217,6 +217,10 @@ class System:
         for directory in self._listed.pop(serial, ()):
             directory.release(serial)
 
+    def is_named(self, cell: Cell) -> bool:
+        """Whether an actor can be found under a plain name, or is listed in a directory."""
+        return cell.name is not None or cell.id.serial in self._listed
+
     def list_in(self, directory: Directory, cell: Cell) -> None:
         """Have `directory.release` called when `cell` dies. Under GUARD."""
         self._listed.setdefault(cell.id.serial, {})[directory] = None

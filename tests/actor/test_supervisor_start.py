@@ -18,6 +18,7 @@ from actorcloud.actor import (
     ChildSpec,
     DynamicSupervisor,
     Flags,
+    Registry,
     Stop,
     Supervisor,
     System,
@@ -107,6 +108,16 @@ def test_it_is_reached_by_its_name(system: System) -> None:
     assert system.whereis("family") is None
     with pytest.raises(ConfigError):
         Supervisor.options(name=["family"]).start([])  # type: ignore[arg-type]
+
+
+@pytest.mark.case(331)
+def test_it_is_reached_by_its_key_in_a_registry(system: System) -> None:
+    Registry.options(name="names").start("unique")
+    key = Registry.named("names").via("family")
+    family = Supervisor.options(name=key).start(noted("a"))
+    assert Registry.named("names").whereis("family") == family
+    assert key.stop(timeout=PATIENCE)
+    assert not family.is_alive()
 
 
 @pytest.mark.case(87, 88)
