@@ -20,6 +20,12 @@ def cases() -> dict[int, str]:
     return {int(match[1]): match[2] for match in found if match}
 
 
+def others() -> set[int]:
+    """Return the numbers of those that are Erlang's alone."""
+    found = re.findall(r"^(\d+)\. \[erlang-only\]", LIST.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {int(number) for number in found}
+
+
 def excused() -> set[int]:
     """Return the numbers in the first column of the tables of the differences."""
     lines = DIFFERENCES.read_text(encoding="utf-8").splitlines()

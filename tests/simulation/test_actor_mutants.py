@@ -32,7 +32,7 @@ class Echo(Actor):
 
 def ask_the_doomed(seed: int) -> None:
     """Run an ask beside a kill: the moment that counts is too short for the large workload to meet it often."""
-    with Simulation(seed, preempt=0.3) as sim:
+    with Simulation(seed, preempt=0.05) as sim:
         sim.system()
         victim, killer = Echo.start(), Killer.start()
         # One: who comes after it finds the victim dead, and sees to what was forgotten.
