@@ -60,6 +60,9 @@ class Clients(Actor):
         watch: pid -> the life of that process.
     """
 
+    #: So that `on_stop` runs when the core restarts: each life holds a descriptor.
+    trap_exit = True
+
     def __init__(
         self, end: Callable[[], object], gateway: ActorRef[Any], watch: Callable[[int], Life] | None = None
     ) -> None:

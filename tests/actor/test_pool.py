@@ -39,6 +39,32 @@ def test_actors_that_block_do_not_starve_others(pool: System) -> None:
     assert all(answer.get() for answer in answers)
 
 
+def test_a_handler_that_blocks_delays_nobody_once_it_is_known(pool: System) -> None:
+    # Given an actor that blocks for long, which the pool has noticed
+    event, entered = threading.Event(), threading.Semaphore(0)
+    blocked, idle = Blocking.start(event, entered), Probe.start()
+    blocked.tell("x")
+    assert entered.acquire(timeout=PATIENCE)
+    idle.ask("x")
+    dispatcher: Any = pool.dispatcher
+    # When others are asked, one after the other
+    begun = time.monotonic()
+    for number in range(100):
+        assert idle.ask(number) == number
+        assert dispatcher.running <= 1
+    took = time.monotonic() - begun
+    event.set()
+    # Then none of them waited for a tick of the watchdog, which would be a second in all
+    assert took < 0.8
+    # And all threads that end their turns count again
+    blocked.stop()
+    deadline = time.monotonic() + PATIENCE
+    rest = threading.Event()
+    while dispatcher.running and time.monotonic() < deadline:
+        rest.wait(0.01)
+    assert dispatcher.running == 0
+
+
 def test_actors_that_wait_for_each_other_do_not_starve_others(pool: System) -> None:
     # Given a chain of 100 actors, each waiting in a call of ours for the next
     class Chained(Actor):

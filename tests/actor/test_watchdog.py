@@ -39,7 +39,10 @@ class StuckPool:
 
     @property
     def running(self) -> int:
-        return len(self.turns)
+        return sum(not turn.is_aside for turn in self.turns.values())
+
+    def set_aside(self, thread: int, number: int) -> None:
+        self.turns[thread].is_aside = True
 
     @property
     def threads(self) -> int:

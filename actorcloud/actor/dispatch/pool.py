@@ -8,7 +8,9 @@ A handler may block all the same:
 
 - in a wait of ours (`Pool.wait`): the thread counts itself out, and another runs in its place;
 - in anything else (`time.sleep`, a socket): the watchdog sees that work waits for a whole tick
-  while every thread is stuck in one handler, and doubles the threads, tick by tick.
+  while every thread is stuck in one handler, and doubles the threads, tick by tick. A thread found
+  stuck is set aside: it does not count as running until its turn ends, so that what comes meanwhile
+  waits for no further tick.
 
 Threads that find nothing to do park, last in first out, and retire after `_RETIRE_AFTER`. A hosted
 pool has a `guest`: then the thread of the network is the first to run, the pool's own step in.
@@ -77,7 +79,7 @@ class Pool:
         self._queue: deque[Runnable] = deque()
         # Guards `_running`, `_parked` and `_threads`; a leaf.
         self._lock = threading.Lock()
-        #: Threads that are neither parked nor in a wait of ours.
+        #: Threads that are neither parked, nor in a wait of ours, nor set aside.
         self._running = 0
         self._parked: list[Any] = []
         self._threads: set[threading.Thread] = set()
@@ -104,7 +106,7 @@ class Pool:
 
     @property
     def running(self) -> int:
-        """Threads that are neither parked nor in a wait of ours."""
+        """Threads that are neither parked, nor in a wait of ours, nor set aside."""
         return self._running
 
     @property
@@ -148,8 +150,9 @@ class Pool:
 
     def count_out(self) -> None:
         """The calling thread is about to wait: another may run in its place."""
+        turn = self.turns.get(threading.get_ident())
         with self._lock:
-            self._running -= 1
+            self._leave(turn)
             is_needed = self._queue and self._running < self._target and not self._is_closed
             parked = self._next_parked() if is_needed else None
             self._running += parked is not None
@@ -162,6 +165,27 @@ class Pool:
         """The calling thread goes on."""
         with self._lock:
             self._running += 1
+
+    def set_aside(self, thread: int, number: int) -> None:
+        """Let others run in place of this thread until its turn ends, if that is still the turn of this number."""
+        turn = self.turns.get(thread)
+        with self._lock:
+            if turn is not None and turn.number == number and turn.cell is not None and not turn.is_aside:
+                turn.is_aside = True
+                self._running -= 1
+
+    def _rejoin(self, turn: Turn) -> None:
+        """The turn is over for which this thread was set aside."""
+        with self._lock:
+            self._running += turn.is_aside
+            turn.is_aside = False
+
+    def _leave(self, turn: Turn | None) -> None:
+        """Under the lock: this thread runs no more; one that was set aside did not count."""
+        if turn is not None and turn.is_aside:
+            turn.is_aside = False
+        else:
+            self._running -= 1
 
     def _unpark(self) -> bool:
         """Let one thread more run, if one is parked: `add_runner` for the case that counts."""
@@ -263,6 +287,8 @@ class Pool:
             except BaseException:
                 # A bug of ours must not take a thread, and with it other actors, down.
                 logger.critical("the turn of %r failed", cell, exc_info=True)
+            if turn.is_aside:
+                self._rejoin(turn)
             if may_go_on is not None and not may_go_on():
                 break
         turn.cell = outer
@@ -277,7 +303,8 @@ class Pool:
     def rest(self, guest: PoolGuest) -> bool:
         """Count the guest's thread out until it is woken; False if there is something to do first."""
         with self._lock:
-            self._running -= guest.is_running
+            if guest.is_running:
+                self._leave(self.turns.get(threading.get_ident()))
             if self._queue and guest.is_running and not self._is_closed:
                 self._running += 1
                 return False
@@ -287,12 +314,13 @@ class Pool:
 
     def dismiss(self, guest: PoolGuest) -> None:
         """The guest's thread runs no more turns; others do."""
+        turn = self.turns.pop(threading.get_ident(), None)
         with self._lock:
-            self._running -= guest.is_running
+            if guest.is_running:
+                self._leave(turn)
             guest.is_running = False
             if self._resting_guest is guest:
                 self._resting_guest = None
-        self.turns.pop(threading.get_ident(), None)
         if self._queue:
             self.add_runner()
 
@@ -316,8 +344,9 @@ class Pool:
 
     def _park(self, parking: Any) -> bool:
         """Wait for work; False if this thread is to end."""
+        turn = self.turns.get(threading.get_ident())
         with self._lock:
-            self._running -= 1
+            self._leave(turn)
             if self._queue and not self._is_closed:
                 self._running += 1
                 return True

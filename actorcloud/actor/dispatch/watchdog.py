@@ -33,13 +33,15 @@ _IDLE = 0.3
 class Turn:
     """What one thread runs; written by that thread alone, read by the watchdog."""
 
-    __slots__ = ("cell", "number")
+    __slots__ = ("cell", "is_aside", "number")
 
     def __init__(self) -> None:
         #: None between two turns.
         self.cell: Runnable | None = None
         #: Turns begun.
         self.number = 0
+        #: This one is stuck, and its thread does not count as running; under the pool's lock.
+        self.is_aside = False
 
 
 #: Thread -> the cell it runs, and the number of that turn.
@@ -61,7 +63,7 @@ class Watched(Protocol):
 
     @property
     def running(self) -> int:
-        """Threads that are neither parked nor in a wait of ours."""
+        """Threads that are neither parked, nor in a wait of ours, nor set aside."""
         ...
 
     @property
@@ -71,6 +73,10 @@ class Watched(Protocol):
 
     def is_idle(self) -> bool:
         """Whether there is nothing to do, now."""
+        ...
+
+    def set_aside(self, thread: int, number: int, /) -> None:
+        """Let others run in place of this thread until its turn of this number ends."""
         ...
 
     def add_runner(self, count: int = 1, *, beyond_target: bool = False) -> int:
@@ -177,17 +183,18 @@ class Watchdog:
         # Where nobody computes, they block: there is no second look.
         is_idle = cpu < _TICK * _IDLE
         stuck = 0
-        for thread, (cell, _) in lasting.items():
+        for thread, (cell, number) in lasting.items():
             if is_idle or (cell.preempted and cell.thread == thread):
                 stuck += 1
+                pool.set_aside(thread, number)
             cell.preempt()
         # Threads that were added a moment ago may not have begun yet.
-        if stuck < (pool.running + 1) // 2 if is_idle else stuck < pool.running:
+        if pool.running > (stuck if is_idle else 0):
             return
         count = max(1, stuck)
         if cpu > _TICK * _SATURATED:
             # They compute: more threads make nothing faster, a few keep the others from starving.
-            count = 1 if pool.running < _COMPUTING_THREADS else 0
+            count = 1 if stuck < _COMPUTING_THREADS else 0
         added = pool.add_runner(count, beyond_target=True)
         if count and not added and not self._warned and not self._is_closed:
             self._warned = True
