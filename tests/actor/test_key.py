@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.actor.registry.key import exact, spread
+from actorcloud.actor.registry.key import exact
+from actorcloud.base.stablehash import spread
 
-SCALARS = st.sampled_from([None, False, True, 0, 1, 0.0, 1.0, 0.5, "", "a", b"", b"a"])
+SCALARS = st.sampled_from([None, False, True, 0, 1, 0.0, -0.0, 1.0, 0.5, 2**70, "", "a", "\ud800", b"", b"a"])
 FLAT = SCALARS | st.tuples(SCALARS, SCALARS) | st.frozensets(SCALARS, max_size=2)
 KEYS = FLAT | st.tuples(FLAT, FLAT)
 

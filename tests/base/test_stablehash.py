@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.base.stablehash import stable_hash
+from actorcloud.base.stablehash import spread, stable_hash
 
 KEYS = st.recursive(
     st.none() | st.text() | st.binary() | st.floats(allow_nan=False) | st.integers(0, 2**60),
@@ -56,8 +56,19 @@ def test_what_has_no_stable_hash_is_refused() -> None:
         stable_hash(object())
 
 
+def test_whatever_can_be_hashed_is_spread() -> None:
+    for key in (object(), Sea.NORTH, frozenset({"a"}), ("a", 1.5), ("a", 2**70), "\ud800"):
+        assert 0 <= spread(key, 7) == spread(key, 7) < 7
+    with pytest.raises(TypeError, match="unhashable"):
+        spread([], 7)  # type: ignore[arg-type]  # as said
+
+
 @pytest.mark.slow
 def test_another_process_has_the_same() -> None:
-    code = "from actorcloud.base.stablehash import stable_hash; print(stable_hash(('joe', 1.5, b'x')))"
+    code = (
+        "from actorcloud.base.stablehash import spread, stable_hash;"
+        "print(stable_hash(('joe', 1.5, b'x')), spread(('joe', 1, None), 1_000), spread(1.5, 1_000))"
+    )
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert int(found.stdout) == stable_hash(("joe", 1.5, b"x"))
+    expected = [stable_hash(("joe", 1.5, b"x")), spread(("joe", 1, None), 1_000), spread(1.5, 1_000)]
+    assert list(map(int, found.stdout.split())) == expected

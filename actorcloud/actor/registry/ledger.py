@@ -17,8 +17,8 @@ from actorcloud.actor import bonds
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.errors import ActorDeadError, ActorExit, AlreadyRegistered
 from actorcloud.actor.mailbox import DEAD, Mailbox
-from actorcloud.actor.registry.key import spread
 from actorcloud.actor.registry.table import Entry, Table
+from actorcloud.base.stablehash import spread
 
 
 class Registered(msgspec.Struct, frozen=True):
