@@ -2,14 +2,14 @@
 
 ::
 
-    root (rest_for_one, gives up at once)
+    root (one_for_one, gives up when a child ends: no restart is allowed)
+      clients        of a private head only: who uses it; ends it with the last
       core (one_for_all, at most 3 restarts in 60 s)
         store        and, linked, its writer
         scheduler
         jobs         the job manager
         nodes        the roster and, linked, a proxy for each node
         gateway      the network; last, so that whom it lets in finds everybody there
-      clients        who uses a private head; ends it with the last
 
 The end of any part of the core restarts it whole: sockets closed, links reset, memory read anew from
 the store, exactly as a restarted process would come up (design 6.1, rule 2). When that happens too
