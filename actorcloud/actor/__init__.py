@@ -106,11 +106,12 @@ from actorcloud.actor.signals import (
 )
 from actorcloud.actor.starter import Isolation, Starter, set_isolator
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
-from actorcloud.actor.supervision.partition import PartitionsRef, PartitionSupervisor
+from actorcloud.actor.supervision.partition import NamedPartitionsRef, PartitionsRef, PartitionSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
     ChildCount,
     ChildInfo,
+    NamedSupervisorRef,
     StartAnother,
     StartChild,
     SupervisorRef,
@@ -135,7 +136,7 @@ if TYPE_CHECKING:
     from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
     from actorcloud.actor.task.process import callers
     from actorcloud.actor.task.stream import TaskStream
-    from actorcloud.actor.task.supervisor import TaskSupervisor, TaskSupervisorRef
+    from actorcloud.actor.task.supervisor import NamedTaskSupervisorRef, TaskSupervisor, TaskSupervisorRef
     from actorcloud.actor.task.task import TASK_TIMEOUT_DEFAULT, Task
     from actorcloud.actor.thread_report import log_thread_tracebacks
     from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
@@ -197,8 +198,11 @@ __all__ = [
     "MaxChildren",
     "Monitor",
     "MonitorRef",
+    "NamedPartitionsRef",
     "NamedRef",
     "NamedRegistryRef",
+    "NamedSupervisorRef",
+    "NamedTaskSupervisorRef",
     "NamedTimeout",
     "NoPartition",
     "NoReply",
@@ -285,7 +289,7 @@ _LATE = {
     "task.outcome": ("TIMEOUT", "Exited", "Outcome", "Returned", "TaskReply"),
     "task.process": ("callers",),
     "task.stream": ("TaskStream",),
-    "task.supervisor": ("TaskSupervisor", "TaskSupervisorRef"),
+    "task.supervisor": ("NamedTaskSupervisorRef", "TaskSupervisor", "TaskSupervisorRef"),
     "task.task": ("TASK_TIMEOUT_DEFAULT", "Task"),
     "thread_report": ("log_thread_tracebacks",),
     "typed_proxy": ("TypedProxy", "proxy_field", "proxy_method"),

@@ -5,6 +5,7 @@ Reference: OTP's `supervisor:child_spec()`; otp-semantics 3.1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, Literal, get_args
 
@@ -82,8 +83,8 @@ class ChildSpec(msgspec.Struct, frozen=True, kw_only=True):
         value = self.shutdown
         if value is None or value in (BRUTAL_KILL, INFINITY):
             return
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-            self._refuse("shutdown", value, "seconds >= 0, BRUTAL_KILL or INFINITY")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            self._refuse("shutdown", value, "finite seconds >= 0, BRUTAL_KILL, or INFINITY to wait for ever")
 
     def _refuse(self, field: str, value: object, allowed: str) -> None:
         raise BadChildSpec(f"child {self.id!r}: {field} is {value!r}; it must be {allowed}")

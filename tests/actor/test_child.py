@@ -45,6 +45,8 @@ def test_supervisors_get_all_the_time_they_need() -> None:
         ("shutdown", -1),
         ("shutdown", "later"),
         ("shutdown", True),
+        ("shutdown", float("inf")),
+        ("shutdown", float("nan")),
         ("type", "manager"),
         ("significant", 1),
         ("significant", True),

@@ -149,7 +149,7 @@ def test_a_wrong_spec_is_refused(system: System) -> None:
         pool.start_child(Probe.child_spec(restart="transient", significant=True))
     with pytest.raises(BadChildSpec, match="is no child"):
         pool.start_child("x")
-    with pytest.raises(BadChildSpec, match="shutdown is -1; it must be seconds >= 0"):
+    with pytest.raises(BadChildSpec, match="shutdown is -1; it must be finite seconds >= 0"):
         pool.start_child(Probe, shutdown=-1)
     with pytest.raises(BadChildSpec, match="no template"):
         pool.start_another(1)
@@ -291,9 +291,10 @@ def test_a_child_is_terminated_by_its_ref_and_forgotten(system: System, shutdown
     ended = child.monitor()
     pool.terminate_child(child)
     assert ended.get(PATIENCE).reason is reason
-    for who in (child, "id", Probe.start()):
-        with pytest.raises(NoSuchChild, match="the ref that its start returned"):
-            pool.terminate_child(who)
+    for who in (child, "id", Probe.start(), named("nobody")):
+        for verb in (pool.terminate_child, pool.which_child):
+            with pytest.raises(NoSuchChild, match="the ref that its start returned"):
+                verb(who)
     counts = pool.count_children()
     assert (counts.specs, counts.active, counts.workers, counts.supervisors) == (0, 0, 0, 0)
 

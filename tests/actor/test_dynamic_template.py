@@ -20,6 +20,7 @@ from actorcloud.actor import (
     Supervisor,
     SupervisorRef,
     System,
+    named,
 )
 from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild, StartError
 from actorcloud.base.exits import ExitReason, Shutdown
@@ -67,12 +68,12 @@ def test_only_a_live_stranger_cannot_be_terminated(system: System) -> None:
     child, stranger = pool.start_another(), Probe.start()
     pool.terminate_child(child)
     pool.terminate_child(child)
-    for who in (stranger, "id"):
+    for who in (stranger, "id", named("nobody")):
         with pytest.raises(NoSuchChild):
             pool.terminate_child(who)
     assert stranger.is_alive()
-    for call in (pool.restart_child, pool.delete_child):
-        with pytest.raises(ActorError, match="no ids"):
+    for call in (pool.child, pool.restart_child, pool.delete_child):
+        with pytest.raises(ActorError, match=f"does not do {call.__name__}: its children have no ids"):
             call("id")
 
 

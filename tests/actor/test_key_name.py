@@ -115,3 +115,12 @@ def test_a_child_spec_needs_no_function_for_a_name_by_key(system: System) -> Non
     via = Registry.start("unique").via("ada")
     assert Probe.child_spec(name=via).id == via
     assert ChildSpec(id="x", start=Probe, name=via).name == via
+
+
+def test_a_name_by_key_is_made_before_its_registry_runs(system: System) -> None:
+    names = Registry.named("names")
+    ada = names.via("ada")
+    specs = [Registry.child_spec("unique", name="names"), Probe.child_spec(name=ada)]
+    family = Supervisor.start(specs, strategy="rest_for_one")
+    assert names.whereis("ada") == family.child(ada)
+    assert ada.ask(1) == 1

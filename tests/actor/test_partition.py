@@ -90,12 +90,12 @@ def test_it_may_be_named_by_a_registry(system: System) -> None:
     names = Registry.named("names")
     parts = start(name=names.via("parts"), partitions=3)
     assert len({who(key, names.via("parts")) for key in range(10)}) == 3
-    found = PartitionSupervisor.find(names.via("parts"))
-    assert (found, found.partitions(), found.count_children().active) == (parts, 3, 3)
+    found = PartitionSupervisor.named(names.via("parts"))
+    assert (found.partition(0), found.partitions(), found.count_children().active) == (parts.partition(0), 3, 3)
     assert names.via("parts").stop(timeout=PATIENCE)
     assert not parts.is_alive()
-    with pytest.raises(NoSuchName):
-        PartitionSupervisor.find(names.via("parts"))
+    with pytest.raises(ActorDeadError):
+        found.partitions()
 
 
 @pytest.mark.case(388)
@@ -156,6 +156,18 @@ def test_a_partition_that_is_being_restarted_is_not_found(system: System) -> Non
     assert parts.child(0).ask("who") == joe.ask("who")
 
 
+def test_a_route_to_a_supervisor_can_do_what_that_can(system: System) -> None:
+    early = DynamicSupervisor.named(route("pools", 1))
+    pools = start(DynamicSupervisor, name="pools", partitions=2)
+    late: Any = route("pools", 1)
+    assert early == late
+    child = late.start_child(Probe)
+    assert [info.ref for info in early.which_children()] == [child]
+    assert pools.partition(1).which_child(child).ref == child  # type: ignore[union-attr]
+    start(Numbered, partitions=1)
+    assert not hasattr(route("parts", 1), "start_child")
+
+
 # -- what is refused --------------------------------------------------------------------------------
 
 
@@ -194,9 +206,9 @@ def test_what_is_wrong_is_refused(
 def test_an_unknown_name_is_told(system: System) -> None:
     Probe.options(name="probe").start()
     for name in ("parts", "probe"):
-        with pytest.raises(NoSuchName, match=name):
-            PartitionSupervisor.find(name)
-    with pytest.raises(ActorDeadError):
+        with pytest.raises(ActorDeadError, match=name):
+            PartitionSupervisor.named(name).partitions()
+    with pytest.raises(ActorDeadError, match="'joe', a key of PartitionSupervisor 'parts'"):
         who("joe")
     parts = start(partitions=2)
     parts.stop(timeout=PATIENCE)
@@ -248,6 +260,16 @@ def test_other_numbers_are_refused(system: System, size: Any) -> None:
     assert parts.partitions() == 8
 
 
+def test_those_it_was_resized_by_cannot_be_started_by_hand(system: System) -> None:
+    parts = start(partitions=4)
+    parts.resize(2)
+    parts.terminate_child(1)
+    assert parts.restart_child(1) == parts.partition(1)
+    with pytest.raises(NoSuchChild, match="has 2 partitions"):
+        parts.restart_child(3)
+    assert parts.count_children().active == parts.partitions() == 2
+
+
 @pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
 def test_a_restart_does_not_bring_back_those_it_was_resized_by(system: System, strategy: str) -> None:
     parts = start(*noted("x"), partitions=3, strategy=strategy)
@@ -272,7 +294,8 @@ def test_a_partition_that_does_not_start_ends_the_growth_before_it(system: Syste
 
 def test_its_children_are_no_others(system: System) -> None:
     parts = start(partitions=2)
-    for call in (lambda: parts.start_child(Probe), lambda: parts.delete_child(0)):
+    calls = (lambda: parts.start_child(Probe), lambda: parts.delete_child(0), parts.start_another)
+    for call in calls:
         with pytest.raises(ActorError, match="use resize"):
             call()
 

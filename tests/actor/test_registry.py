@@ -71,7 +71,7 @@ def test_a_registry_that_does_not_run_says_so_in_every_call(system: System) -> N
     actor = Probe.start()
     for registry in (ended, Registry.named("nobody")):
         calls: list[tuple[str, tuple[Any, ...]]]
-        calls = [("count", ()), ("select", ()), ("lookup", ("a",)), ("via", ("a",)), ("keys", (actor,))]
+        calls = [("count", ()), ("select", ()), ("lookup", ("a",)), ("whereis", ("a",)), ("keys", (actor,))]
         for verb, arguments in calls:
             with pytest.raises(ActorDeadError):
                 getattr(registry, verb)(*arguments)
@@ -209,7 +209,9 @@ def test_a_duplicate_registry_knows_no_single_entry_of_a_key(start_registry: Cal
     enter(actor, registry, ("ada", 1))
     assert isinstance(raised(actor, lambda _: registry.update_value("ada", abs)), ActorError)
     with pytest.raises(ActorError, match="duplicate"):
-        registry.via("ada")
+        registry.via("ada").tell(1)
+    with pytest.raises(ActorError, match="duplicate"):
+        Probe.options(name=registry.via("ada")).start()
     with pytest.raises(ActorError, match="duplicate"):
         registry.whereis("ada")
 

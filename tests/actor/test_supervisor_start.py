@@ -22,6 +22,7 @@ from actorcloud.actor import (
     Stop,
     Supervisor,
     System,
+    TaskSupervisor,
     named,
 )
 from actorcloud.base.errors import BadChildSpec, ConfigError, StartError
@@ -438,3 +439,42 @@ def test_time_grows_with_the_number_of_children_not_faster(pool: System) -> None
     seconds(10)
     # Ten times as many; a quadratic step would take a hundred times as long.
     assert seconds(1_000) < 40 * max(seconds(100), 0.005)
+
+
+# -- by name ----------------------------------------------------------------------------------------
+
+
+def test_a_supervisor_is_asked_by_its_name(system: System) -> None:
+    Registry.options(name="names").start("unique")
+    key = Registry.named("names").via("tasks")
+    family = Supervisor.named("family")
+    with pytest.raises(ActorDeadError):
+        family.which_children()
+    Supervisor.options(name="family").start([TaskSupervisor.child_spec(name=key)])
+    assert ids(family) == [key]
+    assert TaskSupervisor.named(key).async_nolink(max, 1, 2).get(timeout=PATIENCE) == 2
+    assert ids(run(Probe.start(), lambda _: family)) == [key]
+
+
+# -- a class of its own -----------------------------------------------------------------------------
+
+
+def test_an_init_that_declines_starts_nothing(system: System) -> None:
+    class Later(Supervisor):
+        def init(self) -> None:  # type: ignore[override]  # as said
+            """Decline."""
+
+    assert Later.start() is None
+    assert system.actors() == []
+
+
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+def test_a_class_has_an_init_not_a_constructor_of_its_own(kind: Any) -> None:
+    with pytest.raises(TypeError, match="Wrong has an __init__; override init"):
+        type("Wrong", (kind,), {"__init__": lambda self: None, "__qualname__": "Wrong"})
+
+
+def test_without_a_template_there_is_no_other(system: System) -> None:
+    for kind in (Supervisor, DynamicSupervisor):
+        with pytest.raises(BadChildSpec, match="use start_child"):
+            kind.start().start_another(1)

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from actorcloud.actor.context import current_system
-from actorcloud.actor.name import PlainName
-from actorcloud.actor.named_ref import named
+from actorcloud.actor.named_ref import NamedRef, named
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Partition
@@ -50,6 +48,7 @@ class Registry(Supervisor):
     strategy: ClassVar[str] = "one_for_all"
 
     _ref_class = RegistryRef
+    _named_ref_class = NamedRegistryRef
 
     def init(  # type: ignore[override]  # each kind of supervisor takes what it needs
         self,
@@ -85,7 +84,8 @@ class Registry(Supervisor):
         ref: Any = super().start(*args, **kwargs)
         return ref  # type: ignore[no-any-return]  # made by `_ref_class`
 
-    @staticmethod
-    def named(name: str) -> NamedRegistryRef:
+    @classmethod
+    def named(cls, name: str | NamedRef) -> NamedRegistryRef:
         """Return a ref that finds the registry of this name at every use, also after a restart."""
-        return NamedRegistryRef(PlainName(name, current_system()))
+        ref: Any = super().named(name)
+        return ref  # type: ignore[no-any-return]  # made by `_named_ref_class`

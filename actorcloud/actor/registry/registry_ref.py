@@ -17,7 +17,7 @@ from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Lock, Unlock
 from actorcloud.actor.registry.table import Entry
-from actorcloud.actor.supervision.supervisor_ref import SupervisorRef
+from actorcloud.actor.supervision.supervisor_ref import NamedSupervisorRef, SupervisorRef
 from actorcloud.actor.task.task import Task
 from actorcloud.base.errors import ActorError, NoSuchName
 
@@ -173,10 +173,8 @@ class RegistryRef(SupervisorRef):
 
         `SomeActor.options(name=registry.via(key, value)).start()` starts an actor under it.
 
-        Raises:
-            ActorError: the registry is not unique.
+        It can be made before the registry runs. Its uses raise `ActorError` if the registry is not unique.
         """
-        _unique(self)
         return NamedRef(KeyName(self, key, value))
 
     # -- what it knows about itself ---------------------------------------------------------------
@@ -199,7 +197,7 @@ class RegistryRef(SupervisorRef):
         return len(ledger_of(self).tables)
 
 
-class NamedRegistryRef(NamedRef, RegistryRef):
+class NamedRegistryRef(NamedSupervisorRef, RegistryRef):
     """A registry by name: every use finds the one that runs then."""
 
 
@@ -245,9 +243,13 @@ class KeyName:
         return NamedRef(self)
 
     def whereis(self) -> Any | None:
-        """See `Name.whereis`; nobody is found in a registry that has ended."""
+        """See `Name.whereis`; nobody is found in a registry that has ended.
+
+        Raises:
+            ActorError: the registry is not unique.
+        """
         try:
-            entries = ledger_of(self._registry).lookup(self._key)
+            entries = _unique(self._registry).lookup(self._key)
         except ActorDeadError:
             return None
         return entries[0].ref if entries and entries[0].ref.is_alive() else None

@@ -18,11 +18,13 @@ import msgspec
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import Ignore, MaxChildren
 from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
 from actorcloud.actor.supervision.oversight import Overseer
 from actorcloud.actor.supervision.procedure import Procedure, Steps
 from actorcloud.actor.supervision.supervisor_ref import (
+    VERBS,
     ChildInfo,
     CountChildren,
     DeleteChild,
@@ -116,14 +118,16 @@ class DynamicSupervisor(Overseer):
     # -- how children are kept --------------------------------------------------------------------
 
     def _known(self, id: Any) -> Child:
-        child = self._children.get(id.id) if isinstance(id, ActorRef) else None
+        ref = _meant(id)
+        child = None if ref is None else self._children.get(ref.id)
         if child is None:
             raise NoSuchChild(f"{id!r} is no child of {self}; give the ref that its start returned")
         return child
 
     def _terminate_child(self, id: Any, sender: ReplyTo | None) -> Procedure:
         """See `Overseer._terminate_child`; by a template a child that has ended already is no error, as in OTP."""
-        if self._template is None or not isinstance(id, ActorRef) or id.id in self._children or id.is_alive():
+        ref = _meant(id)
+        if self._template is None or ref is None or ref.id in self._children or ref.is_alive():
             yield from super()._terminate_child(id, sender)
         else:
             self._answer(sender, None)
@@ -169,7 +173,7 @@ class DynamicSupervisor(Overseer):
                 found: Any = super()._request(message)
                 return msgspec.structs.replace(found, specs=1)
             case GetChild() | RestartChild() | DeleteChild():
-                verb = type(message).__name__
+                verb = VERBS[type(message)]
                 raise ActorError(f"{self} does not do {verb}: its children have no ids, and are forgotten as they end")
             case _:
                 return super()._request(message)
@@ -204,3 +208,12 @@ class DynamicSupervisor(Overseer):
         result = self._launch_or_refuse(child)
         self._keep(child)
         return result
+
+
+def _meant(id: Any) -> ActorRef[Any] | None:
+    """Return the actor that a ref means now, also one by name; None if there is none."""
+    try:
+        found = id.name.whereis() if isinstance(id, NamedRef) else id
+    except ActorError:
+        return None
+    return found if isinstance(found, ActorRef) else None

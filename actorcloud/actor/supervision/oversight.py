@@ -20,6 +20,7 @@ from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, SHUTDOWN_DEFAULT, ChildSpec
 from actorcloud.actor.errors import AlreadyStarted
 from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.named_ref import NamedRef, named
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
@@ -38,6 +39,7 @@ from actorcloud.actor.supervision.supervisor_ref import (
     ChildInfo,
     CountChildren,
     GetSpec,
+    NamedSupervisorRef,
     SupervisorRef,
     TerminateChild,
     WhichChild,
@@ -68,6 +70,25 @@ class Overseer(Procedural):
     shutdown: ClassVar[Any] = INFINITY
     _reports_children = True
     _ref_class = SupervisorRef
+    _named_ref_class: ClassVar[type[NamedSupervisorRef]] = NamedSupervisorRef
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls) and hasattr(super(cls, cls), "init"):
+            raise TypeError(f"{cls.__qualname__} has an __init__; override init instead, which takes its arguments")
+
+    @classmethod
+    def named(cls, name: str | NamedRef) -> NamedSupervisorRef:
+        """Return a ref that finds the supervisor of this name at every use, also after a restart.
+
+        Args:
+            name: a text; or a ref by name, such as `registry.via(key)`, to use what it finds as a supervisor.
+
+        Raises:
+            ConfigError: it can be no name.
+        """
+        place = name if isinstance(name, NamedRef) else named(name)
+        return cls._named_ref_class(place.name)
 
     def _open(self, max_restarts: int | None, max_seconds: float | None, auto_shutdown: str) -> None:
         """Set up the state; called by `__init__`, with what is None left to the class."""
@@ -264,6 +285,9 @@ class Overseer(Procedural):
         """Wait for who has the name of a child if it is about to end; False if it is not.
 
         So it is with what a killed supervisor leaves behind, while the supervisor is restarted.
+
+        Blocks:
+            the supervisor's turn, at most 5 s (`SHUTDOWN_DEFAULT`).
         """
         parent = holder._cell.parent  # noqa: SLF001  one package
         is_orphan = parent is not None and not parent.is_alive() and parent._cell.reason is not ExitReason.NORMAL  # noqa: SLF001

@@ -21,7 +21,6 @@ from typing import Any, cast
 import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
-from actorcloud.actor.context import current_system
 from actorcloud.actor.errors import ActorDeadError, BadSize, NoPartition
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.name import Name
@@ -30,8 +29,17 @@ from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
 from actorcloud.actor.supervision.procedure import Procedure
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
-from actorcloud.actor.supervision.supervisor_ref import DeleteChild, StartChild, SupervisorRef
-from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchName
+from actorcloud.actor.supervision.supervisor_ref import (
+    VERBS,
+    DeleteChild,
+    NamedSupervisorRef,
+    RestartChild,
+    StartAnother,
+    StartChild,
+    SupervisorRef,
+)
+from actorcloud.base.brief import brief
+from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild
 from actorcloud.base.stablehash import stable_hash
 
 
@@ -57,6 +65,10 @@ class PartitionsRef(SupervisorRef):
         """
         return self._serving(stable_hash(key))
 
+    def _route_class(self) -> type[NamedRef]:
+        actor = self._cell.actor
+        return actor.route_class if isinstance(actor, PartitionSupervisor) else NamedRef
+
     def _serving(self, hash_: int) -> ActorRef[Any] | None:
         table = self._table()
         if not table:
@@ -66,9 +78,9 @@ class PartitionsRef(SupervisorRef):
 
     def _table(self) -> tuple[ActorRef[Any] | None, ...]:
         actor = self._cell.actor
-        if actor is None:
-            raise ActorDeadError(f"{self} is dead, and its partitions with it")
-        return cast("PartitionSupervisor", actor).table
+        if not isinstance(actor, PartitionSupervisor):
+            raise ActorDeadError(f"{self} is no PartitionSupervisor that runs in this process")
+        return actor.table
 
     def resize(self, partitions: int) -> int:
         """Let so many partitions run: the last ones are stopped, or started again.
@@ -84,6 +96,10 @@ class PartitionsRef(SupervisorRef):
             StartError: one did not start; those before it run.
         """
         return self.ask(_Resize(partitions), timeout=None)  # type: ignore[no-any-return]
+
+
+class NamedPartitionsRef(NamedSupervisorRef, PartitionsRef):
+    """A `PartitionSupervisor` by name: every use finds the one that runs then."""
 
 
 class PartitionSupervisor(Supervisor):
@@ -106,7 +122,10 @@ class PartitionSupervisor(Supervisor):
     """
 
     _ref_class = PartitionsRef
+    _named_ref_class = NamedPartitionsRef
 
+    #: What a route to a partition is.
+    route_class: type[NamedRef] = NamedRef
     #: Who serves each partition that keys are routed to; replaced as a whole, so that any thread may read it.
     table: tuple[ActorRef[Any] | None, ...] = ()
 
@@ -137,6 +156,7 @@ class PartitionSupervisor(Supervisor):
         if flags.get("auto_shutdown", "never") != "never":
             raise ConfigError(f"auto_shutdown is {flags['auto_shutdown']!r}; it must be never")
         spec = _checked(to_spec(child))
+        self.route_class = getattr(spec.start, "_named_ref_class", NamedRef)
         self._size = count
         self._refs: list[ActorRef[Any] | None] = [None] * count
         args = [spec.args if with_arguments is None else with_arguments(spec.args, number) for number in range(count)]
@@ -146,20 +166,17 @@ class PartitionSupervisor(Supervisor):
         )
 
     @classmethod
-    def find(cls, name: str | NamedRef) -> PartitionsRef:
-        """Return the supervisor of this name.
-
-        Raises:
-            NoSuchName: there is none.
-        """
-        found = (current_system().named(name) if isinstance(name, str) else name).name.whereis()
-        if not isinstance(found, PartitionsRef):
-            raise NoSuchName(f"no PartitionSupervisor is registered as {name!r}")
-        return found
+    def named(cls, name: str | NamedRef) -> NamedPartitionsRef:
+        """See `Supervisor.named`."""
+        ref: Any = super().named(name)
+        return ref  # type: ignore[no-any-return]  # made by `_named_ref_class`
 
     @classmethod
     def route(cls, name: str | NamedRef, key: object) -> NamedRef:
         """Return a ref that finds, at every send, who serves a key.
+
+        Where partitions are supervisors it has their verbs, once this supervisor runs; before that, and to
+        tell a type checker, `DynamicSupervisor.named(route)` has them.
 
         Args:
             name: that of the supervisor.
@@ -168,8 +185,10 @@ class PartitionSupervisor(Supervisor):
         Raises:
             TypeError: the key has no stable hash.
         """
-        supervisor = current_system().named(name) if isinstance(name, str) else name
-        return NamedRef(Partition(supervisor.name, stable_hash(key)))
+        place = cls.named(name).name
+        found = place.whereis()
+        kind = found._route_class() if isinstance(found, PartitionsRef) else NamedRef  # noqa: SLF001  this file
+        return kind(Partition(place, key))
 
     # -- the table --------------------------------------------------------------------------------
 
@@ -197,10 +216,11 @@ class PartitionSupervisor(Supervisor):
 
     def _request(self, message: Any) -> object:
         """See `Overseer._request`."""
-        if isinstance(message, StartChild | DeleteChild):
-            raise ActorError(
-                f"{self} does not do {type(message).__name__}: its children are its partitions; use resize"
-            )
+        if isinstance(message, StartChild | StartAnother | DeleteChild):
+            verb = VERBS[type(message)]
+            raise ActorError(f"{self} does not do {verb}: its children are its partitions; use resize")
+        if isinstance(message, RestartChild) and cast("int", self._known(message.id).key) >= self._size:
+            raise NoSuchChild(f"{self} has {self._size} partitions now, and no partition {message.id!r}; use resize")
         return super()._request(message)
 
     def _resize(self, wanted: int, sender: ReplyTo | None) -> Procedure:
@@ -234,14 +254,15 @@ class PartitionSupervisor(Supervisor):
 class Partition:
     """The name of whoever serves a key; see `actor.name.Name`."""
 
-    __slots__ = ("_hash", "_supervisor")
+    __slots__ = ("_hash", "_key", "_supervisor")
 
-    def __init__(self, supervisor: Name, hash_: int) -> None:
+    def __init__(self, supervisor: Name, key: object) -> None:
         self._supervisor = supervisor
-        self._hash = hash_
+        self._key = key
+        self._hash = stable_hash(key)
 
     def __str__(self) -> str:
-        return f"the partition of {self._hash} of {self._supervisor}"
+        return f"{brief(self._key)}, a key of PartitionSupervisor {self._supervisor}"
 
     __repr__ = __str__
 
@@ -252,7 +273,7 @@ class Partition:
         return hash((self._supervisor, self._hash))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Partition, (self._supervisor, self._hash)
+        return Partition, (self._supervisor, self._key)
 
     @property
     def system(self) -> Any:

@@ -1,9 +1,12 @@
-"""An actor that does one thing at a time, and never blocks.
+"""An actor that does one thing at a time, and does not block while what takes time goes on.
 
 What takes time (a termination, and all that contains one) is a *procedure*: a generator that yields
 to wait for the next event, a `Down` or a `Deadline`. What comes in meanwhile waits in the backlog,
 as it would wait in the mailbox of an OTP supervisor that blocks in a selective receive; each entry
 has an asker or is a child's end, so the backlog is as bounded as they are.
+
+What does block is the start of a child: as long as its `__init__` takes, and before that at most
+`SHUTDOWN_DEFAULT` (5 s) for who still has its name and is about to end; see `Overseer._outlasts`.
 
 Thread: all in the actor's own turns.
 """

@@ -27,10 +27,11 @@ from actorcloud.actor.supervision.supervisor_ref import (
     DeleteChild,
     GetChild,
     RestartChild,
+    StartAnother,
     StartChild,
     SupervisorRef,
 )
-from actorcloud.base.errors import NoSuchChild, StartError
+from actorcloud.base.errors import BadChildSpec, NoSuchChild, StartError
 from actorcloud.base.exits import Crash
 
 
@@ -201,6 +202,8 @@ class Supervisor(Overseer):
         match message:
             case StartChild(spec):
                 return self._start_child(spec)
+            case StartAnother():
+                raise BadChildSpec(f"{self} has no template: use start_child, with a spec")
             case RestartChild(id):
                 return self._launch_or_refuse(self._idle(id))
             case DeleteChild(id):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
+from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.request import Request
 
@@ -71,6 +72,16 @@ class WhichChildren(msgspec.Struct, Request["list[ChildInfo]"], frozen=True):
 
 class CountChildren(msgspec.Struct, Request["ChildCount"], frozen=True):
     """Answer with a `ChildCount`."""
+
+
+#: What users call a request, for errors.
+VERBS: dict[type[Any], str] = {
+    StartChild: "start_child",
+    StartAnother: "start_another",
+    RestartChild: "restart_child",
+    DeleteChild: "delete_child",
+    GetChild: "child",
+}
 
 
 class ChildInfo(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -204,3 +215,10 @@ class SupervisorRef(ActorRef[Any]):
             NoSuchChild: there is none.
         """
         return self.ask(GetSpec(id), timeout=None)
+
+
+class NamedSupervisorRef(NamedRef, SupervisorRef):
+    """A supervisor by name: every use finds the one that runs then.
+
+    Every method raises `ActorDeadError` if nobody has the name.
+    """

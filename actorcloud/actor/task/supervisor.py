@@ -13,9 +13,10 @@ from typing import Any, TypeVar, Unpack
 
 from actorcloud.actor.child import ChildSpec
 from actorcloud.actor.context import local
+from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.supervision.dynamic import DynamicSupervisor
-from actorcloud.actor.supervision.supervisor_ref import StartChild, SupervisorRef
+from actorcloud.actor.supervision.supervisor_ref import NamedSupervisorRef, StartChild, SupervisorRef
 from actorcloud.actor.task.claim import Bond, Claim
 from actorcloud.actor.task.process import AwaitingProcess, TaskProcess, Work
 from actorcloud.actor.task.stream import StreamOptions, TaskStream
@@ -133,6 +134,10 @@ class TaskSupervisorRef(SupervisorRef):
         return Claim[Any](self.ask(StartChild(spec), timeout=None), work.name).hand_over(work, bond)
 
 
+class NamedTaskSupervisorRef(NamedSupervisorRef, TaskSupervisorRef):
+    """A `TaskSupervisor` by name: every use finds the one that runs then."""
+
+
 def _spec_for(owner: ActorRef[Any] | None, shutdown: float | str | None) -> ChildSpec:
     return ChildSpec(id="task", start=AwaitingProcess, args=(owner,), restart="temporary", shutdown=shutdown)
 
@@ -150,9 +155,16 @@ class TaskSupervisor(DynamicSupervisor):
     """
 
     _ref_class = TaskSupervisorRef
+    _named_ref_class = NamedTaskSupervisorRef
 
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> TaskSupervisorRef:
         """Start the supervisor, without tasks."""
         ref: Any = super().start(*args, **kwargs)
         return ref  # type: ignore[no-any-return]  # made by `_ref_class`
+
+    @classmethod
+    def named(cls, name: str | NamedRef) -> NamedTaskSupervisorRef:
+        """See `Supervisor.named`."""
+        ref: Any = super().named(name)
+        return ref  # type: ignore[no-any-return]  # made by `_named_ref_class`
