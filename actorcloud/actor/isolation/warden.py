@@ -94,6 +94,8 @@ class Warden(Actor):
         self._late: list[tuple[ReplyTo, Exception]] = []
         self._watches: dict[int, tuple[ActorRef[Any], MonitorRef]] = {}
         self._told: tuple[object] | None = None
+        #: `__init__` raised over there: the starter's stack ends the actor, with what it raised.
+        self._is_refused = False
         self._launched = self.system.future(None, "the start of an isolated actor")
         what = f"{self.isolated.__qualname__} and its arguments"
         code = parcel.pack((self.isolated, args, kwargs), what)
@@ -201,6 +203,7 @@ class Warden(Actor):
             case Launched(trapping):
                 self._launched.set(trapping)
             case NotLaunched(fault, ignored):
+                self._is_refused = True
                 self._launched.set_exception(Ignore() if ignored else parcel.unpack_fault(fault))
             case Ended(reason):
                 self._told = (parcel.unpack_reason(reason, self.system),)
@@ -268,6 +271,8 @@ class Warden(Actor):
         reason = self._reason_of(event)
         if not self._launched.is_done():
             self._launched.set_exception(StartError(f"{self} did not start: {reason}"))
+            return
+        if self._is_refused:
             return
         is_reported = cell.exiting is not None or is_normal(reason) or cell._is_supervised()  # noqa: SLF001  as Cell does
         if not is_reported and cell.state != DEAD:
