@@ -94,9 +94,9 @@ class AsyncCell(Cell):
         """The next step runs on this thread, as the actor."""
         self.latch = None
         with GUARD:
-            self.thread = thread = get_ident()
+            self.thread = get_ident()
             if self.is_ending():
-                fenced[thread] = self
+                fenced.add(self)
         local.cell = self
         self.home.began(self)
 
@@ -107,8 +107,7 @@ class AsyncCell(Cell):
         if self.task is not None:
             self.latch = Interruption(self)  # type: ignore[assignment]  # only its `set` is used
         with GUARD:
-            if fenced and fenced.get(get_ident()) is self:
-                del fenced[get_ident()]
+            fenced.discard(self)
             self.thread = None
         if self.latch is not None and self.is_ending():
             # It came before there was a latch to set.
@@ -127,7 +126,7 @@ class AsyncCell(Cell):
             await self._end_by(error)
         self.task = None
         self.is_cancelled = False
-        self.quit_thread(None, rests=left > 0)
+        self.quit_thread(rests=left > 0)
         if self.state == DEAD:
             self.actor = None
             self.system.drop_zombie(self)
@@ -174,7 +173,7 @@ class AsyncCell(Cell):
         answer(self, ask, value)
 
     async def _see_to_urgent(self) -> bool:
-        """See `Cell._attend`."""
+        """See `Cell.attend`."""
         self.urgent = False
         if self.state == DEAD:
             return False
@@ -236,6 +235,7 @@ def _in_steps(cell: AsyncCell, coroutine: Coroutine[Any, Any, None]) -> Generato
     send: Any = coroutine.send
     value: Any = None
     while True:
+        outer = local.cell  # another's, where a coroutine that was given up is closed in its turn
         cell.enter()
         try:
             awaited = send(value)
@@ -243,6 +243,7 @@ def _in_steps(cell: AsyncCell, coroutine: Coroutine[Any, Any, None]) -> Generato
             return
         finally:
             cell.leave()
+            local.cell = outer
         try:
             value = yield awaited
             send = coroutine.send

@@ -13,7 +13,6 @@ Reference: otp-semantics 1.4-1.7.
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -191,8 +190,7 @@ def die(cell: Mailbox, reason: object) -> bool:
         if cell.state == DEAD:
             return False
         estate = _bury(cell, reason)
-        if fenced and cell.thread == threading.get_ident():
-            fenced.pop(cell.thread, None)
+        fenced.discard(cell)
     _settle(cell, reason, estate)
     return True
 
@@ -203,11 +201,14 @@ def kill(cell: Mailbox) -> None:
     with GUARD:
         if cell.state == DEAD:
             return
-        if cell.is_at_work_elsewhere() and _fence(cell):
+        is_at_work = cell.is_at_work_elsewhere() and _fence(cell)
+        if not is_at_work:
+            # A turn that begins now says so in `thread` and then looks at `urgent`: one of us sees the other.
+            _doom(cell, ExitReason.KILLED)
+            is_at_work = cell.is_at_work_elsewhere() and _fence(cell)
+        if is_at_work:
             cell.system.add_zombie(cell)
             estate = _bury(cell, ExitReason.KILLED)
-        else:
-            _doom(cell, ExitReason.KILLED)
     if estate is not None:
         if cell.latch is None:  # else it waits in a call of ours, which ends now
             logger.warning("%s was killed while its handler runs; the handler goes on, cut off", cell.ref)
@@ -225,11 +226,10 @@ def _fence(cell: Mailbox) -> bool:
     thread = cell.thread
     if thread is None:
         return cell.is_at_work_elsewhere()  # suspended: there is no thread to fence
-    fenced[thread] = cell
+    fenced.add(cell)
     if cell.thread == thread:
         return True
-    if fenced.get(thread) is cell:
-        del fenced[thread]
+    fenced.discard(cell)
     return False
 
 
@@ -270,13 +270,15 @@ def _send(target: Target, signal: Signal) -> None:
 def _take_exit(cell: Mailbox, signal: ExitSignal) -> None:
     sender, linked = signal.sender, signal.linked
     is_kill = signal.reason is ExitReason.KILL and not linked
+    # The user's, perhaps a property: nothing of theirs is called under the lock.
+    trapping = cell.is_trapping()
     with GUARD:
         if cell.state == DEAD:
             return
         peer = cell.links.pop(sender.id, None) if linked and cell.links is not None else None
         from_self = sender is not None and sender.id == cell.id
         verdict, reason = judge_exit(
-            signal.reason, linked=linked, active=peer is not None, from_self=from_self, trapping=cell.is_trapping()
+            signal.reason, linked=linked, active=peer is not None, from_self=from_self, trapping=trapping
         )
         if isinstance(peer, Muffled) and (verdict is Verdict.DELIVER or not peer.is_deadly):
             verdict = Verdict.DROP

@@ -11,7 +11,6 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
@@ -67,7 +66,7 @@ class Cell(Mailbox):
             raise
         finally:
             here["cell"] = outer
-            self.quit_thread(outer)
+            self.quit_thread()
         if self.exiting is not None or self.state == DEAD:
             bonds.die(self, self.end_reason())
             raise ActorDeadError(f"{self.ref} was told to exit while it started", self.reason)
@@ -146,7 +145,7 @@ class Cell(Mailbox):
             # In this order: who kills or ends an actor fences its thread and then looks at `thread` again.
             self.thread = None
             if fenced:
-                self._leave_fence(outer, rests=left > 0)
+                self.leave_fence(rests=left > 0)
             elif left and self.state == BUSY:
                 self.rest()
         if self.state == DEAD:
@@ -206,33 +205,21 @@ class Cell(Mailbox):
             _hint_at_trap_exit(self.kind)
         bonds.die(self, reason)
 
-    def quit_thread(self, outer: object, *, rests: bool = False) -> None:
-        """This actor's code no longer runs on this thread; that of `outer` does, if any. With `rests` be idle."""
+    def quit_thread(self, *, rests: bool = False) -> None:
+        """This actor's code no longer runs on this thread. With `rests` be idle."""
         self.preempted = False
         self.thread = None
         if fenced:
-            self._leave_fence(outer, rests=rests)
+            self.leave_fence(rests=rests)
         elif rests and self.state == BUSY:
             self.rest()
 
-    def _leave_fence(self, outer: Any, *, rests: bool = False) -> None:
-        """End a turn while some thread is fenced: with `rests` be idle, unless somebody killed this actor meanwhile.
-
-        Args:
-            outer: the cell further up the stack, if there is one; its own fence stays.
-            rests: as said.
-        """
-        thread, freed = get_ident(), None
+    def leave_fence(self, *, rests: bool) -> None:
+        """End a turn while somebody is fenced: with `rests` be idle, unless somebody ended this actor meanwhile."""
         with GUARD:
-            if fenced.get(thread) is not outer:
-                freed = fenced.pop(thread, None)
-                if outer is not None and outer.is_ending():
-                    # One thread has one fence: that of this actor lay over the other's.
-                    fenced[thread] = outer
+            fenced.discard(self)
             if rests and self.state == BUSY:
                 self.rest()
-        if freed is not None:
-            self.system.drop_zombie(freed)
         if self.state == DEAD:
             self.system.drop_zombie(self)
 

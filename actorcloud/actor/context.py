@@ -1,6 +1,6 @@
 """What the running thread is doing: for which actor, in which system.
 
-Owns the thread-local `local`, the lock `GUARD` and the table `fenced`. Used by every other module
+Owns the thread-local `local`, the lock `GUARD` and the set `fenced`. Used by every other module
 of the package; knows nothing about actors but what `Running` says.
 
 `GUARD` is the one lock of the actor runtime. It guards the death, links, monitors and names of all
@@ -8,13 +8,14 @@ actors of this process; it is a leaf: nothing is called while it is held but dic
 One lock for all costs nothing, since the interpreter's own lock lets one thread run anyway; a message
 between living actors does not take it.
 
-`fenced` maps the threads whose running handler was told to exit to the handler's cell. It is empty
-nearly always, so the check in `tell` is one test of a global.
+`fenced` has the cells whose running handler was told to exit. It is empty nearly always, so the check in
+`tell` is one test of a global.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -87,7 +88,7 @@ _MOMENT = 50e-6
 
 
 class Guard:
-    """A lock that nobody queues for.
+    """The lock that nobody queues for; all instances are one.
 
     A `threading.Lock` is handed over to who waits for it, which then owns it without running: it needs
     the interpreter's lock, whose holder soon waits for this one. Once two threads met so, each
@@ -95,29 +96,35 @@ class Guard:
     run, and looks again.
     """
 
-    __slots__ = ("_acquire", "_release", "locked")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        lock = threading.Lock()
-        self._acquire, self._release = lock.acquire, lock.release
-        #: Whether somebody holds it; for the simulation.
-        self.locked = lock.locked
+    _lock = threading.Lock()
+    #: Whether somebody holds it; for the simulation.
+    locked = _lock.locked
+    # In C, and the tries as an iterator: between the lock's answer and its note, and before its release, there is
+    # no step of the interpreter's in which a Ctrl-C could come and leave the lock held for ever.
+    __exit__ = _lock.__exit__
+    _tries = map(_lock.acquire, itertools.repeat(False))
 
     def __enter__(self) -> None:
-        looks = 0
-        while not self._acquire(False):
-            looks += 1
-            time.sleep(0 if looks % _LOOKS else _MOMENT)
-
-    def __exit__(self, *_: object) -> None:
-        self._release()
+        got, looks = False, 0
+        try:
+            for got in self._tries:
+                if got:
+                    return
+                looks += 1
+                time.sleep(0 if looks % _LOOKS else _MOMENT)
+        except BaseException:
+            if got:
+                self._lock.release()
+            raise
 
 
 #: Guards the shared state of all cells; see the module's docstring.
 GUARD = Guard()
 
-#: Thread id -> the cell whose handler must stop there.
-fenced: dict[int, Running] = {}
+#: The cells whose running handler must stop.
+fenced: set[Running] = set()
 
 _makers: list[Callable[[], Any]] = []
 
@@ -153,8 +160,7 @@ def check_fence() -> None:
         ActorExit: with the reason of the actor.
     """
     cell = running()
-    # An entry may be stale: the thread went on to another actor before it was told.
-    if cell is not None and fenced.get(threading.get_ident()) is cell:
+    if cell is not None and cell in fenced:
         raise ActorExit(cell.end_reason())
 
 
@@ -189,13 +195,11 @@ def wait_as_actor(latch: Latch, timeout: float | None, acquire: Acquire = Latch.
     cell.latch = latch
     try:
         # Set before it is looked at, so that a signal after the look finds the latch.
-        if not cell.is_ending():
-            return acquire(latch, timeout)
+        return not cell.is_ending() and acquire(latch, timeout)
     finally:
         cell.latch = None
         if cell.is_ending():
             raise ActorExit(cell.end_reason())
-    return False
 
 
 @contextlib.contextmanager

@@ -210,6 +210,14 @@ class Mailbox:
         if self.state != BUSY:
             self.wake()
 
+    def append(self, message: Any) -> None:
+        """Queue a message; waking the actor is left to the caller."""
+        mail = self.mail
+        if mail is None:
+            with GUARD:
+                mail = self.open_mail()
+        mail.append(message)
+
     def open_mail(self) -> deque[Any]:
         """Return the mailbox, made if need be. Under GUARD."""
         if self.mail is None:

@@ -195,13 +195,13 @@ class Process(Party):
         with GUARD:
             cell.thread = threading.get_ident()
             if cell.is_ending():
-                fenced[cell.thread] = cell
+                fenced.add(cell)
 
     def _end(self, reason: object, outer: Any) -> None:
         cell = self._cell
         bonds.die(cell, cell.end_reason() if cell.is_ending() else reason)
         local.cell = outer
-        cell.quit_thread(outer)
+        cell.quit_thread()
         cell.actor = None
 
 

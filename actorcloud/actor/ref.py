@@ -223,10 +223,15 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     def _ask_inline(self, message: Any, future: Future[Any]) -> None:
         """Run an idle inline actor's turn on this stack: a call instead of two wake-ups."""
         cell = self._cell
-        if cell.state != IDLE or not cell.kind.inline or not cell.claim():
+        if cell.state != IDLE or not cell.kind.inline:
             self.deliver(message, future)
             return
-        cell.put(Ask(message, future))
+        # First the message, which may be refused; then the turn.
+        cell.append(Ask(message, future))
+        if not cell.claim():
+            if cell.state != BUSY:
+                cell.wake()
+            return
         local.depth += 1
         try:
             cell.turn(_INLINE_TURN)
@@ -258,6 +263,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             ActorDeadError: it ended with another `reason` than it was given; that is in the error.
             ValueError: `timeout` is no number of seconds >= 0; nothing was sent.
         """
+        if fenced:
+            check_fence()
         check_timeout(timeout)
         if block and self._is_me():
             raise CallingSelf(f"{self} stops itself and waits; use self.stop()")

@@ -74,7 +74,12 @@ class Starter(Generic[P, A]):
             check_name(name)
         if mailbox is not None:
             base: Any = kind
-            kind = type(base.__name__, (base,), {"max_mailbox": MailboxLimit.of(mailbox)})
+            facts = {
+                "max_mailbox": MailboxLimit.of(mailbox),
+                "__module__": base.__module__,
+                "__qualname__": base.__qualname__,
+            }
+            kind = type(base.__name__, (base,), facts)
         self._kind = kind
         self._name = name
         self._system = system

@@ -368,8 +368,12 @@ class System:
         """
         if isinstance(until, Future):
             latch = Latch()
-            until.add_done_callback(lambda _: latch.set())
-            return self.dispatcher.wait(latch, timeout) or until.is_done()
+            if not until.add_waiter(latch.set):
+                return True
+            try:
+                return self.dispatcher.wait(latch, timeout) or until.is_done()
+            finally:
+                until.drop_waiter(latch.set)
         return self.dispatcher.wait(until, timeout) or until.is_set
 
     def sleep(self, seconds: float | None) -> None:

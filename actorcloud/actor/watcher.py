@@ -48,8 +48,14 @@ class StopWatcher:
         reason = signal.down.reason
         if reason is ExitReason.NOPROC:
             self._future.set(False)
-        elif self._asked is ANY or reason == self._asked:
+        elif self._asked is ANY or self._is_asked(reason):
             self._future.set(True)
         else:
             text = f"{signal.down.target} was to stop with {self._asked} and ended with {reason}"
             self._future.set_exception(ActorDeadError(text, reason))
+
+    def _is_asked(self, reason: object) -> bool:
+        try:
+            return bool(reason == self._asked)
+        except Exception:  # noqa: BLE001  the user's `__eq__`: who waits must hear of the end all the same
+            return reason is self._asked

@@ -26,7 +26,7 @@ class PinnedThread:
         self._wakeup = threading.Lock()
         self._wakeup.acquire()
         self._thread = threading.Thread(target=self._run, name=f"actorcloud-{name}", daemon=daemon)
-        self._thread.start()
+        self._has_begun = False
 
     def schedule(self, cell: Runnable) -> None:
         """See `Home.schedule`."""
@@ -54,6 +54,9 @@ class PinnedThread:
 
     def _put(self, work: Runnable | Callable[[], None]) -> None:
         self._work.append(work)
+        if not self._has_begun:
+            self._has_begun = True
+            self._thread.start()
         with contextlib.suppress(RuntimeError):  # it is awake, and looks at the queue before it sleeps
             self._wakeup.release()
 

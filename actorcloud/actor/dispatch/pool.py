@@ -165,6 +165,7 @@ class Pool:
         """The calling thread goes on."""
         with self._lock:
             self._running += 1
+        self._watchdog.wake()
 
     def set_aside(self, thread: int, number: int) -> None:
         """Let others run in place of this thread until its turn ends, if that is still the turn of this number."""
@@ -179,6 +180,7 @@ class Pool:
         with self._lock:
             self._running += turn.is_aside
             turn.is_aside = False
+        self._watchdog.wake()
 
     def _leave(self, turn: Turn | None) -> None:
         """Under the lock: this thread runs no more; one that was set aside did not count."""
@@ -189,14 +191,18 @@ class Pool:
 
     def _unpark(self) -> bool:
         """Let one thread more run, if one is parked: `add_runner` for the case that counts."""
-        with self._lock:
-            if self._running >= self._target or self._is_closed:
-                return True
-            parked = self._next_parked()
-            if parked is None:
-                return False
-            self._running += 1
-        parked.release()
+        parked = None
+        try:
+            with self._lock:
+                if self._running >= self._target or self._is_closed:
+                    return True
+                parked = self._next_parked()
+                if parked is None:
+                    return False
+                self._running += 1
+        finally:
+            if parked is not None:  # also after a Ctrl-C: it is counted
+                parked.release()
         self._watchdog.wake()
         return True
 

@@ -87,8 +87,9 @@ class Watched(Protocol):
 class Watchdog:
     """Adds threads while all are stuck and work waits. Sleeps while nothing runs.
 
-    A turn that lasts longer than a tick while others wait is first asked to end after its message;
-    if it still runs a tick later, its handler blocks or computes, and another thread is added.
+    A turn that lasts longer than a tick while others wait is asked to end after its message. If the
+    process hardly computed meanwhile its handler blocks, and another thread is added at once; else if it
+    still runs a tick later.
     """
 
     def __init__(self, pool: Watched) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from actorcloud.actor.cell import Cell
-from actorcloud.actor.context import here
+from actorcloud.actor.context import GUARD, here
 from actorcloud.actor.errors import ActorExit, Unwound
-from actorcloud.actor.mailbox import DEAD
+from actorcloud.actor.mailbox import DEAD, IDLE
 
 
 class WardenCell(Cell):
@@ -38,26 +38,44 @@ class WardenCell(Cell):
         outer, facts["cell"] = facts["cell"], self
         self.thread = facts["thread"]
         left = limit
+        warden = self.actor
         try:
-            while left and self.mail and self._goes_on():
-                message = self.mail.popleft()
+            while left and (messages := self._next()):
                 left -= 1
-                self.actor.forward(message)
+                warden.forward(*messages)
         except ActorExit:
             self.urgent = True
         except Unwound:
             raise
         finally:
             facts["cell"] = outer
-            self.quit_thread(outer, rests=left > 0 and self.exiting is None)
+            self.quit_thread(rests=left > 0 and self.exiting is None)
         if self.state != DEAD and self.exiting is not None:
             # Busy from now on: no message is sent on, and the end of the process is that of the actor.
-            self.actor.kill()
+            warden.kill()
         elif left == 0 and self.state != DEAD:
             self.home.schedule(self)
         elif self.mail or self.urgent:
             self.wake()
         return limit - left
+
+    def quit_thread(self, *, rests: bool = False) -> None:
+        """See `Cell.quit_thread`; under the lock, since the end of the process is the actor's, on another thread."""
+        self.preempted = False
+        self.thread = None
+        self.leave_fence(rests=rests)
+
+    def claim(self) -> bool:
+        """See `Mailbox.claim`; under the lock, as `quit_thread`."""
+        with GUARD:
+            return self.state == IDLE and super().claim()
+
+    def _next(self) -> tuple[Any, ...]:
+        """Return the next message to send on, in a tuple; an empty one if there is none."""
+        try:
+            return (self.mail.popleft(),) if self.mail and self._goes_on() else ()
+        except IndexError:
+            return ()  # the process ended, and what ended the actor emptied its mail
 
     def _goes_on(self) -> bool:
         self.urgent = False
