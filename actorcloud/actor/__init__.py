@@ -29,6 +29,7 @@ timers              the timer thread; `Timer`
 dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
 system              registry, names, clock, random, closing
 party               what whoever has an identity can do
+kind                what a class says of itself, checked
 starter, actor      starting; the class that users subclass
 async_cell          how an actor of coroutines takes turns
 async_actor         its class

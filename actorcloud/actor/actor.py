@@ -20,6 +20,7 @@ from actorcloud.actor.cell import Cell
 from actorcloud.actor.child import ChildSpec, spec_of
 from actorcloud.actor.errors import Stop
 from actorcloud.actor.future import Future, ReplyTo
+from actorcloud.actor.kind import check_kind
 from actorcloud.actor.mail import MailboxLimit
 from actorcloud.actor.named_ref import NamedRef
 from actorcloud.actor.party import Party, check
@@ -29,7 +30,6 @@ from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.system import System
 from actorcloud.actor.view import Inbox, Stopped
-from actorcloud.base.code import CO_COROUTINE
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 
@@ -121,10 +121,8 @@ class Actor(Party, pykka.Actor):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._has_on_start = cls.on_start is not Actor.on_start
-        if cls.max_mailbox is not None:
-            MailboxLimit.of(cls.max_mailbox)  # now, and not at its first message
         cls._has_on_batch_end = cls.on_batch_end is not Actor.on_batch_end
-        _check_kind(cls)
+        check_kind(cls)
         cls._has_on_idle = cls.on_idle is not Actor.on_idle
         cls._has_on_stop = cls.on_stop is not Actor.on_stop
         cls._has_turn_end = cls._has_on_batch_end or cls._has_on_idle
@@ -369,25 +367,3 @@ class Actor(Party, pykka.Actor):
 
     def _start_actor_loop(self) -> None:
         raise NotImplementedError("the dispatcher is the loop")
-
-
-#: Hooks that may be coroutines in an `AsyncActor`; `__init__` and `on_failure` are plain everywhere.
-_HOOKS = ("on_start", "on_continue", "on_receive", "on_exit", "on_down", "on_idle", "on_batch_end", "on_stop")
-
-
-def _check_kind(cls: type[Actor]) -> None:
-    """Refuse a class whose handlers could not run where it says that they do.
-
-    Raises:
-        TypeError: naming what does not fit.
-    """
-    if cls._may_await:
-        if cls.dispatcher != "loop" or cls.inline:
-            raise TypeError(f"{cls.__qualname__} is an AsyncActor: its dispatcher is the loop, and it is never inline")
-        return
-    if cls.dispatcher not in {"pool", "thread"}:
-        raise TypeError(f'{cls.__qualname__}.dispatcher is {cls.dispatcher!r}; it must be "pool" or "thread"')
-    for hook in _HOOKS:
-        code = getattr(getattr(cls, hook), "__code__", None)
-        if code is not None and code.co_flags & CO_COROUTINE:
-            raise TypeError(f"{cls.__qualname__}.{hook} is a coroutine: make the class an AsyncActor")

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import pykka
 
 from actorcloud.actor.context import current_system, local
-from actorcloud.actor.errors import AskTimeout
+from actorcloud.actor.errors import AskTimeout, CallingSelf
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.ports import Waits
 
@@ -148,6 +148,7 @@ class Future(pykka.Future[T]):
 
         Raises:
             AskTimeout: nothing came in time.
+            CallingSelf: the actor that is to answer is the one that waits.
             Exception: what the answerer raised, or `ActorDeadError` if it died first.
         Blocks:
             until there is an outcome, or `timeout`.
@@ -155,7 +156,7 @@ class Future(pykka.Future[T]):
         limit = self._timeout if isinstance(timeout, Unset) else timeout
         if self._outcome is None:
             if not self.wait(limit):
-                raise AskTimeout(f"no answer within {limit} s from {self._what or 'whom it was asked'}")
+                raise self._late(limit)
             if self._get_hook is not None:
                 self._compute(self._get_hook, limit)
         assert self._outcome is not None, "a wait that ended without a timeout has an outcome"
@@ -170,6 +171,8 @@ class Future(pykka.Future[T]):
         Returns:
             False if `timeout` seconds passed first.
 
+        Raises:
+            CallingSelf: as `get`.
         Blocks:
             until there is an outcome, or `timeout`.
         """
@@ -179,6 +182,8 @@ class Future(pykka.Future[T]):
                 return True
             self._waiters = (*self._waiters, latch.set)
         try:
+            if self._what is not None and timeout != 0:
+                self._check_asked()
             waits = self._waits if self._waits is not None else _waits_here()
             if waits is None:
                 latch.acquire(timeout)
@@ -241,7 +246,7 @@ class Future(pykka.Future[T]):
         from actorcloud.actor import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
 
         if not self.is_done() and not (yield from awaiting.until_done(self).__await__()):
-            raise AskTimeout(f"no answer within {self._timeout} s from {self._what or 'whom it was asked'}")
+            raise self._late(self._timeout)
         if self._may_block():
             value: T = yield from awaiting.computed(self).__await__()
             return value
@@ -329,6 +334,24 @@ class Future(pykka.Future[T]):
                     mine.set()
             elif not other.wait(limit):
                 raise AskTimeout(f"{self!r} was not computed within {limit} s")
+
+    def _late(self, limit: float | None) -> AskTimeout:
+        # Rounded: what is left of a time for several is no round number.
+        seconds = None if limit is None else round(limit, 3)
+        return AskTimeout(f"no answer within {seconds} s from {self._what or 'whom it was asked'}")
+
+    def _check_asked(self) -> None:
+        """Refuse to wait on the stack of who is to answer."""
+        is_me = getattr(self._what, "_is_me", None)
+        if is_me is not None and is_me() and not self._is_put_off():
+            raise CallingSelf(f"{self._what} is waited for on its own stack, and would never come; handle it later")
+
+    def _is_put_off(self) -> bool:
+        """Whether an actor has read the question and owes the answer, which another may give in its place."""
+        keeper: Any = self.keeper
+        while hasattr(keeper, "keeper"):  # a reply around this one
+            keeper = keeper.keeper
+        return keeper is not None
 
     def _may_block(self) -> bool:
         """Whether `get` may block although all sources are done: only a hook of the user's knows."""

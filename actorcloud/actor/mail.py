@@ -101,8 +101,8 @@ class Owner(Protocol):
         """Answer or count a message that will not be read."""
         ...
 
-    def is_dead(self) -> bool:
-        """Whether the actor has ended."""
+    def is_ending(self) -> bool:
+        """Whether the actor has ended, or was told to."""
         ...
 
 
@@ -141,7 +141,7 @@ class BoundedMail(deque[Any]):
             return
         if count <= limit.size:
             self._due = limit.size
-        elif count > self._due and not self._owner.is_dead():
+        elif count > self._due and not self._owner.is_ending():
             self._due = 2 * count
             self._owner.overflow(limit, count)
 

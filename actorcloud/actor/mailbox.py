@@ -321,7 +321,8 @@ class Mailbox:
 
     def dead_error(self, reason: object) -> ActorDeadError:
         """Return the error for who asks this dead actor."""
-        return ActorDeadError(f"{self.ref} ended before it answered (it ended with: {self.end_reason()})", reason)
+        when = "was dead already when it was asked" if reason is ExitReason.NOPROC else "ended before it answered"
+        return ActorDeadError(f"{self.ref} {when} (it ended with: {self.end_reason()})", reason)
 
     # -- facts: any thread ----------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ class Party:
             ValueError: `interval` is not above 0, or not finite.
         """
         check(self._cell)
-        if not interval > 0:
+        if not _finite(interval, "interval") > 0:
             raise ValueError(f"a message cannot be sent every {interval} s; the interval must be above 0")
         return _set_timer(self._cell, _after(self._cell, interval), message, to, interval=interval)
 
@@ -235,6 +235,6 @@ def _after(cell: Any, delay: float) -> float:
 
 
 def _finite(seconds: float, what: str) -> float:
-    if not math.isfinite(seconds):
-        raise ValueError(f"{what} must be a finite number of seconds, not {seconds}")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        raise ValueError(f"{what} must be a finite number of seconds, not {seconds!r}")
     return seconds

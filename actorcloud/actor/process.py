@@ -106,8 +106,8 @@ class Process(Party):
         """Take the oldest message that matches; the others stay, in order.
 
         Args:
-            match: a type, several, or a function of a message; None takes any.
-            timeout: seconds; None waits for ever, 0 only looks.
+            match: a type, a tuple of types, or a function of a message; None takes any.
+            timeout: seconds; None waits for ever, 0 takes what is there or raises.
 
         Returns:
             The message. After an ask, `sender` is where its answer goes.
@@ -115,6 +115,7 @@ class Process(Party):
         Raises:
             ReceiveTimeout: nothing that matches came in time; nothing was taken.
             ActorExit: an exit signal, or `ref.stop()`, ends this process.
+            TypeError: `match` is nothing to look for.
         Blocks:
             until there is such a message, at most `timeout`.
         """
@@ -247,6 +248,8 @@ def process(*, name: str | None = None, trap_exit: bool = False, system: System 
 def _predicate(match: Match | None) -> Callable[[Any], object]:
     if match is None:
         return lambda _: True
-    if isinstance(match, (type, tuple)):
+    if isinstance(match, type) or (isinstance(match, tuple) and all(isinstance(kind, type) for kind in match)):
         return lambda message: isinstance(message, match)
+    if isinstance(match, tuple) or not callable(match):
+        raise TypeError(f"receive looks for a type, a tuple of types, or by a function of a message, not for {match!r}")
     return match

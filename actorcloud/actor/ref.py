@@ -199,13 +199,17 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             AskTimeout: no answer in time; the message may still be handled.
             ActorDeadError: the actor was dead, or died before it answered.
             CallingSelf: the actor asks itself and waits.
+            ValueError: `timeout` is no number of seconds >= 0; nothing was sent.
             Exception: what the handler raised; the actor is dead then.
         Blocks:
             until the answer, if `block`.
         """
         if fenced:
             check_fence()
-        limit = ASK_TIMEOUT_DEFAULT if isinstance(timeout, Unset) else timeout
+        limit: float | None = ASK_TIMEOUT_DEFAULT
+        if not isinstance(timeout, Unset):
+            check_timeout(timeout)
+            limit = timeout
         future: Future[Any] = Future(self._waits(), limit, self)
         if not block:
             self.deliver(message, future)
@@ -357,6 +361,9 @@ class _End:
 
     def __str__(self) -> str:
         return f"the end of {self._ref}"
+
+    def _is_me(self) -> bool:
+        return self._ref._is_me()  # noqa: SLF001  one module
 
 
 def resolve(actor_id: ActorId) -> ActorRef[Any]:

@@ -49,6 +49,9 @@ logger = logging.getLogger("actorcloud.actor")
 #: Seconds that `close` gives all actors together.
 CLOSE_TIMEOUT_DEFAULT = 5.0
 
+#: Seconds after which `close` says whom it waits for.
+_NOTE_AFTER = 0.5
+
 # Reentrant for signal handlers, as `System.actors`.
 _default_lock = threading.RLock()
 _spawner_lock = threading.Lock()
@@ -133,7 +136,7 @@ class System:
         with _default_lock:
             if System._default is None or System._default.is_closed:
                 System._default = System()
-                atexit.register(System._default.close)
+                atexit.register(System._default._close_at_exit)  # noqa: SLF001  this class
             return System._default
 
     @contextlib.contextmanager
@@ -402,6 +405,14 @@ class System:
         with context.as_nobody():
             self._close(self.clock.monotonic() + timeout)
 
+    def _close_at_exit(self) -> None:
+        """Close, and do not wait for who is busy once there is another Ctrl-C: who pressed it knows what it ends."""
+        with contextlib.suppress(KeyboardInterrupt):
+            try:
+                self.close()
+            except KeyboardInterrupt:
+                self.close(0.0)
+
     def _close(self, deadline: float) -> None:
         self._shut_down(self._top_level(), deadline)
         with GUARD:
@@ -415,7 +426,7 @@ class System:
             self._spawner.close()
         self.dispatcher.close(max(0.1, deadline - self.clock.monotonic()))
         if System._default is self:
-            atexit.unregister(self.close)
+            atexit.unregister(self._close_at_exit)
 
     def abandon(self) -> None:
         """Vanish as a killed process does: no hook runs, nobody is told. For the simulation."""
@@ -457,8 +468,14 @@ class System:
         """Wait for the ends of these together; who takes more than half of the time left is killed."""
         left = deadline - self.clock.monotonic()
         due = deadline if self._is_last(len(ending)) else deadline - left / 2
+        noted = self.clock.monotonic() + _NOTE_AFTER
         for cell, ended in ending:
-            if not self.wait(ended, max(0.0, due - self.clock.monotonic())):
+            if self.wait(ended, max(0.0, min(due, noted) - self.clock.monotonic())):
+                continue
+            left = due - self.clock.monotonic()
+            if left > 0:
+                logger.warning("%s is busy: the close of its system waits for it, %.1f s at most", cell.ref, left)
+            if not self.wait(ended, max(0.0, left)):
                 logger.warning("%s did not end in time at the close of its system and is killed", cell.ref)
                 cell.ref.signal(ExitSignal(None, ExitReason.KILL))
 

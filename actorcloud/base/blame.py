@@ -21,7 +21,7 @@ _DEPTH = 8
 #: Parts to try in all, so that a list of a million good values ends.
 _TRIALS = 500
 
-_ADVICE = "Make it inside the job instead, or send what is needed to make it (a path, an address, a key)."
+_ADVICE = "Make it where it is used instead, or send what is needed to make it (a path, an address, a key)."
 
 
 def describe(value: object, what: str, error: Exception, dump: Callable[[object], bytes]) -> str:

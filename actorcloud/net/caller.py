@@ -19,12 +19,16 @@ from actorcloud.net.enrolment import make_proof
 from actorcloud.net.options import ReactorOptions, Timing
 from actorcloud.net.session import Session
 from actorcloud.net.table import Table
+from actorcloud.net.throttle import Throttle
 from actorcloud.protocol.handshake import Hello, Reject, Welcome, encode_handshake
 from actorcloud.protocol.message import VERSION
 
 #: Refusals that the same process will hear again however often it asks; so it will "name-taken"
 #: without a time to ask again: then the name is another key's, not that of a process that may end.
 FINAL_CODES = frozenset({"auth", "fenced", "proto"})
+
+#: Seconds between two lines about the same refusal, at most.
+_LONGEST_QUIET = 3600.0
 
 logger = logging.getLogger("actorcloud.net")
 
@@ -51,6 +55,7 @@ class Caller:
         #: Connections that stand and wait for their turn; no more than there are dialers.
         self._waiting: deque[Conn] = deque()
         self._head: Peer | None = None
+        self._refusals = Throttle(logger, longest=_LONGEST_QUIET)
 
     @property
     def session(self) -> Session | None:
@@ -104,6 +109,7 @@ class Caller:
         session.facts = word.facts
         session.user = user
         self._head = peer
+        self._refusals = Throttle(logger, longest=_LONGEST_QUIET)
         self._asking = None
         self._table.attach(session, conn, now)
         self._dialing.up(conn)
@@ -117,7 +123,8 @@ class Caller:
         session = self._table.on(conn)
         is_final = word.code in FINAL_CODES or (word.code == "name-taken" and word.retry_after is None)
         if dialer is not None and word.code != "no-session":
-            logger.warning("%s refused us: %s (%s)", dialer.endpoint, word.text, word.code)
+            text = f"{dialer.endpoint} refused us: {word.text} ({word.code})"
+            self._refusals.warning(now, f"{dialer.endpoint} {word.code}", text)
             self._desk.events.append(DialFailed(dialer.endpoint, word.code, word.text, is_final))
         if word.code == "fenced" and (fenced := session or self.session) is not None:
             self._table.end(fenced, word.text)

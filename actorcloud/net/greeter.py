@@ -112,7 +112,7 @@ class Greeter:
         probe = self._probes.pop(session.peer.name, None)
         if probe is None:
             return
-        text = f"another process named {session.peer.name} is connected; stop it, or choose another name"
+        text = f"another process named {session.peer.name} is connected; stop it, or give this one another --name"
         logger.warning("refused a second start of %s: the first one lives", session.peer.name)
         self._refuse(probe.conn, Reject(code="name-taken", text=text, retry_after=5.0))
 

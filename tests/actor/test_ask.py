@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pykka
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, AskTimeout, CallingSelf, Future, NoReply, Stop, System, named
+from actorcloud.actor import (
+    Actor,
+    ActorDeadError,
+    ActorRef,
+    AskTimeout,
+    CallingSelf,
+    Future,
+    NoReply,
+    Stop,
+    System,
+    get_all,
+    named,
+)
 from actorcloud.base.errors import NoSuchName
 from actorcloud.base.exits import Crash, ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, end_of, log, run
@@ -312,3 +326,72 @@ def test_a_message_that_no_handler_is_for_is_logged_once_per_kind(
     texts = [record.getMessage() for record in caplog.records if "no handler" in record.getMessage()]
     assert sorted(text.partition("no handler for ")[2].split(";")[0] for text in texts) == ["int", "str"]
     assert p.is_alive()
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, True])
+def test_a_timeout_that_is_none_is_refused_and_nothing_is_sent(system: System, timeout: Any) -> None:
+    p = Probe.start()
+    with pytest.raises(ValueError, match="it must be seconds >= 0, or None"):
+        p.ask("x", timeout=timeout)
+    assert p.ask("y") == "y"
+    assert run(p, lambda me: list(me.log)) == ["y"]
+
+
+def _ways_to_wait_for_oneself() -> list[Callable[[Any], object]]:
+    return [
+        lambda me: me.actor_ref.ask("x", block=False).get(),
+        lambda me: get_all([me.actor_ref.ask("x", block=False)], timeout=PATIENCE),
+        lambda me: me.actor_ref.proxy().log.get(),
+        lambda me: me.actor_ref.stop(block=False).get(),
+        lambda me: me.actor_ref.ask("x", block=False).map(str).get(),
+    ]
+
+
+@pytest.mark.parametrize("way", range(5))
+def test_who_waits_for_itself_is_told_at_once(system: System, way: int) -> None:
+    with pytest.raises(CallingSelf, match="waited for on its own stack"):
+        run(Probe.start(), _ways_to_wait_for_oneself()[way])
+
+
+def test_an_own_question_can_be_looked_at(system: System) -> None:
+    assert not run(Probe.start(), lambda me: me.actor_ref.ask("x", block=False).wait(0))
+
+
+class _Secretary(Actor):
+    """Has its own questions answered by another."""
+
+    def __init__(self, helper: ActorRef[Any]) -> None:
+        self.helper = helper
+
+    def on_receive(self, message: object) -> Any:
+        if message == "ask":
+            self.asked = self.actor_ref.ask("question", block=False)
+        elif message == "question":
+            self.question = self.sender
+            return NoReply
+        elif message == "wait":
+            answer, question = self.asked, self.question
+            self.helper.tell(Run(lambda _: question.set("by another") if question else None))
+            return answer.get(PATIENCE)
+        return None
+
+
+@pytest.mark.shared_memory
+def test_an_own_question_that_another_answers_is_waited_for(system: System) -> None:
+    p = _Secretary.start(Probe.start())
+    p.tell("ask")
+    assert p.ask("x") is None
+    assert p.ask("wait") == "by another"
+
+
+def test_the_time_of_several_is_told_in_round_numbers(system: System) -> None:
+    p = Probe.start()
+    with pytest.raises(AskTimeout, match=r"no answer within 0\.\d{1,3} s from Probe"):
+        get_all([p.ask(Run(lambda me: me.sleep()), block=False)], timeout=0.0123456)
+
+
+def test_the_long_dead_are_told_from_those_that_ended_meanwhile(system: System) -> None:
+    p = Probe.start()
+    p.stop()
+    with pytest.raises(ActorDeadError, match="was dead already when it was asked"):
+        p.ask("x")

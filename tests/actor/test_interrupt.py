@@ -71,3 +71,34 @@ def test_a_program_that_is_interrupted_ends_in_order(how: str) -> None:
     assert output == "closed shutdown\n", errors
     assert "KeyboardInterrupt" in errors
     assert program.returncode in {1, 130, -signal.SIGINT}
+
+
+@pytest.mark.slow
+def test_who_is_waited_for_is_told_and_a_second_interrupt_ends_quietly() -> None:
+    # Given a program that was interrupted, with an actor that is busy
+    program = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, "ask while one is stuck"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline() == "ready\n"
+        begun = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        lines = [program.stderr.readline()]
+        while lines[-1] and "is busy: the close of its system waits for it" not in lines[-1]:
+            lines.append(program.stderr.readline())
+        assert lines[-1].startswith("Stuck<local"), lines
+        # When
+        program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=_PATIENCE)
+    finally:
+        program.kill()
+        program.wait()
+    # Then
+    assert time.monotonic() - begun < 4.0
+    assert "Traceback" not in errors

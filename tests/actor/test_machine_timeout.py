@@ -162,8 +162,11 @@ def test_named_timeouts_are_independent(probe: ActorRef[Any], system: System) ->
     assert names[2:] == ["b", "c"]
 
 
-@pytest.mark.parametrize(("seconds", "at"), [(-1, None), (math.nan, None), (math.inf, None), (None, math.nan)])
-def test_a_timeout_at_no_time_is_refused(seconds: float | None, at: float | None, probe: ActorRef[Any]) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "at"),
+    [(-1, None), (math.nan, None), (math.inf, None), ("soon", None), (None, math.nan), (None, "soon")],
+)
+def test_a_timeout_at_no_time_is_refused(seconds: Any, at: Any, probe: ActorRef[Any]) -> None:
     machine = Machine.start(probe)
     with pytest.raises(ValueError, match="timeout"):
         run(machine, lambda me: me.timeout("n", seconds, at=at))

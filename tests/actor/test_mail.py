@@ -167,7 +167,7 @@ def test_a_limit_can_be_silent(system: System, caplog: pytest.LogCaptureFixture)
 
 
 def test_a_mailbox_without_room_is_refused_with_its_class() -> None:
-    with pytest.raises(ValueError, match="size=0"):
+    with pytest.raises(ValueError, match=r"Closed.max_mailbox is 0; it must be an integer >= 1"):
 
         class Closed(Actor):
             max_mailbox = 0
@@ -190,3 +190,14 @@ def test_a_bounded_mailbox_takes_copies_too(copying: System) -> None:
         p.tell("x")
     assert end_of(p) in {ExitReason.KILLED, ExitReason.NOPROC}
     gate.set()
+
+
+def test_what_comes_after_one_too_many_is_not_logged_again(system: System, caplog: pytest.LogCaptureFixture) -> None:
+    # Given an actor that fills its own mailbox, and so goes on until its handler returns
+    p = Probe.options(mailbox=2).start()
+    end = p.monitor()
+    # When
+    p.tell(Run(lambda me: [me._cell.put(number) for number in range(40)]))
+    # Then
+    assert end.get(PATIENCE).reason is ExitReason.KILLED
+    assert len([record for record in caplog.records if "max_mailbox" in record.message]) == 1

@@ -342,3 +342,9 @@ def test_it_is_not_stopped_with_the_actors(system: System) -> None:
         assert ActorRegistry.get_all() == [p]
         ActorRegistry.stop_all()
         assert me.ref.is_alive()
+
+
+@pytest.mark.parametrize("match", ["a", 5, (int, "a")])
+def test_what_cannot_be_looked_for_is_refused(system: System, match: Any) -> None:
+    with process() as me, pytest.raises(TypeError, match="receive looks for a type, a tuple of types"):
+        me.receive(match, timeout=0)

@@ -87,6 +87,8 @@ def test_the_value_of_a_function_with_arguments_can_be_waited_for(system: System
 
 
 def test_only_functions_make_tasks(system: System) -> None:
+    with pytest.raises(TypeError, match="a task runs a function, not 5"):
+        Task.child_spec(5)  # type: ignore[arg-type]  # the mistake
     with pytest.raises(TypeError, match="'sum'"):
         Task.start("sum")  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from actorcloud.actor import (
     Task,
     TaskReply,
 )
+from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, log, tell_run
 from tests.actor.errands import (
@@ -192,3 +193,11 @@ def test_wait_many_refuses_what_it_does_not_know(system: System) -> None:
         Task.wait_many([], limit=0)
     with pytest.raises(ValueError, match="on_timeout is 'exit'"):
         Task.wait_many([], on_timeout="exit")  # type: ignore[arg-type]
+
+
+def test_an_unknown_word_for_the_late_is_the_same_error_as_in_a_stream(system: System) -> None:
+    wrong: Any = "x"
+    with pytest.raises(ConfigError, match="on_timeout is 'x'"):
+        Task.wait_many([], on_timeout=wrong)
+    with pytest.raises(ConfigError, match="on_timeout is 'x'"):
+        Task.stream(abs, [], on_timeout=wrong)

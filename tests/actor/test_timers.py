@@ -201,10 +201,12 @@ def test_ticks_that_were_missed_are_left_out() -> None:
         ("send_after", float("nan")),
         ("send_at", float("inf")),
         ("send_every", 0.0),
+        ("send_after", "soon"),
+        ("send_every", "soon"),
         ("start_timer", float("inf")),
     ],
 )
-def test_a_moment_that_there_is_not_is_refused(system: System, verb: str, moment: float) -> None:
+def test_a_moment_that_there_is_not_is_refused(system: System, verb: str, moment: Any) -> None:
     with process() as me, pytest.raises(ValueError, match=r"cannot be sent|finite"):
         getattr(me, verb)(moment, "x")
 

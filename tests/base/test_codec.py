@@ -212,7 +212,7 @@ def test_an_argument_that_cannot_be_pickled_is_named() -> None:
     # Then
     text = str(caught.value)
     assert "the arguments -> number 2 -> the item 'gate' -> the item 0: a _thread.lock cannot be pickled" in text
-    assert "Make it inside the job instead" in text
+    assert "Make it where it is used instead" in text
 
 
 def test_a_keyword_argument_that_cannot_be_pickled_is_named() -> None:

@@ -25,3 +25,13 @@ def test_kinds_are_bounded() -> None:
     throttle = Throttle(logger)
     logged = [throttle.warning(0.0, f"kind {number}", "x") for number in range(KINDS_LIMIT + 10)]
     assert logged.count(True) == KINDS_LIMIT + 1
+
+
+def test_the_quiet_grows_up_to_the_longest(caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    throttle = Throttle(logger, period=10.0, longest=40.0)
+    # When
+    logged = [second for second in range(200) if throttle.warning(float(second), "kind", "line")]
+    # Then
+    assert logged == [0, 10, 30, 70, 110, 150, 190]
+    assert caplog.messages[1] == "line (9 more of these in the meantime)"

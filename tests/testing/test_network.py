@@ -163,7 +163,7 @@ def test_a_new_start_replaces_a_silent_one_after_a_probe() -> None:
     assert pair.head_log.kinds[-2:] == ["PeerDown", "PeerUp"]
 
 
-def test_a_second_peer_of_a_living_name_is_refused() -> None:
+def test_a_second_peer_of_a_living_name_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     # Given
     pair = Pair()
     pair.forget()
@@ -173,10 +173,13 @@ def test_a_second_peer_of_a_living_name_is_refused() -> None:
     # When
     intruder.start(intruder_log)
     intruder.dial("head:7710")
-    pair.world.run(3)
+    pair.world.run(60)
     # Then
     assert {event.code for event in intruder_log.events if isinstance(event, DialFailed)} == {"name-taken"}
     assert pair.head_log.events == []
+    said = [message for message in caplog.messages if "refused us" in message]
+    assert "give this one another --name" in said[0]
+    assert len(said) <= 3
 
 
 def test_a_restarted_head_is_a_new_peer_and_its_nodes_come_back() -> None:

@@ -39,8 +39,11 @@ def request(ref: ActorRef[Any], call: str, *args: Any, timeout: float | None = T
         AskTimeout: it is busy in a handler.
         ActorDeadError: it is dead.
         CallingSelf: it is the caller.
+        TypeError: `ref` is no `ActorRef`.
     """
     check_timeout(timeout)
+    if not isinstance(ref, ActorRef):
+        raise TypeError(f"{call} takes an ActorRef, not {ref!r}; `named(name)` is one by name")
     if ref._is_me():  # noqa: SLF001  one package
         raise CallingSelf(f"{ref} would wait for itself with {call}; look at self instead")
     future: Future[Any] = current_system().future(timeout, ref)
@@ -83,7 +86,9 @@ def replace_state(
 
     Raises:
         CallbackFailed: `function` raised, or made no mapping; the state is as it was.
+        TypeError: it cannot be called.
     """
+    _check_function(function)
     return request(ref, "replace_state", function, timeout=timeout)
 
 
@@ -141,6 +146,7 @@ def install(
     Returns:
         False if one of this id is installed already; it is left as it is.
     """
+    _check_function(function)
     return bool(request(ref, "install", function if id is None else id, function, state, timeout=timeout))
 
 
@@ -152,3 +158,8 @@ def remove(ref: ActorRef[Any], id: Hashable, *, timeout: float | None = TIMEOUT_
 def no_debug(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> None:
     """Remove all debug functions, those of `trace`, `log` and `statistics` too. See `get_state`."""
     request(ref, "no_debug", timeout=timeout)
+
+
+def _check_function(function: object) -> None:
+    if not callable(function):
+        raise TypeError(f"the actor is to run a function, not {function!r}")

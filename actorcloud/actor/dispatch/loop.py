@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 logger = logging.getLogger("actorcloud.actor")
 
-#: Messages of one turn: as many as the pool's, so that actors take turns alike.
+#: Messages of one turn; fewer than the pool's, since all actors of the loop share one thread.
 _THROUGHPUT = 64
 
 #: Seconds for which a handler may hold the loop up: asyncio's own debug mode warns from there on.

@@ -281,10 +281,10 @@ class StateMachine(Actor):
 
     def _set(self, key: TimeoutKey, seconds: float | None, content: Any, at: float | None) -> None:
         outcome = self._wanted("a timeout", entering=True)
-        if at is None and seconds is not None and not 0 <= seconds < math.inf:
-            raise ValueError(f"{seconds} s is no time for a timeout; it must be finite and >= 0, or None for never")
-        if at is not None and not math.isfinite(at):
-            raise ValueError(f"a timeout cannot be at {at}; it must be a moment of `system.clock.monotonic()`")
+        if at is None and seconds is not None and not (_is_number(seconds) and 0 <= seconds < math.inf):
+            raise ValueError(f"{seconds!r} s is no time for a timeout; it must be finite and >= 0, or None for never")
+        if at is not None and not (_is_number(at) and math.isfinite(at)):
+            raise ValueError(f"a timeout cannot be at {at!r}; it must be a moment of `system.clock.monotonic()`")
         deadline = at
         if at is None and seconds is not None:
             deadline = self.system.clock.monotonic() + seconds if seconds else NOW
@@ -303,3 +303,7 @@ class StateMachine(Actor):
         method: Callable[[Any], Any] | None = getattr(self, state, None) if isinstance(state, str) else None
         if not callable(method) or hasattr(StateMachine, state):
             raise ActorError(f"{type(self).__name__} has no method for the state {state!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

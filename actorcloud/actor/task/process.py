@@ -56,8 +56,7 @@ class Work(msgspec.Struct, frozen=True, eq=False):
         Raises:
             TypeError: `function` cannot be called.
         """
-        if not callable(function):
-            raise TypeError(f"a task runs a function, not {function!r}")
+        check_function(function)
         cell = local.cell
         if cell is None:
             return cls(function, args, kwargs, (), f"thread {threading.current_thread().name!r}")
@@ -69,6 +68,16 @@ class Work(msgspec.Struct, frozen=True, eq=False):
         module = getattr(self.function, "__module__", None)
         name = getattr(self.function, "__qualname__", None) or repr(self.function)
         return f"{module}.{name}" if module else name
+
+
+def check_function(function: object) -> None:
+    """Refuse what a task cannot run.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(function):
+        raise TypeError(f"a task runs a function, not {function!r}")
 
 
 class _GiveUp(msgspec.Struct, frozen=True):

@@ -19,8 +19,9 @@ from actorcloud.actor.signals import MonitorRef
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.task.claim import Bond, Claim, wait_for
 from actorcloud.actor.task.outcome import Exited, Outcome, Returned, checked, value_of
-from actorcloud.actor.task.process import TaskProcess, Work
+from actorcloud.actor.task.process import TaskProcess, Work, check_function
 from actorcloud.actor.task.stream import StreamOptions, TaskStream
+from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import ExitReason
 
 T = TypeVar("T")
@@ -100,7 +101,11 @@ class Task(Generic[R]):
             restart: "permanent" runs it again and again.
             shutdown: as in `ChildSpec`.
             kwargs: for the function; one that is called like an option needs `functools.partial`.
+
+        Raises:
+            TypeError: `function` cannot be called.
         """
+        check_function(function)
         return ChildSpec(
             id="Task" if id is None else id,
             start=TaskProcess,
@@ -296,14 +301,14 @@ class Task(Generic[R]):
         Raises:
             NodeDown: the connection to one was lost.
             NotOwner: another started one of them.
-            ValueError: a limit below 1, or an unknown `on_timeout`.
+            ConfigError: a limit below 1, or an unknown `on_timeout`.
         Blocks:
             until there are `limit` outcomes, or `timeout`.
         """
         if on_timeout not in get_args(OnTimeout):
-            raise ValueError(f"on_timeout is {on_timeout!r}; it must be one of {', '.join(get_args(OnTimeout))}")
+            raise ConfigError(f"on_timeout is {on_timeout!r}; it must be one of {', '.join(get_args(OnTimeout))}")
         if limit is not None and limit < 1:
-            raise ValueError(f"limit is {limit!r}; it must be >= 1, or None to wait for all")
+            raise ConfigError(f"limit is {limit!r}; it must be >= 1, or None to wait for all")
         known = list(dict.fromkeys(tasks))
         claims = _claims(known)
         enough = len(claims) if limit is None else min(limit, len(claims))
@@ -342,5 +347,5 @@ def _seconds(timeout: object) -> float | None:
     limit: Any = TASK_TIMEOUT_DEFAULT if isinstance(timeout, Unset) else timeout
     is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
     if limit is not None and not (is_number and limit >= 0):
-        raise ValueError(f"timeout is {timeout!r}; it must be seconds >= 0, or None for no limit")
+        raise ConfigError(f"timeout is {timeout!r}; it must be seconds >= 0, or None for no limit")
     return limit  # type: ignore[no-any-return]  # tested just above
