@@ -104,6 +104,8 @@ class Actor(Party, pykka.Actor):
     _may_await: ClassVar[bool] = False
     _reports_children: ClassVar[bool] = False
     _reports_itself: ClassVar[bool] = False
+    #: Whether `_check_start` runs after `__init__`.
+    _checks_start: ClassVar[bool] = False
     _has_on_start: ClassVar[bool] = False
     _has_on_batch_end: ClassVar[bool] = False
     #: Of an actor with a thread of its own: `__init__` runs on the starter's stack all the same.
@@ -347,6 +349,13 @@ class Actor(Party, pykka.Actor):
         for name, value in state.items():
             setattr(self, name, value)
         return state
+
+    def _check_start(self) -> None:
+        """Refuse to start as `__init__` left it; what this raises `start` raises."""
+
+    def _status_details(self) -> dict[str, Any]:
+        """Return what a `Status` tells beyond the state, by its names."""
+        return {}
 
     def _on_crash(self, error: BaseException) -> None:
         self.on_failure(type(error), error, error.__traceback__)

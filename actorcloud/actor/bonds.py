@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from actorcloud.actor import life
 from actorcloud.actor.context import GUARD, fenced
-from actorcloud.actor.instrument import Instrument
+from actorcloud.actor.instrument import REQUESTS_LIMIT, Instrument
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
 from actorcloud.actor.signals import (
     Addressed,
@@ -353,14 +353,18 @@ def _take_request(cell: Mailbox, request: SystemRequest) -> None:
     if cell.is_thread():
         request.reply_to.set_exception(ActorError(f"{cell.ref} is a thread, which serves no {request.call}"))
         return
+    has_room = True
     with GUARD:
         is_dead = cell.state == DEAD
         if not is_dead:
             if cell.debug is None:
                 cell.debug = Instrument()
-            cell.debug.requests.append(request)
+            has_room = cell.debug.accept(request)
             cell.urgent = True
     if is_dead:
         request.reply_to.set_exception(cell.dead_error(ExitReason.NOPROC))
+    elif not has_room:
+        text = f"{cell.ref} is busy, and {REQUESTS_LIMIT} debug calls wait for it already; look again later"
+        request.reply_to.set_exception(ActorError(text))
     elif cell.state != BUSY:
         cell.wake()

@@ -59,6 +59,8 @@ class Cell(Mailbox):
             actor._cell = self  # noqa: SLF001  the two halves of one thing
             self.actor = actor
             actor.__init__(*args, **kwargs)
+            if self.kind._checks_start:  # noqa: SLF001  as above
+                actor._check_start()  # noqa: SLF001  as above
         except Unwound:
             raise
         except BaseException as error:
@@ -395,7 +397,7 @@ def answer(cell: Cell, ask: Ask, value: Any) -> None:
     if value is NoReply:
         cell.asking = None
         if cell.debug is not None:
-            cell.debug.note(cell, "noreply", ask.message)
+            cell.debug.note_owed(cell, ask)
         cell.owe(ask.reply_to)
     elif cell.stopping is not None:
         # Stop with reply: on_stop runs first, then the reply is sent.

@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +34,10 @@ from actorcloud.actor.signals import Exit, SystemRequest
 from actorcloud.base.errors import ActorError
 
 logger = logging.getLogger("actorcloud.actor")
+
+
+#: Debug calls that wait for one actor: more than ever look at once.
+REQUESTS_LIMIT = 100
 
 
 class _Done:
@@ -87,7 +92,7 @@ class Instrument:
     __slots__ = ("_seen", "functions", "is_suspended", "requests")
 
     def __init__(self) -> None:
-        #: Each has an asker who waits.
+        #: At most `REQUESTS_LIMIT`; most have an asker who waits.
         self.requests: deque[SystemRequest] = deque()
         self.functions: dict[Hashable, _Function] = {}
         self.is_suspended = False
@@ -142,6 +147,11 @@ class Instrument:
             if entry.state is DONE and self.functions.get(id) is entry:
                 del self.functions[id]
 
+    def note_owed(self, cell: Any, ask: Ask) -> None:
+        """Show that the handler left an ask for later, unless it was answered meanwhile."""
+        if not _is_done(ask.reply_to):
+            self.note(cell, "noreply", ask.message)
+
     def _next_order(self, cell: Any) -> Any:
         mail = cell.mail
         while mail and self._seen < len(mail):
@@ -165,6 +175,8 @@ class Instrument:
             return False
         while self.requests:
             request = self.requests.popleft()
+            if _is_done(request.reply_to):
+                continue  # who asked has given up
             try:
                 value = _CALLS[request.call](self, cell, *request.args)
             except ActorError as error:
@@ -184,6 +196,17 @@ class Instrument:
             if cell.debug is self and not (len(self.requests) or self.functions or self.is_suspended):
                 cell.debug = None
         return cell.debug is not None
+
+    def accept(self, request: SystemRequest) -> bool:
+        """Let a request wait; False if there is no room. Under `GUARD`."""
+        if len(self.requests) >= REQUESTS_LIMIT:
+            for old in [old for old in list(self.requests) if _is_done(old.reply_to)]:
+                with suppress(ValueError):  # served just now
+                    self.requests.remove(old)
+        has_room = len(self.requests) < REQUESTS_LIMIT
+        if has_room:
+            self.requests.append(request)
+        return has_room
 
     def refuse_all(self, error: BaseException) -> None:
         """Answer the requests that came too late."""
@@ -209,7 +232,8 @@ class Instrument:
             state = cell.actor.system_get_state()
         except Exception as error:  # noqa: BLE001  the rest of the status is still worth having
             state = f"<system_get_state raised {type(error).__name__}>"
-        status = Status(state=state, log=list(log.state) if log is not None else [])
+        events = list(log.state) if log is not None else []
+        status = Status(state=state, log=events, **cell.actor._status_details())  # noqa: SLF001  the two halves of one thing
         return ActorStatus(
             ref=cell.ref,
             actor_class=cell.kind,
@@ -273,20 +297,26 @@ _CALLS: dict[str, Callable[..., Any]] = {
 class _Observed:
     """Where an answer goes, seen by the answerer's instrument."""
 
-    __slots__ = ("_cell", "_instrument", "_to", "keeper")
+    __slots__ = ("_cell", "_instrument", "_is_answered", "_to", "keeper")
 
     def __init__(self, instrument: Instrument, cell: Any, to: ReplyTo) -> None:
         self._instrument = instrument
         self._cell = cell
         self._to = to
+        self._is_answered = False
         #: See `Future.keeper`.
         self.keeper: Any = None
 
+    def is_done(self) -> bool:
+        return self._is_answered
+
     def set(self, value: Any = None, /) -> object:
+        self._is_answered = True
         self._note(value)
         return self._to.set(value)
 
     def set_exception(self, error: BaseException, /) -> object:
+        self._is_answered = True
         self._note(error)
         return self._to.set_exception(error)
 
@@ -300,6 +330,12 @@ class _Observed:
         # Another actor may answer in its place; that is no event of this one.
         if local.cell is self._cell:
             self._instrument.note(self._cell, "out", value)
+
+
+def _is_done(reply_to: Any) -> bool:
+    """Whether there is an answer already; False where that cannot be told."""
+    is_done: Callable[[], bool] | None = getattr(reply_to, "is_done", None)
+    return is_done is not None and is_done()
 
 
 def _is_from_parent(cell: Any, message: Exit) -> bool:

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from actorcloud.actor.mail import MailboxLimit
-from actorcloud.base.code import CO_COROUTINE
+from actorcloud.base.code import is_coroutine
 from actorcloud.base.errors import ConfigError
 
 #: Hooks that may be coroutines in an `AsyncActor`.
@@ -32,7 +32,7 @@ def check_kind(cls: Any) -> None:
 
 def _check_home(cls: Any) -> None:
     for method in _PLAIN:
-        if _is_coroutine(cls, method):
+        if is_coroutine(getattr(cls, method)):
             raise TypeError(f"{cls.__qualname__}.{method} is a coroutine: it must be plain; await in on_start instead")
     if cls._may_await:
         if cls.dispatcher != "loop" or cls.inline:
@@ -41,7 +41,7 @@ def _check_home(cls: Any) -> None:
     if cls.dispatcher not in {"pool", "thread"}:
         raise TypeError(f'{cls.__qualname__}.dispatcher is {cls.dispatcher!r}; it must be "pool" or "thread"')
     for hook in _HOOKS:
-        if _is_coroutine(cls, hook):
+        if is_coroutine(getattr(cls, hook)):
             raise TypeError(f"{cls.__qualname__}.{hook} is a coroutine: make the class an AsyncActor")
 
 
@@ -58,11 +58,6 @@ def _check_attributes(cls: Any) -> None:
     is_count = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1
     if not (limit is None or is_count or isinstance(limit, MailboxLimit)):
         raise _wrong(cls, "max_mailbox", "an integer >= 1, a MailboxLimit, or None for no limit")
-
-
-def _is_coroutine(cls: Any, method: str) -> bool:
-    code = getattr(getattr(cls, method), "__code__", None)
-    return code is not None and bool(code.co_flags & CO_COROUTINE)
 
 
 def _is_number(value: object) -> bool:

@@ -139,6 +139,15 @@ class NamedRef(ActorRef[Any]):
         return found is not None and bool(found._is_me())  # noqa: SLF001  as above
 
 
+def holder_of(ref: ActorRef[Any]) -> ActorRef[Any]:
+    """Return the ref that equals no other: of a ref by name, that of who has the name now.
+
+    Raises:
+        ActorDeadError: nobody has it.
+    """
+    return ref._resolve() if isinstance(ref, NamedRef) else ref  # noqa: SLF001  this file's
+
+
 def named(name: str) -> NamedRef:
     """Return a ref that finds the actor registered as `name` in the current system at every send.
 

@@ -44,11 +44,11 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"{name} of a ReportFormat is {value!r}; it must be an integer >= {least}")
 
 
-class Status(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class Status(msgspec.Struct, frozen=True, eq=False, kw_only=True, repr_omit_defaults=True):
     """What `format_status` is given, and returns with whatever it wants changed.
 
     >>> Status(state={"password": "x"})
-    Status(state={'password': 'x'}, message=None, reason=None, log=[])
+    Status(state={'password': 'x'})
     """
 
     #: What `system_get_state` returned.
@@ -59,6 +59,12 @@ class Status(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     reason: Any = None
     #: The `Event`s of `debug.log`.
     log: list[Any] = []
+    #: Of a `StateMachine`: the events that it handles next.
+    queue: list[Any] = []
+    #: As above: the events that wait for another state, oldest first.
+    postponed: list[Any] = []
+    #: As above: the timeouts that run, by the key of `cancel_timeout`, and their contents.
+    timeouts: dict[Any, Any] = {}
 
 
 class CrashReport(msgspec.Struct, frozen=True, eq=False, kw_only=True):

@@ -44,6 +44,12 @@ _ABSENT = object()
 CO_COROUTINE = 0x80
 
 
+def is_coroutine(function: object) -> bool:
+    """Whether this is an `async def`, plain or bound."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & CO_COROUTINE)
+
+
 def dump_function(fun: Callable[..., object]) -> tuple[bytes, bytes]:
     """Return (digest, pickle) of a function as it is now.
 
@@ -59,7 +65,7 @@ def dump_function(fun: Callable[..., object]) -> tuple[bytes, bytes]:
         if not callable(fun):
             raise TypeError(f"a job is a function and its arguments: {fun!r} cannot be called")
         return _pickled(fun)
-    if fun.__code__.co_flags & CO_COROUTINE:
+    if is_coroutine(fun):
         raise TypeError(f"{fun.__qualname__} is async: a job runs a plain function; give one that calls asyncio.run")
     known = _cache.get(fun.__code__)
     if known is not None and known.state.holds_for(fun):

@@ -40,6 +40,10 @@ class _Watch(msgspec.Struct, frozen=True, eq=False):
     ref: ActorRef[Any]
 
 
+#: What a test says to its probe; no part of what it tests.
+PRIVATE = (_Expect, _GiveUp, _Watch)
+
+
 def anything(_message: object) -> bool:
     """Fits every message."""
     return True

@@ -1,7 +1,8 @@
 """The recorder: notes what is sent to the actors of a system, in order.
 
 It stands in the refs: while one records, the two primitives of `ActorRef`, and `tell`, note what
-passes. Nothing else of a system changes, and without a recorder nothing is noted.
+passes, but for what a test says to its probes. Nothing else of a system changes, and without a
+recorder nothing is noted.
 
 Thread: any; what passes is noted on the thread that sends it.
 """
@@ -16,7 +17,9 @@ from typing import Any, Literal, Self
 import msgspec
 
 from actorcloud.actor import ActorRef, ReplyTo, Signal, System, thread_context
-from actorcloud.actor.mail import StopOrder
+from actorcloud.actor.isolation.ref import IsolatedRef
+from actorcloud.actor.mail import StopOrder, Tied
+from actorcloud.testing.probe import PRIVATE
 
 #: Records that are kept, the last ones: a long test's, at a hundred bytes each.
 RECORDS_DEFAULT = 10_000
@@ -114,7 +117,7 @@ class Recorder:
 
     def note(self, kind: Kind, receiver: ActorRef[Any], message: object) -> None:
         """Keep a record, if it is of this system; for the refs."""
-        if receiver._cell.system is not self._system:  # noqa: SLF001  testing may reach anything
+        if isinstance(message, PRIVATE) or receiver._cell.system is not self._system:  # noqa: SLF001  testing may reach anything
             return
         running = thread_context.cell
         sender = None if running is None else running.ref
@@ -130,24 +133,24 @@ class _Tap:
 
     _lock = threading.Lock()
     _recorders: tuple[Recorder, ...] = ()
-    _originals: dict[str, Any] = {}  # noqa: RUF012  the state of the process
+    _originals: dict[tuple[type, str], Any] = {}  # noqa: RUF012  the state of the process
 
     @classmethod
     def add(cls, recorder: Recorder) -> None:
         with cls._lock:
             cls._recorders = (*cls._recorders, recorder)
             if not cls._originals:
-                for name, make in _TAPS.items():
-                    cls._originals[name] = original = getattr(ActorRef, name)
-                    setattr(ActorRef, name, make(original))
+                for kind, name, make in _TAPS:
+                    cls._originals[kind, name] = original = getattr(kind, name)
+                    setattr(kind, name, make(original))
 
     @classmethod
     def remove(cls, recorder: Recorder) -> None:
         with cls._lock:
             cls._recorders = tuple(known for known in cls._recorders if known is not recorder)
             if not cls._recorders:
-                for name, original in cls._originals.items():
-                    setattr(ActorRef, name, original)
+                for (kind, name), original in cls._originals.items():
+                    setattr(kind, name, original)
                 cls._originals.clear()
 
     @classmethod
@@ -167,7 +170,8 @@ def _tell(original: Callable[..., None]) -> Callable[..., None]:
 def _deliver(original: Callable[..., None]) -> Callable[..., None]:
     def deliver(ref: ActorRef[Any], message: Any, reply_to: ReplyTo | None = None) -> None:
         kind: Kind = "ask" if reply_to is not None else "tell"
-        _Tap.note("signal" if isinstance(message, StopOrder) else kind, ref, message)
+        sent = message.message if isinstance(message, Tied) else message
+        _Tap.note("signal" if isinstance(message, StopOrder) else kind, ref, sent)
         original(ref, message, reply_to)
 
     return deliver
@@ -189,4 +193,10 @@ def _ask_inline(_original: Callable[..., None]) -> Callable[..., None]:
     return ask_inline
 
 
-_TAPS = {"tell": _tell, "deliver": _deliver, "signal": _signal, "_ask_inline": _ask_inline}
+_TAPS: tuple[tuple[type, str, Callable[..., Any]], ...] = (
+    (ActorRef, "tell", _tell),
+    (ActorRef, "deliver", _deliver),
+    (ActorRef, "signal", _signal),
+    (ActorRef, "_ask_inline", _ask_inline),
+    (IsolatedRef, "signal", _signal),  # it calls no other's
+)

@@ -31,14 +31,23 @@ def simulated(seeds: int | Iterable[int] = SEEDS_DEFAULT, **options: Any) -> Cal
     beside the simulation (fixtures, parameters) it gets as usual.
 
     Args:
-        seeds: how many, from 0 on; or which.
+        seeds: how many, from 0 on, >= 1; or which, one at least.
         options: of each `Simulation`.
+
+    Raises:
+        TypeError: it was used without parentheses.
+        ValueError: there is no seed.
     """
+    if callable(seeds):
+        raise TypeError("write @simulated() with parentheses: it takes seeds, and returns what takes the test")
+    kept = tuple(range(seeds) if isinstance(seeds, int) else seeds)
+    if not kept:
+        raise ValueError(f"seeds is {seeds!r}, which is none: the test would never run; give a number >= 1, or seeds")
 
     def decorate(test: _Test[P]) -> Callable[P, None]:
         @functools.wraps(test)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            for seed in _chosen(seeds):
+            for seed in _chosen(kept):
                 with Simulation(seed, **options) as sim:
                     test(sim, *args, **kwargs)
 
@@ -50,8 +59,6 @@ def simulated(seeds: int | Iterable[int] = SEEDS_DEFAULT, **options: Any) -> Cal
     return decorate
 
 
-def _chosen(seeds: int | Iterable[int]) -> Iterable[int]:
+def _chosen(seeds: tuple[int, ...]) -> tuple[int, ...]:
     alone = seed_of_environment()
-    if alone is not None:
-        return [alone]
-    return range(seeds) if isinstance(seeds, int) else seeds
+    return seeds if alone is None else (alone,)

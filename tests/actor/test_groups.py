@@ -18,6 +18,7 @@ from actorcloud.actor import (
     Supervisor,
     System,
     groups,
+    named,
 )
 from actorcloud.actor.group.overlay import Join
 from actorcloud.actor.group.scope import Settle
@@ -270,3 +271,29 @@ def test_dead_watchers_of_quiet_groups_are_swept(scope: ActorRef[Any]) -> None:
         end_of(watcher)
     assert scope._cell.actor._count <= 64 + 1
     assert scope._cell.actor._count == sum(map(len, scope._cell.actor._subscribers.values()))
+
+
+def test_groups_are_compared_exactly(scope: ActorRef[Any]) -> None:
+    # Given three groups that are equal in Python, one of them watched
+    watcher, members = Probe.start(), [Probe.start() for _ in range(3)]
+    run(watcher, partial(watch, True))
+    same: list[Any] = [1, True, 1.0]
+    # When
+    for group, member in zip(same, members, strict=True):
+        groups.join(group, member)
+    # Then
+    assert [groups.members(group) for group in same] == [[member] for member in members]
+    assert sorted(map(repr, groups.which_groups())) == ["1", "1.0", "True"]
+    assert [event.group for event in log(watcher, 1)] == [True]
+    # And one ends alone
+    groups.leave(1, members[0])
+    assert [groups.local_members(group) for group in same] == [[], [members[1]], [members[2]]]
+
+
+def test_who_is_named_joins_and_leaves_as_who_it_is(scope: ActorRef[Any]) -> None:
+    member = Probe.options(name="member").start()
+    groups.join("g", named("member"))
+    assert groups.members("g") == [member]
+    assert groups.leave("g", named("member"))
+    with pytest.raises(ActorDeadError, match="nobody"):
+        groups.join("g", named("nobody"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from actorcloud.actor import (
     RegistryRef,
     System,
 )
+from actorcloud.actor.registry.key import exact
+from actorcloud.actor.registry.registry_ref import ledger_of
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run, tell_run
 from tests.actor.entries import raised
 
@@ -141,3 +144,15 @@ def test_who_has_a_lock_cannot_wait_for_it_again(start_registry: Callable[..., R
     error = raised(actor, lambda _: registry.lock("a", lambda: registry.lock("a", lambda: None)))
     assert isinstance(error, CallingSelf)
     assert registry.lock("a", lambda: "free", timeout=PATIENCE) == "free"
+
+
+@BOTH
+def test_locks_are_spread_over_the_partitions(kind: str, system: System) -> None:
+    registry = Registry.start(kind, partitions=4)
+
+    def keepers(key: int) -> list[int]:
+        tables = ledger_of(registry).tables
+        return [place for place, table in enumerate(tables) if exact(key) in table.partition._cell.actor._claims]
+
+    found = [registry.lock(key, partial(keepers, key), timeout=PATIENCE) for key in range(4)]
+    assert found == [[0], [1], [2], [3]]

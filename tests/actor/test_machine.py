@@ -438,3 +438,36 @@ def test_an_on_start_that_forgets_the_machine_s_own_is_found_out(probe: ActorRef
         Forgetful.start(probe).ask("event")
     Mindful.start(probe, {"init": lambda me: me.next_event("first")}).tell("second")
     assert log(probe, 3) == [("a", "first"), "begun", ("a", "second")]
+
+
+# -- as any actor ----------------------------------------------------------------------------------
+
+
+def test_a_trace_tells_of_an_answer_and_of_no_debt(probe: ActorRef[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine.start(probe, {"q": partial(answer_with, 1)})
+    debug.trace(machine)
+    assert machine.ask("q") == 1
+    assert capsys.readouterr().out.splitlines() == [f"{machine} got ask 'q'", f"{machine} sent 1"]
+    assert not machine._cell.deferred
+
+
+def test_an_error_that_is_returned_is_a_value(probe: ActorRef[Any]) -> None:
+    machine = Machine.start(probe, {"q": partial(answer_with, Boom("a value"))})
+    assert isinstance(machine.ask("q"), Boom)
+
+
+def test_its_status_shows_what_waits(probe: ActorRef[Any]) -> None:
+    # Given one that postponed an event and has two timeouts
+    def wait(me: Machine) -> None:
+        me.postpone()
+        me.state_timeout(1000.0, "late")
+        me.timeout("named", 2000.0)
+
+    machine = Machine.start(probe, {"x": wait})
+    machine.tell("x")
+    machine.ask(Run(lambda _: None))
+    # When
+    status = debug.get_status(machine).status
+    # Then
+    assert (status.queue, status.postponed) == ([], ["x"])
+    assert status.timeouts == {StateTimeout: "late", "named": None}

@@ -170,3 +170,15 @@ def test_a_timeout_at_no_time_is_refused(seconds: Any, at: Any, probe: ActorRef[
     machine = Machine.start(probe)
     with pytest.raises(ValueError, match="timeout"):
         run(machine, lambda me: me.timeout("n", seconds, at=at))
+
+
+@pytest.mark.shared_memory
+def test_a_timeout_that_fired_leaves_nothing_behind(probe: ActorRef[Any]) -> None:
+    def set_many(me: Machine) -> None:
+        for number in range(5):
+            me.timeout(("n", number), 0.001)
+
+    machine = Machine.start(probe, {"set": set_many})
+    machine.tell("set")
+    log(probe, 6)
+    assert machine._cell.actor._timers == {}

@@ -24,6 +24,7 @@ from actorcloud.actor import (
     Supervisor,
     System,
     Unregistered,
+    named,
     register,
 )
 from actorcloud.actor.context import running
@@ -446,3 +447,12 @@ def test_a_registry_keeps_what_is_said_about_it(start_registry: Callable[..., Re
     registry.delete_meta("a")
     registry.delete_meta("never")
     assert registry.meta("a") is None
+
+
+@BOTH
+def test_entries_of_who_is_named_are_those_of_who_it_is(kind: str, start_registry: Callable[..., RegistryRef]) -> None:
+    registry = start_registry(kind)
+    ada = Probe.options(name="ada").start()
+    enter(ada, registry, ("x", 1))
+    assert (registry.keys(named("ada")), registry.values("x", named("ada"))) == (["x"], [1])
+    assert (registry.keys(named("nobody")), registry.values("x", named("nobody"))) == ([], [])

@@ -331,6 +331,28 @@ def test_a_task_of_a_thread_is_not_for_other_threads(pool: System) -> None:
     assert isinstance(caught[0], NotOwner)
 
 
+def test_a_thread_is_not_taken_for_one_that_had_its_number(pool: System) -> None:
+    # Given a task of a thread that has ended
+    results: list[Any] = []
+
+    def begin() -> None:
+        with pool.activate():
+            results.append(Task.completed(42))
+
+    def on_a_thread(function: Callable[[], object]) -> None:
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join(PATIENCE)
+
+    on_a_thread(begin)
+    task = results.pop()
+    # When others, of which one has its number again, want the value
+    for _ in range(5):
+        on_a_thread(lambda: results.append(raised(task.get)))
+    # Then
+    assert [type(error) for error in results] == [NotOwner] * 5
+
+
 @pytest.mark.case(472, 482, 496, 502, 509, 524, 536)
 @pytest.mark.parametrize("verb", VERBS, ids=NAMES)
 def test_every_verb_says_that_the_connection_was_lost(system: System, verb: Callable[[Task[Any]], Any]) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorRef, ExitSignal, Link, Monitor, System
+from actorcloud.actor import Actor, ActorRef, ExitSignal, Link, Monitor, NoReply, ReplyTo, System, Task, TaskReply
 from actorcloud.actor.mail import StopOrder
 from actorcloud.base.exits import ExitReason
-from actorcloud.testing import Recorder, Simulation
+from actorcloud.testing import Probe, Recorder, Simulation
 
 
 class Echo(Actor):
@@ -17,6 +17,26 @@ class Echo(Actor):
 
     def on_receive(self, message: Any) -> Any:
         return message
+
+
+class Owner(Actor):
+    """Answers with what its task returned."""
+
+    asker: ReplyTo | None = None
+    value: int | None = None
+
+    def on_receive(self, message: Any) -> Any:
+        match message:
+            case "start":
+                Task.start(int, "42")
+                return None
+            case "wait":
+                self.asker = self.sender
+            case TaskReply(_, value):
+                self.value = value
+        if self.asker is not None and self.value is not None:
+            self.reply(self.asker, self.value)
+        return NoReply
 
 
 class Relay(Actor):
@@ -67,6 +87,35 @@ def test_what_timers_send_is_recorded_with_no_sender() -> None:
         sim.run(1.0)
         (record,) = recorder.records(receiver=echo)
         assert (record.kind, record.sender, record.message) == ("tell", None, "timed")
+
+
+def test_what_a_test_says_to_its_probe_is_left_out() -> None:
+    with Simulation(1) as sim, Recorder(sim.system()) as recorder:
+        probe = Probe.start()
+        probe.tell("hello")
+        probe.expect("hello")
+        probe.expect_nothing(0.1)
+        assert probe.messages() == []
+        assert [record.message for record in recorder.records()] == ["hello"]
+
+
+def test_what_a_task_answers_is_recorded(system: System) -> None:
+    with Recorder(system) as recorder:
+        owner = Owner.start()
+        owner.tell("start")
+        assert owner.ask("wait") == 42
+    (record,) = recorder.records("tell", message=TaskReply)
+    assert (record.receiver, record.message.value) == (owner, 42)
+
+
+@pytest.mark.slow
+def test_signals_of_an_isolated_actor_are_recorded() -> None:
+    with System(name="test") as system, system.activate(), Recorder(system) as recorder:
+        isolated = Echo.options(isolation="process").start()
+        ended = isolated.monitor()
+        isolated.kill()
+        ended.get(10.0)
+    assert {type(record.message) for record in recorder.records("signal", receiver=isolated)} >= {Monitor, ExitSignal}
 
 
 def test_only_its_own_system_is_recorded(system: System) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actorcloud.testing import Simulation, simulated
@@ -37,6 +39,29 @@ def test_seeds_can_be_listed() -> None:
 
     run()
     assert seeds == [7, 4711]
+
+
+def test_seeds_of_an_iterator_are_the_same_at_each_call() -> None:
+    seeds: list[int] = []
+
+    @simulated(seeds=iter([7, 4711]))
+    def run(sim: Simulation) -> None:
+        seeds.append(sim.seed)
+
+    run()
+    run()
+    assert seeds == [7, 4711, 7, 4711]
+
+
+@pytest.mark.parametrize("seeds", [0, -1, [], iter(())])
+def test_a_test_without_seeds_is_refused(seeds: Any) -> None:
+    with pytest.raises(ValueError, match="would never run"):
+        simulated(seeds=seeds)
+
+
+def test_a_decorator_without_parentheses_is_refused() -> None:
+    with pytest.raises(TypeError, match="parentheses"):
+        simulated(lambda sim: None)  # type: ignore[arg-type]  # the mistake
 
 
 def test_the_first_seed_that_fails_is_printed_as_the_line_that_repeats_it(

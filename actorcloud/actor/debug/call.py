@@ -48,12 +48,11 @@ def request(ref: ActorRef[Any], call: str, *args: Any, timeout: float | None = T
         raise CallingSelf(f"{ref} would wait for itself with {call}; look at self instead")
     future: Future[Any] = current_system().future(timeout, ref)
     ref.signal(SystemRequest(call, args, future))
-    try:
-        return future.get()
-    except AskTimeout:
-        raise AskTimeout(
-            f"{ref} is busy: it has been in one handler for {timeout} s and did not serve {call}; it was not disturbed"
-        ) from None
+    if not future.wait(timeout):
+        text = f"{ref} is busy: it has been in one handler for {timeout} s and did not serve {call}"
+        # So that it is not served later, nor kept; nothing happens if the answer has just come.
+        future.set_exception(AskTimeout(f"{text}; it was not disturbed"))
+    return future.get()
 
 
 def get_state(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> Any:

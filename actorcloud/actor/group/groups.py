@@ -28,8 +28,9 @@ from actorcloud.actor.child import ChildSpec
 from actorcloud.actor.context import caller, current_system
 from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.group.overlay import Join, Leave
-from actorcloud.actor.group.roll import Group
+from actorcloud.actor.group.roll import Group, keyed, unkeyed
 from actorcloud.actor.group.scope import ALL, Joined, Left, Scope, Settle, Subscribe
+from actorcloud.actor.named_ref import holder_of
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
 
@@ -58,15 +59,15 @@ def join(group: Group, refs: Refs | None = None, *, scope: str = SCOPE_DEFAULT) 
     """Let actors of this peer join a group; readers find them when this returns.
 
     Args:
-        group: anything hashable.
-        refs: who; the actor that calls unless given.
+        group: anything hashable; compared exactly: 1, 1.0 and True are three groups.
+        refs: who; the actor that calls unless given; by a name, who has it now.
         scope: where.
 
     Raises:
         TypeError: one of them is no actor of this peer; none has joined then.
-        ActorDeadError: the scope does not run.
+        ActorDeadError: the scope does not run, or nobody has the name.
     """
-    _scope(scope).ask(Join(group, _checked(refs)), timeout=None)
+    _scope(scope).ask(Join(keyed(group), _checked(refs)), timeout=None)
 
 
 def leave(group: Group, refs: Refs | None = None, *, scope: str = SCOPE_DEFAULT) -> bool:
@@ -75,25 +76,25 @@ def leave(group: Group, refs: Refs | None = None, *, scope: str = SCOPE_DEFAULT)
     Returns:
         False if none of them was a member.
     """
-    return bool(_scope(scope).ask(Leave(group, _checked(refs)), timeout=None))
+    return bool(_scope(scope).ask(Leave(keyed(group), _checked(refs)), timeout=None))
 
 
 def members(group: Group, *, scope: str = SCOPE_DEFAULT) -> list[ActorRef[Any]]:
     """Return the members on all peers, each as often as it joined, in any order; none if there is no such group."""
     roll = _roll(scope)
-    return [] if roll is None else list(roll.all.members(group))
+    return [] if roll is None else list(roll.all.members(keyed(group)))
 
 
 def local_members(group: Group, *, scope: str = SCOPE_DEFAULT) -> list[ActorRef[Any]]:
     """Return the members on this peer. See `members`."""
     roll = _roll(scope)
-    return [] if roll is None else list(roll.local.members(group))
+    return [] if roll is None else list(roll.local.members(keyed(group)))
 
 
 def which_groups(*, scope: str = SCOPE_DEFAULT) -> list[Any]:
     """Return the groups that have members, in any order; none if the scope does not run."""
     roll = _roll(scope)
-    return [] if roll is None else list(roll.all)
+    return [] if roll is None else [unkeyed(key) for key in roll.all]
 
 
 def monitor(group: Group, *, scope: str = SCOPE_DEFAULT) -> tuple[MonitorRef, list[ActorRef[Any]]]:
@@ -106,14 +107,14 @@ def monitor(group: Group, *, scope: str = SCOPE_DEFAULT) -> tuple[MonitorRef, li
         ActorDeadError: the scope does not run.
         ActorError: this is no actor.
     """
-    ref, found = _subscribe("groups.monitor", group, scope)
+    ref, found = _subscribe("groups.monitor", keyed(group), scope)
     return ref, list(found)
 
 
 def monitor_scope(*, scope: str = SCOPE_DEFAULT) -> tuple[MonitorRef, dict[Any, list[ActorRef[Any]]]]:
     """Watch all groups. See `monitor`; the members come by group."""
     ref, found = _subscribe("groups.monitor_scope", ALL, scope)
-    return ref, {group: list(refs) for group, refs in found.items()}
+    return ref, {unkeyed(key): list(refs) for key, refs in found.items()}
 
 
 def demonitor(monitor: MonitorRef, *, scope: str = SCOPE_DEFAULT) -> bool:
@@ -153,7 +154,7 @@ def _checked(refs: Refs | None) -> tuple[ActorRef[Any], ...]:
     for ref in given:
         if not isinstance(ref, ActorRef) or ref.id.peer != peer:
             raise TypeError(f"{ref!r} is no actor of {peer}: an actor joins and leaves on its own peer")
-    return given
+    return tuple(map(holder_of, given))
 
 
 def _scope(name: str) -> ActorRef[Any]:

@@ -8,10 +8,39 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
+from actorcloud.actor.registry.key import exact
+
+#: As it is used here: `keyed`, so that only a group of the same type is equal.
 Group = Hashable
 
 #: Group -> its members, each as often as it is one.
 Members = Mapping[Group, tuple[Any, ...]]
+
+
+class _Keyed(msgspec.Struct, frozen=True):
+    """A group that is no text, and what it is compared by."""
+
+    exact: Hashable
+    group: Hashable
+
+
+def keyed(group: Hashable) -> Group:
+    """Return what stands for a group in a dict: 1, 1.0 and True are three.
+
+    >>> keyed(1) == keyed(True), keyed(1) == keyed(1), unkeyed(keyed(1))
+    (False, True, 1)
+
+    Raises:
+        TypeError: it cannot be hashed.
+    """
+    return group if type(group) is str else _Keyed(exact(group), group)
+
+
+def unkeyed(group: Group) -> Hashable:
+    """Return what the user calls the group."""
+    return group.group if isinstance(group, _Keyed) else group
 
 
 class Roll:

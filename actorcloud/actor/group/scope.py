@@ -29,7 +29,7 @@ from actorcloud.actor.group.overlay import (
     Unwatch,
     Watch,
 )
-from actorcloud.actor.group.roll import Group
+from actorcloud.actor.group.roll import Group, unkeyed
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import Down, MonitorRef
 
@@ -152,7 +152,7 @@ class Scope(Actor):
         for key in (change.group, ALL):
             for ref, subscriber in list(self._subscribers.get(key, {}).items()):
                 if ref in live:
-                    subscriber.deliver(kind(ref, change.group, change.refs))
+                    subscriber.deliver(kind(ref, unkeyed(change.group), change.refs))
                 else:
                     self._forget(key, ref)
 

@@ -58,9 +58,13 @@ class Ledger:
 
     # -- reading ----------------------------------------------------------------------------------
 
+    def table_of(self, key: Any) -> Table:
+        """Return the table that a key belongs to: its entries if it is unique, and its lock."""
+        return self.tables[spread(key, len(self.tables))]
+
     def tables_of(self, key: Any) -> list[Table]:
         """Return where entries of this key may be."""
-        return [self.tables[spread(key, len(self.tables))]] if self.is_unique else self.tables
+        return [self.table_of(key)] if self.is_unique else self.tables
 
     def lookup(self, key: Any) -> list[Entry]:
         """Return the entries of a key."""
@@ -133,8 +137,7 @@ class Ledger:
         return None
 
     def _own_table(self, cell: Mailbox, key: Any) -> Table:
-        parts = len(self.tables)
-        return self.tables[spread(key, parts) if self.is_unique else cell.id.serial % parts]
+        return self.table_of(key) if self.is_unique else self.tables[cell.id.serial % len(self.tables)]
 
     def _tell(self, event: Registered | Unregistered) -> None:
         for listener in self.listeners:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from actorcloud.actor.context import caller, current_system, running
 from actorcloud.actor.errors import ActorDeadError
-from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.named_ref import NamedRef, holder_of
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.ledger import Ledger
@@ -91,13 +91,15 @@ class RegistryRef(SupervisorRef):
         return [entry for entry in self.lookup(key) if predicate(entry.value)]
 
     def keys(self, ref: ActorRef[Any]) -> list[Any]:
-        """Return the keys of an actor, one for each of its entries."""
+        """Return the keys of an actor, one for each of its entries; none if it is a name that nobody has."""
         return [entry.key for entry in self._entries_of(ref)]
 
     def values(self, key: Hashable, ref: ActorRef[Any]) -> list[Any]:
-        """Return the values of an actor's entries of a key."""
-        tables = ledger_of(self).tables_of(key)
-        return [entry.value for table in tables for entry in table.mine(ref.id.serial, key) if entry.ref == ref]
+        """Return the values of an actor's entries of a key; see `keys`."""
+        tables, who = ledger_of(self).tables_of(key), _found(ref)
+        return [
+            entry.value for table in tables for me in who for entry in table.mine(me.id.serial, key) if entry.ref == me
+        ]
 
     def select(self, predicate: Callable[[Entry], object] | None = None) -> list[Entry]:
         """Return all entries, or those of which `predicate(entry)` is true; looks at each."""
@@ -111,7 +113,8 @@ class RegistryRef(SupervisorRef):
         return sum(table.count() for table in ledger_of(self).tables)
 
     def _entries_of(self, ref: ActorRef[Any]) -> list[Entry]:
-        return [entry for table in ledger_of(self).tables for entry in table.of(ref.id.serial) if entry.ref == ref]
+        tables, who = ledger_of(self).tables, _found(ref)
+        return [entry for table in tables for me in who for entry in table.of(me.id.serial) if entry.ref == me]
 
     # -- acting -----------------------------------------------------------------------------------
 
@@ -124,7 +127,8 @@ class RegistryRef(SupervisorRef):
         Args:
             key: any.
             function: what to do with the entries.
-            parallel: with duplicate keys and several partitions, run it in a task for each of them.
+            parallel: with duplicate keys and several partitions, run it in a task for each of them. They
+                are linked to an actor that calls: what `function` raises ends it too, unless it traps exits.
 
         Blocks:
             until all is done.
@@ -158,7 +162,7 @@ class RegistryRef(SupervisorRef):
         """
         me = running()
         token = next(_tokens)
-        keeper = ledger_of(self).tables_of(key)[0].partition
+        keeper = ledger_of(self).table_of(key).partition
         try:
             keeper.ask(Lock(key, token, None if me is None else me.ref), timeout=timeout)
             return function()
@@ -274,6 +278,14 @@ def ledger_of(registry: ActorRef[Any]) -> Ledger:
     if ledger is None:
         raise ActorDeadError(f"{registry} is no registry that runs in this process")
     return ledger
+
+
+def _found(ref: ActorRef[Any]) -> list[ActorRef[Any]]:
+    """Return who is meant: the ref itself, or who has its name; nobody, perhaps."""
+    try:
+        return [holder_of(ref)]
+    except ActorDeadError:
+        return []
 
 
 def _unique(registry: ActorRef[Any]) -> Ledger:

@@ -128,12 +128,14 @@ class Agenda:
         """Queue what came by mail."""
         self.queue.append(event)
 
-    def fire(self, key: TimeoutKey, serial: int) -> None:
-        """Queue the event of a timer, unless it was stopped or set anew."""
+    def fire(self, key: TimeoutKey, serial: int) -> bool:
+        """Queue the event of a timer; False, and nothing happens, if it was stopped or set anew."""
         running = self._timers.get(key)
-        if running is not None and running.serial == serial:
-            del self._timers[key]
-            self.queue.append(Event(timed_out(key, running.content)))
+        if running is None or running.serial != serial:
+            return False
+        del self._timers[key]
+        self.queue.append(Event(timed_out(key, running.content)))
+        return True
 
     def take(self) -> tuple[Event | None, list[Effect]]:
         """Return the event to handle now; None if only mail can bring one."""

@@ -23,6 +23,7 @@ from actorcloud.actor.party import check
 from actorcloud.actor.statemachine.agenda import NOW, Agenda, Effect, Outcome, Start, StartTimer, Update
 from actorcloud.actor.statemachine.event import Enter, Event, EventTimeout, StateTimeout, TimeoutKey
 from actorcloud.actor.timers import Timer
+from actorcloud.base.code import is_coroutine
 from actorcloud.base.errors import ActorError
 
 
@@ -64,13 +65,15 @@ class StateMachine(Actor):
     to bring about; they are for handlers of events, and some for `__init__`.
     """
 
-    #: The state to begin with; `__init__` may choose another by `goto`.
+    #: The state to begin with; `__init__` may choose another by `goto`. `start` raises if it has no method.
     initial: ClassVar[Any] = None
     #: Whether states are entered with an `Enter` event.
     state_enter: ClassVar[bool] = False
 
     # Slots, so that the user's own attributes are all that is in `__dict__`.
     __slots__ = ("_agenda", "_event", "_is_entering", "_outcome", "_timers")
+
+    _checks_start: ClassVar[bool] = True
 
     _agenda: Agenda
     #: What is being handled.
@@ -79,6 +82,10 @@ class StateMachine(Actor):
     _outcome: Outcome | None
     _is_entering: bool
     _timers: dict[TimeoutKey, Timer]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _check_plain(cls, "handle_event")
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make the machine's own half first: a user's `__init__` need not call this one's."""
@@ -107,6 +114,7 @@ class StateMachine(Actor):
 
         Raises:
             ActorError: it has no method for that state, or this is no handler.
+            TypeError: the method is a coroutine.
         """
         outcome = self._wanted("goto")
         self._check_state(state)
@@ -197,9 +205,11 @@ class StateMachine(Actor):
 
     # -- the machine ------------------------------------------------------------------------------
 
+    def _check_start(self) -> None:
+        self._check_state(self.state)
+
     def on_start(self) -> None:
         """Enter the first state; a class that has an `on_start` of its own calls this one."""
-        self._check_state(self.state)
         outcome = self._outcome or Outcome()
         if self.state_enter:
             self._enter(self.state)
@@ -207,12 +217,18 @@ class StateMachine(Actor):
         self._perform(self._agenda.arrange(outcome))
         self._run()
 
+    def _status_details(self) -> dict[str, Any]:
+        agenda = self._agenda
+        queue, postponed = ([event.message for event in events] for events in (agenda.queue, agenda.postponed))
+        return {"queue": queue, "postponed": postponed, "timeouts": agenda.timeouts}
+
     def on_receive(self, message: Any) -> Any:
         """Handle a message as an event, and all that follows from it."""
         if self._outcome is not None:
             raise ActorError(f"{self} is not begun, or in a handler: an on_start of its own calls super().on_start()")
         if type(message) is _Fired:
-            self._agenda.fire(message.key, message.serial)
+            if self._agenda.fire(message.key, message.serial):
+                del self._timers[message.key]
         else:
             asking = self._cell.asking
             self._agenda.arrive(Event(message, None if asking is None else asking.reply_to))
@@ -254,7 +270,7 @@ class StateMachine(Actor):
             self.reply(event.reply_to, error)
             return
         if event.reply_to is not None and answer is not NoReply and not outcome.is_postponed:
-            self.reply(event.reply_to, answer)
+            self._answer_with(event.reply_to, answer)
         if self._cell.stopping is not None:
             return
         old = agenda.state
@@ -263,6 +279,12 @@ class StateMachine(Actor):
         if is_entered:
             self._enter(old)
         self._perform(agenda.arrange(outcome))
+
+    def _answer_with(self, to: ReplyTo, value: Any) -> None:
+        """Answer with what the handler returned: also an exception is a value, as in any actor."""
+        check(self._cell)
+        self._cell.release(to)
+        to.set(value)
 
     def _enter(self, old: Any) -> None:
         self._event = Event(Enter(old))
@@ -303,6 +325,12 @@ class StateMachine(Actor):
         method: Callable[[Any], Any] | None = getattr(self, state, None) if isinstance(state, str) else None
         if not callable(method) or hasattr(StateMachine, state):
             raise ActorError(f"{type(self).__name__} has no method for the state {state!r}")
+        _check_plain(type(self), state)
+
+
+def _check_plain(cls: type[StateMachine], handler: str) -> None:
+    if is_coroutine(getattr(cls, handler, None)):
+        raise TypeError(f"{cls.__qualname__}.{handler} is a coroutine: a state machine's handlers are plain functions")
 
 
 def _is_number(value: object) -> bool:

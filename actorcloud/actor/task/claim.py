@@ -77,7 +77,8 @@ class Claim(Generic[T]):
         #: Where the outcome will be.
         self.future: Future[Outcome[T]] = current_system().future()
         self._owner = local.cell
-        self._thread = threading.get_ident()
+        # Not its number, which another has when this one has ended.
+        self._thread = threading.current_thread() if self._owner is None else None
         self._is_taken = False
 
     def hand_over(self, work: Work, bond: Bond) -> Self:
@@ -132,7 +133,7 @@ class Claim(Generic[T]):
         Raises:
             NotOwner: another made the claim.
         """
-        if local.cell is not self._owner or (self._owner is None and threading.get_ident() != self._thread):
+        if local.cell is not self._owner or self._thread not in {None, threading.current_thread()}:
             owner = "another thread" if self._owner is None else self._owner.ref
             raise NotOwner(f"{self} belongs to {owner}, which started it; only that one may wait for it or end it")
 
@@ -179,7 +180,7 @@ class Claim(Generic[T]):
     def settle(self, value: T) -> None:
         """Take note of the value; the owner gets it as a message, if it has the monitor still."""
         if self._owner is not None:
-            self._owner.put(Tied(self.ref, TaskReply(self.ref, value)))
+            self._owner.ref.deliver(Tied(self.ref, TaskReply(self.ref, value)))
         self.future.set(Returned(value))
 
     def end(self, reason: object) -> None:
