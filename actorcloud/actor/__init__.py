@@ -107,7 +107,6 @@ from actorcloud.actor.signals import (
 )
 from actorcloud.actor.starter import Isolation, Starter, set_isolator
 from actorcloud.actor.supervision.dynamic import DynamicFlags, DynamicSupervisor
-from actorcloud.actor.supervision.partition import NamedPartitionsRef, PartitionsRef, PartitionSupervisor
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor
 from actorcloud.actor.supervision.supervisor_ref import (
     ChildCount,
@@ -134,6 +133,7 @@ if TYPE_CHECKING:
     from actorcloud.actor.registry.table import Entry
     from actorcloud.actor.statemachine.event import Enter, EventTimeout, Internal, NamedTimeout, StateTimeout
     from actorcloud.actor.statemachine.machine import StateMachine
+    from actorcloud.actor.supervision.partition import NamedPartitionsRef, PartitionsRef, PartitionSupervisor
     from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
     from actorcloud.actor.task.process import callers
     from actorcloud.actor.task.stream import TaskStream
@@ -287,6 +287,7 @@ _LATE = {
     "registry.table": ("Entry",),
     "statemachine.event": ("Enter", "EventTimeout", "Internal", "NamedTimeout", "StateTimeout"),
     "statemachine.machine": ("StateMachine",),
+    "supervision.partition": ("NamedPartitionsRef", "PartitionSupervisor", "PartitionsRef"),
     "task.outcome": ("TIMEOUT", "Exited", "Outcome", "Returned", "TaskReply"),
     "task.process": ("callers",),
     "task.stream": ("TaskStream",),

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from actorcloud.actor.mail import MailboxLimit
-from actorcloud.base.code import is_coroutine
+from actorcloud.base.coroutine import is_coroutine
 from actorcloud.base.errors import ConfigError
 
 #: Hooks that may be coroutines in an `AsyncActor`.

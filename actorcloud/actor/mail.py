@@ -21,7 +21,6 @@ import msgspec
 from actorcloud.actor.context import local
 from actorcloud.actor.future import Keeper, ReplyTo
 from actorcloud.actor.signals import MonitorRef
-from actorcloud.base import codec
 from actorcloud.base.errors import Unpicklable
 from actorcloud.base.exits import ExitReason
 
@@ -236,6 +235,8 @@ def copied(message: object, system: Any, what: str) -> Any:
     Raises:
         Unpicklable: naming `what` and the part that cannot be pickled.
     """
+    from actorcloud.base import codec  # noqa: PLC0415  loads pickle, and only copying systems need it
+
     data = codec.dump(message, what)
     outer = local.cell, local.system
     local.cell, local.system = None, system

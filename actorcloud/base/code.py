@@ -24,6 +24,7 @@ import msgspec
 
 from actorcloud.base.blame import global_names
 from actorcloud.base.codec import dump, limited, load
+from actorcloud.base.coroutine import is_coroutine
 from actorcloud.base.origin import is_library, travels_by_name
 
 #: Bytes of the digest that names a function.
@@ -38,16 +39,6 @@ _REACH = 16
 _IMMUTABLE = (int, float, complex, bool, str, bytes, type(None))
 
 _ABSENT = object()
-
-
-#: `inspect.CO_COROUTINE`; that module takes 6 ms to load.
-CO_COROUTINE = 0x80
-
-
-def is_coroutine(function: object) -> bool:
-    """Whether this is an `async def`, plain or bound."""
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & CO_COROUTINE)
 
 
 def dump_function(fun: Callable[..., object]) -> tuple[bytes, bytes]:

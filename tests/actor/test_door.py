@@ -21,7 +21,7 @@ print([name for name in sys.argv[1:] if name in sys.modules])
 def test_heads_and_nodes_do_not_load_what_they_do_not_use() -> None:
     # Given
     ours = [*actorcloud.actor._LATE, *actorcloud.actor._LATE_MODULES.values()]
-    late = ["asyncio", "rich", "subprocess", *(f"actorcloud.actor.{name}" for name in ours)]
+    late = ["asyncio", "hashlib", "pickle", "rich", "subprocess", *(f"actorcloud.actor.{name}" for name in ours)]
     # When
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *late], capture_output=True, text=True, timeout=20, check=True

@@ -23,7 +23,7 @@ from actorcloud.actor.party import check
 from actorcloud.actor.statemachine.agenda import NOW, Agenda, Effect, Outcome, Start, StartTimer, Update
 from actorcloud.actor.statemachine.event import Enter, Event, EventTimeout, StateTimeout, TimeoutKey
 from actorcloud.actor.timers import Timer
-from actorcloud.base.code import is_coroutine
+from actorcloud.base.coroutine import is_coroutine
 from actorcloud.base.errors import ActorError
 
 
