@@ -33,6 +33,18 @@ class Stubborn(Actor):
         self.system.sleep(1_000.0)
 
 
+class Slow(Actor):
+    """Obeys the order to end, but needs so many seconds for it."""
+
+    trap_exit = True
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_stop(self) -> None:
+        self.system.sleep(self.seconds)
+
+
 class Answering(Actor):
     """Answers the order to end with a reason of its own."""
 

@@ -44,7 +44,7 @@ def test_a_failure_is_an_answer_too(system: System) -> None:
         crashed.get()
 
 
-@pytest.mark.case(213, 215)
+@pytest.mark.case(213)
 def test_answers_come_in_the_order_in_which_they_are_there(system: System) -> None:
     # Given three questions with labels
     labels: dict[Future[Any], str] = {Future(): label for label in "abc"}

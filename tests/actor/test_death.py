@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, ActorExit, Down, Exit, System, whereis
+from actorcloud.actor import Actor, ActorDeadError, ActorExit, Down, Exit, Status, System, whereis
 from actorcloud.base.exits import Crash, ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, boom, end_of, log, run, tell_run
 
@@ -220,10 +222,15 @@ def test_a_trapping_child_ends_with_its_parent(system: System) -> None:
 
 
 @pytest.mark.case(202, 240, 249)
-def test_a_crash_in_on_stop_becomes_the_reason_and_who_stopped_hears_of_it(system: System) -> None:
+def test_a_crash_in_on_stop_becomes_the_reason_and_who_stopped_hears_of_it(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
     class Clumsy(Actor):
         def on_stop(self) -> None:
             raise Boom("while stopping")
+
+        def format_status(self, status: Status) -> Status:
+            return msgspec.structs.replace(status, state="FORMATTED")
 
     p = Clumsy.start()
     end = p.monitor()
@@ -231,6 +238,9 @@ def test_a_crash_in_on_stop_becomes_the_reason_and_who_stopped_hears_of_it(syste
         p.stop()
     assert isinstance(end.get(PATIENCE).reason, Crash)
     assert caught.value.reason is end.get().reason
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    for part in ("Boom: while stopping", "state: 'FORMATTED'"):
+        assert part in record.getMessage()
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException])

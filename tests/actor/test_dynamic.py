@@ -17,15 +17,17 @@ from actorcloud.actor import (
     DynamicFlags,
     DynamicSupervisor,
     MaxChildren,
+    PartitionSupervisor,
     Supervisor,
     SupervisorRef,
     System,
+    TaskSupervisor,
     named,
 )
 from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild, StartError
 from actorcloud.base.exits import ExitReason, Shutdown
-from tests.actor.cast import PATIENCE, Boom, Probe, end_of, run
-from tests.actor.family import Answering, Noted, Starts, Stubborn, crash, end, events, names
+from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run
+from tests.actor.family import Answering, Noted, Slow, Starts, Stubborn, crash, end, events, names
 
 #: More than any test lasts.
 ENDLESS = 1_000_000
@@ -102,16 +104,26 @@ def test_wrong_flags_are_refused_by_name(system: System, flags: dict[str, Any]) 
     assert system.actors() == []
 
 
-@pytest.mark.case(348, 350)
+@pytest.mark.case(348)
 @pytest.mark.shared_memory
-def test_it_is_linked_named_and_known_as_a_supervisor(system: System) -> None:
-    parent = Probe.start()
+def test_it_is_linked_named_and_stopped_by_its_name(system: System) -> None:
+    parent = Probe.start(trap=True)
     pool = run(parent, lambda _: DynamicSupervisor.options(name="pool").start_link())
     assert system.whereis("pool") == pool
-    assert pool.reports_children
     assert named("pool").stop(timeout=PATIENCE)
     assert system.whereis("pool") is None
-    assert parent.is_alive()
+    assert log(parent, 1)[0].sender == pool
+
+
+@pytest.mark.case(350)
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor, PartitionSupervisor, TaskSupervisor])
+def test_any_supervisor_is_known_as_one(system: System, kind: Any) -> None:
+    arguments = (Probe,) if kind is PartitionSupervisor else ()
+    family = kind.options(name="family").start(*arguments)
+    assert isinstance(family, SupervisorRef)
+    assert family.info("initial_call").endswith(f".{kind.__name__}")
+    assert family.reports_children
+    assert not Probe.start().reports_children
 
 
 # -- starting children ------------------------------------------------------------------------------
@@ -312,6 +324,22 @@ def test_a_child_that_cannot_restart_is_given_up_by_its_old_ref(system: System) 
     assert pool.which_children() == []
     with pytest.raises(NoSuchChild):
         pool.terminate_child(old)
+
+
+@pytest.mark.case(97, 374)
+@pytest.mark.parametrize("system", ["simulated"], indirect=True)
+@pytest.mark.parametrize("kind", [Supervisor, DynamicSupervisor])
+def test_a_child_without_a_limit_may_take_long_to_end(system: System, kind: Any) -> None:
+    # Given children that need more time than a child has by default, one of them below a supervisor
+    slow = Slow.child_spec(60.0, shutdown=INFINITY)
+    family = kind.start()
+    ends = [family.start_child(slow).monitor()]
+    inner = family.start_child(Supervisor.child_spec([slow], id="inner"))
+    ends += [inner.monitor(), inner.child("Slow").monitor()]
+    # When
+    assert family.stop(reason=ExitReason.SHUTDOWN, timeout=1_000.0)
+    # Then
+    assert [end.get(PATIENCE).reason for end in ends] == [ExitReason.SHUTDOWN] * 3
 
 
 SHUTDOWN, KILLED = ExitReason.SHUTDOWN, ExitReason.KILLED

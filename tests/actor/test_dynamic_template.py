@@ -25,7 +25,7 @@ from actorcloud.actor import (
 from actorcloud.base.errors import ActorError, BadChildSpec, ConfigError, NoSuchChild, StartError
 from actorcloud.base.exits import ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Boom, Probe
-from tests.actor.family import Noted, Starts, Stubborn, crash, end, events, names
+from tests.actor.family import Noted, Slow, Starts, crash, end, events, names
 
 #: More than any test lasts.
 ENDLESS = 1_000_000
@@ -175,26 +175,22 @@ def test_children_that_cannot_restart_are_counted_and_given_up_by_their_old_refs
 @pytest.mark.case(99, 101)
 @pytest.mark.parametrize("shutdown", [BRUTAL_KILL, 0.02])
 def test_the_end_takes_all_along(system: System, shutdown: Any) -> None:
-    pool = DynamicSupervisor.start(template=Stubborn.child_spec(shutdown=shutdown))
-    ends = [pool.start_another().monitor() for _ in range(10)]
+    # Given children that do not end, and one that ends at once when it may
+    pool = DynamicSupervisor.start(template=Slow.child_spec(shutdown=shutdown))
+    ends = [pool.start_another(seconds).monitor() for seconds in [1_000.0] * 9 + [0.0]]
     over = pool.monitor()
+    # When
     pool.stop(reason=ExitReason.SHUTDOWN, timeout=PATIENCE)
-    assert {end.get(PATIENCE).reason for end in ends} == {ExitReason.KILLED}
+    # Then
+    *killed, last = [end.get(PATIENCE).reason for end in ends]
+    assert set(killed) == {ExitReason.KILLED}
+    assert last is (ExitReason.KILLED if shutdown is BRUTAL_KILL else ExitReason.SHUTDOWN)
     assert over.get(PATIENCE).reason is ExitReason.SHUTDOWN
 
 
 @pytest.mark.case(123)
 def test_children_end_at_the_same_time(system: System) -> None:
     # Given children that need some time, and one that needs too much
-    class Slow(Actor):
-        trap_exit = True
-
-        def __init__(self, seconds: float) -> None:
-            self.seconds = seconds
-
-        def on_stop(self) -> None:
-            self.system.sleep(self.seconds)
-
     pool = DynamicSupervisor.start(template=Slow.child_spec(shutdown=0.1))
     children = [pool.start_another(seconds) for seconds in (0.05, 0.05, 0.05, 5.0)]
     reasons = [child.monitor() for child in children]

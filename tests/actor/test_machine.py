@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from actorcloud.actor import (
@@ -23,8 +24,10 @@ from actorcloud.actor import (
     ReplyTo,
     StateMachine,
     StateTimeout,
+    Status,
     Stop,
     System,
+    as_completed,
     debug,
 )
 from actorcloud.base.errors import ActorError
@@ -326,7 +329,7 @@ def answer_with(value: Any, _: Any) -> Any:
 
 
 @pytest.mark.shared_memory
-@pytest.mark.case(285, 286, 288)
+@pytest.mark.case(285, 286)
 def test_the_state_and_its_data_are_seen_and_replaced(probe: ActorRef[Any]) -> None:
     # Given
     machine = Machine.start(probe, {"b": goto("b")})
@@ -354,6 +357,54 @@ def test_the_state_is_replaced_by_one_that_there_is(system: System) -> None:
         debug.replace_state(door, lambda old: ("broken", old[1]))
     debug.replace_state(door, lambda old: ("unlocked", {"code": "0000"}))
     assert door.ask("knock") == "open"
+
+
+@pytest.mark.case(288)
+def test_a_machine_shows_its_state_as_its_class_wants(probe: ActorRef[Any], caplog: pytest.LogCaptureFixture) -> None:
+    class Formatted(Machine):
+        def format_status(self, status: Status) -> Status:
+            return msgspec.structs.replace(status, state="FORMATTED")
+
+    machine = Formatted.start(probe, {"x": boom})
+    assert debug.get_status(machine).status.state == "FORMATTED"
+    caplog.set_level(logging.ERROR, "actorcloud.actor")
+    with pytest.raises(Boom):
+        machine.ask("x")
+    (record,) = caplog.records
+    assert "state: 'FORMATTED'" in record.getMessage()
+    assert repr(probe) not in record.getMessage()
+
+
+@pytest.mark.case(288)
+def test_the_answers_of_machines_are_collected_as_they_come(probe: ActorRef[Any]) -> None:
+    def late(me: Any) -> str:
+        if me.state == "a":
+            me.postpone()
+        return "late"
+
+    machine = Machine.start(probe, {"x": late, "y": lambda _: "early", "b": goto("b")})
+    labels = {machine.ask(event, block=False, timeout=PATIENCE): event for event in "xy"}
+    arrived = as_completed(labels, timeout=PATIENCE)
+    first = next(arrived)
+    machine.tell("b")
+    (second,) = arrived
+    assert [(labels[future], future.get()) for future in (first, second)] == [("y", "early"), ("x", "late")]
+
+
+@pytest.mark.case(288)
+def test_something_missing_in_a_state_is_a_crash(probe: ActorRef[Any]) -> None:
+    class Halfway(StateMachine):
+        initial: ClassVar[str] = "there"
+
+        def there(self, event: Any) -> None:
+            self.nothing.at_all()  # type: ignore[attr-defined]
+
+    machine = Halfway.start()
+    end = machine.monitor()
+    machine.tell("x")
+    reason = end.get(PATIENCE).reason
+    assert isinstance(reason, Crash)
+    assert reason.type == "AttributeError"
 
 
 # -- two styles ------------------------------------------------------------------------------------

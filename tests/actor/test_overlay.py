@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter, deque
 from typing import Any
 
@@ -186,14 +187,22 @@ def test_a_peer_that_is_not_known_is_ignored() -> None:
 
 @pytest.mark.case(296)
 def test_a_herd_of_peers_is_taken_in_quickly() -> None:
-    # Given as many groups as a large program has
-    scope = Overlay("me")
-    for number in range(10_000):
-        scope.handle(Join(number, (f"member {number}",)))
-    # When many peers come and say what they have
-    for number in range(2_000):
-        scope.handle(Sync(f"peer {number}", {number: (f"far {number}",)}))
-    # Then a join is told to each of them once
+    def meet(groups: int) -> tuple[Overlay, float]:
+        # Given so many groups
+        scope = Overlay("me")
+        for number in range(groups):
+            scope.handle(Join(number, (f"member {number}",)))
+        # When many peers come and say what they have
+        begun = time.process_time()
+        for number in range(2_000):
+            scope.handle(Sync(f"peer {number}", {number: (f"far {number}",)}))
+        return scope, time.process_time() - begun
+
+    # Then that takes no longer with as many groups as a large program has
+    _, few = meet(100)
+    scope, many = meet(10_000)
+    assert many < 10 * max(few, 0.02)
+    # And a join is told to each of them once
     effects = scope.handle(Join("g", ("x",)))
     assert sum(isinstance(effect, Send) for effect in effects) == 2_000
     assert set(scope.all.members(7)) == {"member 7", "far 7"}

@@ -17,6 +17,7 @@ from actorcloud.actor import (
     Exit,
     Ignore,
     NoReply,
+    Registry,
     Stop,
     Supervisor,
     System,
@@ -38,7 +39,7 @@ class Unwilling(Actor):
 # -- starting -------------------------------------------------------------------------------------
 
 
-@pytest.mark.case(185, 192, 321, 322, 326)
+@pytest.mark.case(185, 192, 321, 326)
 def test_a_server_starts_answers_stops_and_is_gone(system: System) -> None:
     p = Probe.options(name=None).start()
     assert p.ask("hello") == "hello"
@@ -48,6 +49,17 @@ def test_a_server_starts_answers_stops_and_is_gone(system: System) -> None:
     with pytest.raises(ActorDeadError) as caught:
         p.ask("hello")
     assert caught.value.reason is ExitReason.NOPROC
+
+
+@pytest.mark.case(322)
+def test_a_start_links_nobody_also_inside_an_actor(system: System) -> None:
+    parent = Probe.start()
+    child = run(parent, lambda _: Probe.start())
+    assert not run(parent, lambda me: me._cell.links)
+    assert not run(child, lambda me: me._cell.links)
+    child.exit("boom")
+    end_of(child)
+    assert run(parent, lambda _: "alive") == "alive"
 
 
 @pytest.mark.case(187, 246)
@@ -107,7 +119,7 @@ def test_who_linked_or_monitored_at_the_start_hears_of_the_end(system: System) -
     assert (down.ref, down.target, down.reason) == (monitor, monitored, "r")
 
 
-@pytest.mark.case(191, 195, 196, 318)
+@pytest.mark.case(191, 195, 318)
 @pytest.mark.parametrize("verb", ["start", "start_link", "start_monitor"])
 def test_a_name_in_use_is_refused_and_is_free_after_the_stop(system: System, verb: str) -> None:
     parent = Probe.start(trap=True)
@@ -160,11 +172,44 @@ def test_a_class_makes_its_child_spec(system: System) -> None:
     assert (own.id, own.restart, own.shutdown) == ("own", "transient", 1.0)
 
 
+@pytest.mark.case(198, 316)
+def test_a_server_is_started_reached_and_stopped_by_its_key_in_a_registry(system: System) -> None:
+    # Given
+    parent, key = Probe.start(trap=True), Registry.start("unique").via("server")
+    # When
+    p = run(parent, lambda _: Probe.options(name=key).start_link())
+    # Then
+    assert key.ask("hello") == "hello"
+    assert key.stop() is True
+    assert log(parent, 1)[0].sender == p
+    assert not p.is_alive()
+    assert key.stop() is False
+
+
 @pytest.mark.case(325)
 def test_whereis_finds_names_and_nothing_else(system: System) -> None:
+    registry = Registry.start("unique")
     p = Probe.options(name="here").start()
-    assert whereis("here") == p
-    assert whereis("nowhere") is None
+    q = Probe.options(name=registry.via("here")).start()
+    assert whereis("here") == named("here").holder() == p
+    assert registry.whereis("here") == registry.via("here").holder() == q
+    for ref in (p, q):
+        ref.stop()
+    assert whereis("here") is whereis("nowhere") is None
+    assert registry.whereis("here") is registry.whereis("nowhere") is None
+
+
+@pytest.mark.case(319)
+def test_a_linked_server_is_told_asked_and_stopped_also_by_name(system: System) -> None:
+    parent = Probe.start(trap=True)
+    p = run(parent, lambda _: Probe.options(name="server").start_link())
+    named("server").tell(1)
+    p.tell(2)
+    assert (named("server").ask(3), p.ask(4)) == (3, 4)
+    assert log(p, 4) == [1, 2, 3, 4]
+    assert named("server").stop() is True
+    end = log(parent, 1)[0]
+    assert (end.sender, end.reason) == (p, ExitReason.NORMAL)
 
 
 # -- stopping -------------------------------------------------------------------------------------

@@ -78,6 +78,31 @@ def test_answers_may_come_later_twice_and_through_what_wraps_them(system: System
     assert asked.get(PATIENCE) == ("tag", 1)
 
 
+@pytest.mark.case(263)
+def test_an_answer_to_an_asker_that_is_dead_is_ignored(system: System) -> None:
+    # Given
+    class Later(Probe):
+        owed: ReplyTo | None = None
+
+        def on_receive(self, message: Any) -> Any:
+            if message != "question":
+                return super().on_receive(message)
+            self._note(message)
+            self.owed = self.sender
+            return NoReply
+
+    p, asker = Later.start(), Probe.start()
+    tell_run(asker, lambda _: p.ask("question", timeout=PATIENCE))
+    log(p, 1)
+    asker.kill()
+    # When
+    for _ in range(2):
+        run(p, lambda me: me.reply(me.owed, "too late"))
+    # Then
+    assert not asker.is_alive()
+    assert run(p, lambda _: "alive") == "alive"
+
+
 @pytest.mark.case(207, 209)
 def test_an_answer_after_the_timeout_never_reaches_the_asker(system: System) -> None:
     # Given an actor that asks, and goes on when no answer comes
@@ -163,15 +188,23 @@ def test_a_full_mailbox_makes_asking_no_slower(pool: System) -> None:
             server.ask("x", timeout=PATIENCE)
         return pool.clock.monotonic() - begun
 
+    gate = pool.future()
+
+    def ask_with_all_there(me: Probe) -> tuple[float, int]:
+        gate.get(PATIENCE)
+        return ask_often(me), me.actor_ref.info("message_queue_len")
+
     run(light, ask_often)
-    few = light.ask(Run(ask_often), block=False, timeout=PATIENCE).get()
+    few = run(light, ask_often)
     # When
-    much = heavy.ask(Run(ask_often), block=False, timeout=PATIENCE)
+    asked = heavy.ask(Run(ask_with_all_there), block=False, timeout=3 * PATIENCE)
     for number in range(50_000):
         heavy.tell(number)
+    gate.set()
     # Then
-    again = heavy.ask(Run(ask_often), block=False, timeout=3 * PATIENCE)
-    assert min(much.get(), again.get()) < 10 * few
+    much, waiting = asked.get()
+    assert waiting == 50_000
+    assert much < 10 * few
 
 
 # -- going on -------------------------------------------------------------------------------------
@@ -185,9 +218,6 @@ def test_what_a_server_goes_on_with_comes_before_its_mail(system: System) -> Non
             super().__init__()
             self.continue_with("init")
             self.actor_ref.tell("queued")
-
-        def on_exit(self, message: Exit) -> None:
-            self.continue_with("exit")
 
     # When
     p = Eager.start()
@@ -204,6 +234,22 @@ def test_what_a_server_goes_on_with_comes_before_its_mail(system: System) -> Non
     assert run(p, go_on) == "answered"
     # Then
     assert log(p, 4) == [("continue", 2), ("continue", 1), ("continue", 0), "queued"]
+
+
+@pytest.mark.case(216)
+def test_a_server_may_go_on_from_an_exit_it_has_trapped(system: System) -> None:
+    # Given
+    class Going(Server):
+        trap_exit = True
+
+        def on_exit(self, message: Exit) -> None:
+            self.continue_with(message.reason)
+
+    p = Going.start(trap=True)
+    # When
+    run(p, lambda me: (me.log.clear(), me.actor_ref.exit("boom"), me.actor_ref.tell("queued")))
+    # Then
+    assert log(p, 2) == [("continue", "boom"), "queued"]
 
 
 @pytest.mark.case(216)

@@ -24,7 +24,7 @@ def _no_events(caplog: pytest.LogCaptureFixture) -> None:
 # -- children told to end ---------------------------------------------------------------------------
 
 
-@pytest.mark.case(97, 98, 100)
+@pytest.mark.case(98, 100)
 def test_a_child_ends_as_its_spec_says(system: System) -> None:
     children = [
         *noted("obedient", shutdown=1.0),

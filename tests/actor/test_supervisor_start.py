@@ -292,7 +292,7 @@ def test_a_child_that_asks_its_supervisor_in_init_is_told_so(system: System) -> 
 # -- specs ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.case(94, 327, 328)
+@pytest.mark.case(94, 327)
 def test_a_spec_is_told_with_its_defaults(system: System) -> None:
     specs = [
         Probe.child_spec(),
@@ -319,7 +319,7 @@ WRONG: list[tuple[str, object]] = [
 ]
 
 
-@pytest.mark.case(96, 113, 114, 340)
+@pytest.mark.case(96, 113, 114, 328, 340)
 @pytest.mark.parametrize(("text", "children"), WRONG, ids=[text for text, _ in WRONG])
 def test_wrong_children_are_refused_before_any_of_them_starts(system: System, text: str, children: object) -> None:
     with pytest.raises(BadChildSpec, match=text):

@@ -154,7 +154,6 @@ def test_a_stream_may_have_no_time_limit(system: System, make: Make) -> None:
     assert values(make(square, [1, 2], timeout=None)) == [1, 4]
 
 
-@pytest.mark.case(549)
 @pytest.mark.shared_memory
 def test_a_stream_reads_its_source_as_it_goes_and_no_further(system: System) -> None:
     read: list[int] = []
@@ -171,6 +170,15 @@ def test_a_stream_reads_its_source_as_it_goes_and_no_further(system: System) -> 
     assert next(stream) == Returned(1)
     assert read == [0, 1, 2]
     stream.close()
+
+
+@pytest.mark.case(549)
+@each_kind
+def test_a_stream_takes_all_of_a_source_that_ends(system: System, make: Make) -> None:
+    for length in (1, 3, 5):
+        assert values(make(square, (number for number in range(length)), max_concurrency=3)) == [
+            number**2 for number in range(length)
+        ]
 
 
 def test_a_stream_of_nothing_is_empty(system: System) -> None:

@@ -108,20 +108,26 @@ def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
 @pytest.mark.case(67)
 def test_a_wall_clock_that_jumps_moves_no_timer() -> None:
     class Jumping(ManualClock):
-        """Its wall clock is a day ahead."""
+        """Its wall clock can be put forward and back."""
+
+        jump = 0.0
 
         def time(self) -> float:
-            return super().time() + 86_400.0
+            return super().time() + self.jump
 
     clock = Jumping()
-    timers = TimerThread(clock)
-    with System(name="test", clock=clock, timers=timers) as system, process(system=system) as me:
-        timer = me.send_after(10.0, "never")
-        assert timer.remaining == 10.0
-        clock.advance(4.0)
-        assert timer.remaining == 6.0
-        with pytest.raises(ReceiveTimeout):
-            me.receive(timeout=0)
+    with System(name="test", clock=clock, timers=TimerThread(clock)) as system, process(system=system) as me:
+        # Given
+        timer = me.send_after(10.0, "in time")
+        # When
+        for clock.jump in (86_400.0, -86_400.0):
+            me.send_after(0.0, "now")
+            # Then
+            assert me.receive(timeout=PATIENCE) == "now"
+            assert timer.remaining == 10.0
+        clock.advance(10.0)
+        me.send_at(clock.monotonic() - 1.0, "now")
+        assert [me.receive(timeout=PATIENCE) for _ in range(2)] == ["now", "in time"]
 
 
 @pytest.mark.case(68)

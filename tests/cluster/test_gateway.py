@@ -77,6 +77,26 @@ def test_a_crash_reaches_the_asker_as_text(pair: Towns) -> None:
     assert "The remote traceback" in caught.value.__notes__[0]
 
 
+@pytest.mark.case(218, 219)
+def test_asks_of_an_actor_that_has_died_fail_with_its_reason_or_at_once(pair: Towns) -> None:
+    # Given
+    refs = [pair.node.neighbours.by_id(pair.head.counter.id), pair.node.neighbours.ref(pair.head.peer, "counter")]
+    waiting = [ref.ask("later", block=False) for ref in refs]
+    pair.simulation.run(1)
+    # When
+    pair.head.counter.exit("a reason")
+    pair.simulation.run(1)
+    # Then
+    for answer in waiting:
+        with pytest.raises(ActorDeadError, match="a reason"):
+            settle(pair, answer)
+    for ref in refs:
+        with pytest.raises(ActorDeadError) as caught:
+            settle(pair, ref.ask(1, block=False))
+        assert caught.value.reason is ExitReason.NOPROC
+
+
+@pytest.mark.case(219)
 def test_an_unknown_name_fails_at_once(pair: Towns) -> None:
     with pytest.raises(ActorDeadError, match="nobody"):
         settle(pair, pair.node.neighbours.ref(pair.head.peer, "nobody").ask(1, block=False))
@@ -106,12 +126,17 @@ def test_a_monitor_fires_with_the_reason(pair: Towns) -> None:
     assert (reason.type, reason.message) == ("ValueError", "a bad day")
 
 
-def test_an_exit_signal_ends_an_actor_elsewhere(pair: Towns) -> None:
-    counter = pair.node.neighbours.ref(pair.head.peer, "counter")
+@pytest.mark.case(199, 200)
+@pytest.mark.parametrize("is_by_name", [True, False])
+def test_an_exit_signal_ends_an_actor_elsewhere(pair: Towns, *, is_by_name: bool) -> None:
+    counter = pair.node.neighbours.ref(pair.head.peer, "counter" if is_by_name else pair.head.counter.id.serial)
     assert settle(pair, counter.stop(block=False)) is True
     assert not pair.head.counter.is_alive()
+    assert pair.head.system.whereis("counter") is None
+    assert settle(pair, counter.stop(block=False)) is False
 
 
+@pytest.mark.case(221, 222)
 def test_a_crashed_peer_fails_asks_and_fires_monitors_after_its_last_message(pair: Towns) -> None:
     # Given
     head_watcher = pair.head.look(pair.head.watcher).seen
@@ -131,8 +156,10 @@ def test_a_crashed_peer_fails_asks_and_fires_monitors_after_its_last_message(pai
     kinds = [type(item).__name__ if not isinstance(item, str | tuple) else item for item in head_watcher]
     assert kinds == ["PeerUp", "last words", "PeerSuspect", ("down", ExitReason.NOCONNECTION), "PeerDown"]
     # When
-    with pytest.raises(ActorDeadError):
-        agent.ask(1, block=False).get(0)
+    for ref in (agent, pair.head.neighbours.by_id(pair.node.counter.id)):
+        with pytest.raises(ActorDeadError) as caught:
+            ref.ask(1, block=False).get(0)
+        assert caught.value.reason is ExitReason.NOCONNECTION
 
 
 def test_an_asker_that_is_gone_is_told_to_who_owes_the_answer(pair: Towns) -> None:

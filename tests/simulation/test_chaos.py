@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorcloud.testing import Simulation
+from actorcloud.testing import Auditor, Simulation
 from tests.simulation import chaos
 
 #: Seeds of the default run, and how many run in one test: the global timeout is per test.
@@ -43,6 +43,32 @@ def survive(seeds: range) -> None:
 @pytest.mark.parametrize("first", range(0, SEEDS, IN_ONE))
 def test_every_promise_holds_whatever_crashes(first: int) -> None:
     survive(range(first, first + IN_ONE))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_auditor_passes_no_step_over_in_which_anything_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_over = []
+
+    class Thorough(Auditor):
+        """Looks at what actors know after every step, and compares."""
+
+        def check(self) -> None:
+            turns = self._turns
+            super().check()
+            if turns != self._turns:
+                return
+            known = dict(self._done)
+            self._check_manager()
+            self._check_nodes()
+            for name, (agent, *held) in self._done.items():
+                # A timer may start a node anew: nothing is known of its agent yet.
+                assert known[name][0] is not agent or list(known[name][1:]) == held
+            passed_over.append(self._cloud.sim.steps)
+
+    monkeypatch.setattr(chaos, "Auditor", Thorough)
+    survive(range(IN_ONE))
+    assert len(passed_over) > 1_000
 
 
 @pytest.mark.soak

@@ -133,6 +133,24 @@ def test_a_finish_by_the_run_already_recorded_is_answered_stored() -> None:
     prove(story, mutants.refuses_the_finish_of_the_recorded_run, seeds=100)
 
 
+def test_a_finish_that_a_head_has_recorded_before_it_died_is_answered_stored_by_the_next() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim, latency=0.02)
+            records = stage.auditor.history.records
+            program = stage.cloud.program("c1", lambda cloud: cloud.results(cloud.add_jobs(jobs.finish, [0] * 9)))
+            for number in range(1, 9, 2):
+                # Whoever sent the finish that is now on the disk may not have heard of it.
+                sim.run_until(lambda: sum(record.state == "done" for record in records.values()) >= number)  # noqa: B023  used at once
+                stage.cloud.crash_head()
+                stage.cloud.start_head()
+            sim.run_until(program.is_done)
+            assert program.get() == [0] * 9
+            stage.end()
+
+    prove(story, mutants.refuses_the_finish_of_the_recorded_run)
+
+
 def test_a_once_value_is_in_the_commit_that_it_remembers() -> None:
     story = chaos(acts.count_once, faults=(Chaos.kill_worker, Chaos.crash_node))
     prove(story, mutants.remembers_once_in_another_commit)
