@@ -6,6 +6,8 @@ import os
 import secrets
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,9 @@ PROFILES = {"dev": 50, "ci": 300, "night": 10_000}
 
 #: Short: sockets live below it, and a unix socket's path has at most 107 characters.
 _SESSION_PREFIX = "ac-"
+
+#: Seconds that processes of the last test may take to end.
+_LAST_WAY_OUT = 5.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,7 +54,11 @@ def _open_session(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def no_process_survives_the_session() -> Iterator[None]:
     yield
-    left = leaks.processes_of_session(os.environ[leaks.SESSION_VARIABLE])
+    session = os.environ[leaks.SESSION_VARIABLE]
+    # The last ones may be on their way out: a node ends when it sees that its head has.
+    deadline, rest = time.monotonic() + _LAST_WAY_OUT, threading.Event()
+    while (left := leaks.processes_of_session(session)) and time.monotonic() < deadline:
+        rest.wait(0.1)
     assert not left, "the tests left processes behind:\n" + "\n".join(left)
 
 

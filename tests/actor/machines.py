@@ -10,6 +10,7 @@ from actorcloud.actor import (
     NoReply,
     ReplyTo,
     StateMachine,
+    StateTimeout,
 )
 from tests.actor.cast import Run
 
@@ -67,3 +68,37 @@ def keep_waiting(kept: list[ReplyTo]) -> Callable[[Any], Any]:
 
 def goto(state: Any) -> Callable[[Any], None]:
     return lambda me: me.goto(state)
+
+
+def answer_with(value: Any, _: Any) -> Any:
+    return value
+
+
+class Door(StateMachine):
+    """Opens to a code, and locks itself."""
+
+    initial: ClassVar[str] = "locked"
+
+    def __init__(self, code: str, *, is_open: bool = False) -> None:
+        self.code = code
+        if is_open:
+            self.goto("unlocked")
+            self.state_timeout(0.001)
+
+    def locked(self, event: Any) -> str:
+        if event == self.code:
+            self.goto("unlocked")
+            return "welcome"
+        if event == "wait":
+            self.postpone()
+        return "no"
+
+    def unlocked(self, event: Any) -> str:
+        match event:
+            case StateTimeout():
+                self.goto("locked")
+            case "break":
+                self.goto("broken")
+            case "stop":
+                self.goto("stop")
+        return "open"
