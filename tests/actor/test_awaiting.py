@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import ActorDeadError, AskTimeout, Future, NoReply, System
+from actorcloud.actor import ActorDeadError, AskTimeout, AsyncActor, Future, NoReply, System, Task, current_system
 from tests.actor.cast import Boom, Probe, Run, boom
 
 
@@ -127,3 +127,41 @@ def test_several_tasks_await_one_answer_and_callbacks_are_called_too(pool: Syste
     # When, Then
     assert asyncio.run(program()) == [7, 7, 7]
     assert seen == [7]
+
+
+class _Awaiting(AsyncActor):
+    """Awaits a task of its own, whose value is no message then."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+
+    async def on_receive(self, message: Any) -> Any:
+        if not callable(message):
+            self.log.append(message)
+            return self.log
+        try:
+            return await Task.start(message)
+        except Boom:
+            return "failed"
+
+
+@pytest.mark.shared_memory
+def test_an_asyncio_actor_awaits_a_task_and_goes_on(system: System) -> None:
+    p = _Awaiting.start()
+    assert p.ask(lambda: current_system().sleep(0.01)) is None
+    assert p.ask(lambda: 42) == 42
+    assert p.ask("last") == ["last"]
+
+
+def test_a_program_awaits_a_task_as_long_as_it_likes(pool: System) -> None:
+    async def program() -> object:
+        task = Task.start(pool.sleep, 0.1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await task
+        await task
+        with pytest.raises(ActorDeadError, match="was taken before"):
+            await task
+        return "done"
+
+    assert asyncio.run(program()) == "done"

@@ -7,7 +7,7 @@ Reference: Elixir's `Task`; otp-semantics 3.14.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, get_args
 
 from actorcloud.actor.child import BRUTAL_KILL, SHUTDOWN_DEFAULT, ChildSpec
@@ -176,6 +176,19 @@ class Task(Generic[R]):
         if not claim.is_taken and not claim.future.wait(limit):
             claim.take_back()
             raise AskTimeout(f"{claim} gave no value within {limit} s")
+        return _value(claim)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """As `get`, on the running asyncio loop, which goes on meanwhile; for as long as it takes.
+
+        `asyncio.timeout` limits it: the task goes on then, and can be waited for again.
+        """
+        claim = self._claim
+        claim.check_owner()
+        if not claim.is_taken and not claim.future.is_done():
+            from actorcloud.actor import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
+
+            yield from awaiting.until_done(claim.future).__await__()
         return _value(claim)
 
     def wait(self, timeout: Timeout = DEFAULT) -> Outcome[R] | None:
