@@ -123,10 +123,17 @@ def test_messages_go_on_while_a_guest_waits(ring: Cluster, lodger: tuple[Reactor
 def test_a_guest_may_close_its_transport(ipc: str, lodger: tuple[Reactor, Lodger, Log]) -> None:
     # Given
     reactor, guest, _ = lodger
+    closed = threading.Event()
+
+    def close(_: HostThread) -> None:
+        reactor.close()
+        closed.set()
+
     # When
-    guest.do(lambda _: reactor.close())
-    # Then the address is free at once
-    assert guest.left.wait(PATIENCE)
+    guest.do(close)
+    # Then the address is free as soon as that has returned
+    assert closed.wait(PATIENCE)
+    assert guest.left.is_set()
     successor = new_head(ipc)
     successor.start(Log())
     successor.close()
