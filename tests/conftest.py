@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -32,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
         # No deadline: machines are shared, and a slow example is no bug.
         hypothesis.settings.register_profile(name, max_examples=examples, deadline=None)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background: programs that are interrupted by tests would ignore it, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _open_session(config)
 
 
