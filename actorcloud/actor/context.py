@@ -212,6 +212,17 @@ def as_nobody() -> Iterator[None]:
         local.cell = outer
 
 
+@contextlib.contextmanager
+def as_nobody_in(system: Any) -> Iterator[None]:
+    """Within this block the thread is nobody, and `system` is current: what is unpickled finds its refs there."""
+    outer, local.system = local.system, system
+    try:
+        with as_nobody():
+            yield
+    finally:
+        local.system = outer
+
+
 def set_default_system(maker: Callable[[], Any]) -> None:
     """Say how to get the process's default system; `system` does, when it is imported."""
     _makers[:] = [maker]

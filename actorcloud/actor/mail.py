@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actorcloud.actor.context import local
+from actorcloud.actor.context import as_nobody_in
 from actorcloud.actor.future import Keeper, ReplyTo
 from actorcloud.actor.signals import MonitorRef
 from actorcloud.base.errors import Unpicklable
@@ -238,9 +238,5 @@ def copied(message: object, system: Any, what: str) -> Any:
     from actorcloud.base import codec  # noqa: PLC0415  loads pickle, and only copying systems need it
 
     data = codec.dump(message, what)
-    outer = local.cell, local.system
-    local.cell, local.system = None, system
-    try:
+    with as_nobody_in(system):
         return codec.load_here(data)
-    finally:
-        local.cell, local.system = outer

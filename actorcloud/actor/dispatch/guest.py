@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from actorcloud.actor.context import local
+from actorcloud.actor.context import as_nobody, local
 from actorcloud.actor.latch import Latch
 from actorcloud.base.ports import HostThread
 
@@ -107,7 +107,8 @@ class PoolGuest:
             return latch.acquire(timeout)
         latch.call_when_set(host.wake)
         until = math.inf if timeout is None else time.monotonic() + timeout
-        with _nobody():
+        # What comes in now comes in for others, not in the name of the actor whose code is on this stack.
+        with as_nobody():
             while not latch.is_set and (left := until - time.monotonic()) > 0:
                 if not host.turn(left):
                     return latch.acquire(None if timeout is None else until - time.monotonic())
@@ -121,20 +122,10 @@ class PoolGuest:
             return
         self._pool.count_out()
         try:
-            with _nobody():
+            with as_nobody():
                 yield
         finally:
             self._pool.count_in()
 
     def _may_go_on(self) -> bool:
         return self._host is not None and time.monotonic() < self._until
-
-
-@contextlib.contextmanager
-def _nobody() -> Iterator[None]:
-    """What comes in now comes in for others, not in the name of the actor whose code is on this stack."""
-    cell, local.cell = local.cell, None
-    try:
-        yield
-    finally:
-        local.cell = cell

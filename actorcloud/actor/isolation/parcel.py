@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.context import local
+from actorcloud.actor.context import as_nobody_in
 from actorcloud.base import codec
 from actorcloud.base.errors import PayloadTooLarge
 from actorcloud.base.exits import Crash, safe_str
@@ -41,12 +41,8 @@ def pack(value: object, what: str) -> bytes:
 
 def unpack(data: bytes, system: object) -> Any:
     """Return the value; its refs are of `system`. Raises whatever unpickling raises."""
-    outer = local.cell, local.system
-    local.cell, local.system = None, system
-    try:
+    with as_nobody_in(system):
         return codec.load_here(data)
-    finally:
-        local.cell, local.system = outer
 
 
 def pack_fault(error: BaseException) -> Fault:
