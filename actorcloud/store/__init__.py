@@ -10,6 +10,20 @@ from typing import TYPE_CHECKING
 
 from actorcloud.store import keys
 from actorcloud.store.actor import StoreActor
+from actorcloud.store.caller import (
+    TRANSACTION_TIMEOUT_DEFAULT,
+    Abort,
+    Ask,
+    Codec,
+    Commit,
+    Fail,
+    FencedRun,
+    Means,
+    Space,
+    Staged,
+    Transaction,
+    Transactions,
+)
 from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
 from actorcloud.store.engine import (
     Batch,
@@ -24,16 +38,13 @@ from actorcloud.store.engine import (
     Unresolved,
 )
 from actorcloud.store.engine import Scan as EngineScan
+from actorcloud.store.engine.memory import MemoryDisk, MemoryEngine
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
-from actorcloud.store.memory import MemoryDisk, MemoryEngine
-from actorcloud.store.mutation import TRANSACTION_TIMEOUT_DEFAULT, Means, Staged, Transactions
-from actorcloud.store.outcome import Abort, Commit, Fail, FencedRun
 from actorcloud.store.stored import pack_time, time_of
-from actorcloud.store.transaction import Ask, Codec, Space, Transaction
 from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
-    from actorcloud.store.lmdb_engine import LmdbEngine
+    from actorcloud.store.engine.lmdb import LmdbEngine
 
 __all__ = [
     "KEY_LIMIT_BYTES",
@@ -87,7 +98,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "LmdbEngine":
-        from actorcloud.store.lmdb_engine import LmdbEngine
+        from actorcloud.store.engine.lmdb import LmdbEngine
 
         return LmdbEngine
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

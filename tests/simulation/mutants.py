@@ -32,9 +32,9 @@ from actorcloud.protocol.node import DoneItem
 from actorcloud.protocol.record import JobRecord, Outcome
 from actorcloud.store import Fed, keys, sequencer, validation
 from actorcloud.store.actor import StoreActor
-from actorcloud.store.mutation import Transactions
+from actorcloud.store.caller.mutation import Transactions
+from actorcloud.store.caller.transaction import running
 from actorcloud.store.sequencer import Sequencer
-from actorcloud.store.transaction import running
 from actorcloud.worker.link import OutageClock
 
 

@@ -13,10 +13,10 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord
 from actorcloud.protocol.transaction import Commit, Read
 from actorcloud.store import Codec, Key, Means, MemoryDisk, MemoryEngine, ReadPlan, Transaction, Transactions, keys
+from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
 from actorcloud.store.extension import answer_read, check_read, keys_of_read
 from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, keys_of
-from actorcloud.store.transaction import running
 from actorcloud.store.view import Moment, View
 
 NOW = 1_700_000_000.0

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import Change, Expect, Transaction, encode_key, keys
-from actorcloud.store.attempt import Attempt
-from actorcloud.store.transaction import Restart
+from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.transaction import Restart
 from tests.store.local import PICKLE, REF, LocalStore, run_of
 
 

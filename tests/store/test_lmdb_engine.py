@@ -15,8 +15,9 @@ import msgspec
 import pytest
 
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked, StoreTooNew
-from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, Unresolved, keys, lmdb_engine
-from actorcloud.store.lmdb_engine import FormatRecord
+from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, Unresolved, keys
+from actorcloud.store.engine import lmdb as lmdb_engine
+from actorcloud.store.engine.lmdb import FormatRecord
 
 MIB = 1 << 20
 

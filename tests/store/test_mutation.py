@@ -21,7 +21,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.transaction import Commit as CommitMessage
 from actorcloud.protocol.transaction import Conflict, Read, Refused
 from actorcloud.store import Abort, Commit, Fail, Transaction, Transactions
-from actorcloud.store.transaction import Restart
+from actorcloud.store.caller.transaction import Restart
 from tests.store.local import JOB, PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
 from tests.store.local import put_value as put
 

@@ -13,7 +13,7 @@ from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Found, Refused, Values
 from actorcloud.store import Change, Expect, Key, ReadPlan, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
-from actorcloud.store.attempt import Attempt, Unknown
+from actorcloud.store.caller.attempt import Attempt, Unknown
 from actorcloud.store.sequencer import BATCH_REQUESTS
 from tests.store.local import NOW, OTHER, REF, LocalStore, run_of
 

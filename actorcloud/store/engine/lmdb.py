@@ -28,8 +28,8 @@ import msgspec
 
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreTooNew
 from actorcloud.store import keys
-from actorcloud.store.directory import StoreDirectory
-from actorcloud.store.engine import (
+from actorcloud.store.engine.directory import StoreDirectory
+from actorcloud.store.engine.port import (
     Batch,
     EngineCaps,
     EngineFailed,

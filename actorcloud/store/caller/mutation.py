@@ -35,10 +35,10 @@ from actorcloud.base.errors import (
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
 from actorcloud.store import keys
-from actorcloud.store.attempt import Attempt
+from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
+from actorcloud.store.caller.transaction import Ask, Codec, Restart, Space, Transaction, running, user_key
 from actorcloud.store.key_codec import Key
-from actorcloud.store.outcome import Abort, Commit, Fail, FencedRun
-from actorcloud.store.transaction import Ask, Codec, Restart, Space, Transaction, running, user_key
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -21,7 +21,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, Refused, Values
 from actorcloud.store import keys
-from actorcloud.store.attempt import Attempt, Unknown
+from actorcloud.store.caller.attempt import Attempt, Unknown
 from actorcloud.store.key_codec import Key, encode_key
 
 #: Sends a message to the store and waits for the answer; see `Transactions`.

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from actorcloud.store.engine import (
+from actorcloud.store.engine.port import (
     Batch,
     EngineCaps,
     EngineFailed,

@@ -1,0 +1,26 @@
+"""The callers' half of the store: a function, run as a transaction where it is called.
+
+`Transactions` repeats it until it commits; `Transaction` is what it sees; an `Attempt` is one run's state.
+Loaded by clients and workers: knows no engine and no actor.
+"""
+
+from __future__ import annotations
+
+from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Means, Staged, Transactions
+from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
+from actorcloud.store.caller.transaction import Ask, Codec, Space, Transaction
+
+__all__ = [
+    "TRANSACTION_TIMEOUT_DEFAULT",
+    "Abort",
+    "Ask",
+    "Codec",
+    "Commit",
+    "Fail",
+    "FencedRun",
+    "Means",
+    "Space",
+    "Staged",
+    "Transaction",
+    "Transactions",
+]

@@ -1,0 +1,34 @@
+"""The engines: an ordered map of bytes with whole-batch commits, behind one port.
+
+`port` says what an engine is; `lmdb` is the one that ships, `memory` the one that crashes on request.
+"""
+
+from __future__ import annotations
+
+from actorcloud.store.engine.port import (
+    Batch,
+    Engine,
+    EngineCaps,
+    EngineFailed,
+    EngineStats,
+    FencedOut,
+    Opened,
+    ReadPlan,
+    ReadView,
+    Scan,
+    Unresolved,
+)
+
+__all__ = [
+    "Batch",
+    "Engine",
+    "EngineCaps",
+    "EngineFailed",
+    "EngineStats",
+    "FencedOut",
+    "Opened",
+    "ReadPlan",
+    "ReadView",
+    "Scan",
+    "Unresolved",
+]
