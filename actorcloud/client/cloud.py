@@ -9,9 +9,9 @@ import atexit
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
-from actorcloud.base.errors import ConfigError, NotInJob, NotInTransaction
+from actorcloud.base.errors import ConfigError, NotInJob
 from actorcloud.base.ids import JobRef, NodeRef
 from actorcloud.base.ports import Random
 from actorcloud.base.states import JobState
@@ -25,6 +25,7 @@ from actorcloud.client.options import JobOptions
 from actorcloud.client.outcome import state_of
 from actorcloud.client.room import Room
 from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT, Session
+from actorcloud.client.storing import StoreCalls
 from actorcloud.client.waiting import completed, ordered, read
 from actorcloud.protocol.job import (
     BATCH_LIMIT,
@@ -44,9 +45,6 @@ from actorcloud.protocol.job import (
 from actorcloud.protocol.node import NODES
 from actorcloud.protocol.record import Fence, Outcome
 
-if TYPE_CHECKING:
-    from actorcloud.store import Commit, Fail, Key, Transaction, Transactions
-
 T = TypeVar("T")
 
 #: What `Cloud.jobs` can be asked for.
@@ -62,7 +60,7 @@ _NOT_HANDED = Outcome("failed")
 _HANDED_LIMIT = 64
 
 
-class Cloud(JobAdder):
+class Cloud(JobAdder, StoreCalls):
     """A pool of workers to which jobs are added; jobs just get done.
 
     >>> with Cloud() as cloud:                            # doctest: +SKIP
@@ -335,76 +333,6 @@ class Cloud(JobAdder):
     def info(self) -> CloudInfo:
         """Return the statistics of jobs and nodes."""
         return CloudInfo.of(self._room.session.call(GetInfo(), Info))
-
-    # -- the store -----------------------------------------------------------------------------------
-
-    def mutate_store(self, fun: Callable[[], T], once: str | None = None) -> Commit[T] | Fail:
-        """Run `fun()` as one serializable transaction; it may run several times, so it does nothing else.
-
-        Args:
-            fun: uses `fetch`, `store`, `delete` and `add_job` of this cloud.
-            once: inside a job, a name: a later run of the job gets the value that was committed and
-                does not run `fun`. Without it, a job that is run again commits again.
-
-        Returns:
-            `Commit(value)` of what `fun` returned, durable; `Fail(reason)`, which is falsy, if it
-            raised `Abort(reason)`.
-
-        Raises:
-            TransactionError: the deadline passed, or it was refused; nothing is written.
-            CommitUnknown: the head went away for good before it answered.
-            Exception: what `fun` raised; nothing is written.
-            NotInJob, OnceReused: `once` outside a job, or a second time in the same run.
-        """
-        return self._transactions.mutate(fun, once)
-
-    def fetch(self, ref: JobRef[Any] | str, key: Key, default: Any = None) -> Any:
-        """Return what is stored for `ref` under `key`, `default` if there is nothing.
-
-        Args:
-            ref: a job, or a plain string: the name of a space.
-            key: a string, number, bytes, or tuple of these.
-            default: for an absent key.
-
-        Outside a transaction this is a transaction of its own.
-        """
-        transaction = self._transactions.current()
-        source = self._transactions if transaction is None else transaction
-        return source.fetch(ref, key, default)
-
-    def store(self, ref: JobRef[Any] | str, key: Key, val: Any) -> None:
-        """Store `val` for `ref` under `key` when the running transaction commits.
-
-        Raises:
-            NotInTransaction: outside `mutate_store`.
-            BadKey, ValueTooLarge: the key or the value cannot be stored.
-        """
-        self.txn.store(ref, key, val)
-
-    def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
-        """Delete what is stored for `ref` under `key` when the running transaction commits.
-
-        Raises:
-            NotInTransaction: outside `mutate_store`.
-        """
-        self.txn.delete(ref, key)
-
-    @property
-    def txn(self) -> Transaction:
-        """The running transaction.
-
-        Raises:
-            NotInTransaction: outside `mutate_store`.
-        """
-        transaction = self._transactions.current()
-        if transaction is None:
-            raise NotInTransaction
-        return transaction
-
-    @property
-    def _transactions(self) -> Transactions:
-        self._room.session.check()
-        return self._room.transactions
 
     # -- the end -------------------------------------------------------------------------------------
 

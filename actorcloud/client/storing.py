@@ -1,0 +1,97 @@
+"""The calls that use the store: the store's part of `Cloud`.
+
+A thin face over the room's `Transactions`. The store is loaded at the first of these calls, for most
+programs never use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorcloud.base.errors import NotInTransaction
+from actorcloud.base.ids import JobRef
+from actorcloud.client.room import Room
+
+if TYPE_CHECKING:
+    from actorcloud.store import Commit, Fail, Key, Transaction, Transactions
+
+T = TypeVar("T")
+
+
+class StoreCalls:
+    """Uses the store of the cloud that a room is over.
+
+    >>> cloud.mutate_store(lambda: cloud.store("prices", "tea", 3)) # doctest: +SKIP
+    Commit(value=None)
+    """
+
+    _room: Room
+
+    def mutate_store(self, fun: Callable[[], T], once: str | None = None) -> Commit[T] | Fail:
+        """Run `fun()` as one serializable transaction; it may run several times, so it does nothing else.
+
+        Args:
+            fun: uses `fetch`, `store`, `delete` and `add_job` of this cloud.
+            once: inside a job, a name: a later run of the job gets the value that was committed and
+                does not run `fun`. Without it, a job that is run again commits again.
+
+        Returns:
+            `Commit(value)` of what `fun` returned, durable; `Fail(reason)`, which is falsy, if it
+            raised `Abort(reason)`.
+
+        Raises:
+            TransactionError: the deadline passed, or it was refused; nothing is written.
+            CommitUnknown: the head went away for good before it answered.
+            Exception: what `fun` raised; nothing is written.
+            NotInJob, OnceReused: `once` outside a job, or a second time in the same run.
+        """
+        return self._transactions.mutate(fun, once)
+
+    def fetch(self, ref: JobRef[Any] | str, key: Key, default: Any = None) -> Any:
+        """Return what is stored for `ref` under `key`, `default` if there is nothing.
+
+        Args:
+            ref: a job, or a plain string: the name of a space.
+            key: a string, number, bytes, or tuple of these.
+            default: for an absent key.
+
+        Outside a transaction this is a transaction of its own.
+        """
+        transaction = self._transactions.current()
+        source = self._transactions if transaction is None else transaction
+        return source.fetch(ref, key, default)
+
+    def store(self, ref: JobRef[Any] | str, key: Key, val: Any) -> None:
+        """Store `val` for `ref` under `key` when the running transaction commits.
+
+        Raises:
+            NotInTransaction: outside `mutate_store`.
+            BadKey, ValueTooLarge: the key or the value cannot be stored.
+        """
+        self.txn.store(ref, key, val)
+
+    def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
+        """Delete what is stored for `ref` under `key` when the running transaction commits.
+
+        Raises:
+            NotInTransaction: outside `mutate_store`.
+        """
+        self.txn.delete(ref, key)
+
+    @property
+    def txn(self) -> Transaction:
+        """The running transaction.
+
+        Raises:
+            NotInTransaction: outside `mutate_store`.
+        """
+        transaction = self._transactions.current()
+        if transaction is None:
+            raise NotInTransaction
+        return transaction
+
+    @property
+    def _transactions(self) -> Transactions:
+        self._room.session.check()
+        return self._room.transactions
