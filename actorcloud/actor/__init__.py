@@ -27,7 +27,8 @@ proxy, typed_proxy  methods as asks, attributes as futures
 alias               addresses that can be taken back
 timers              the timer thread; `Timer`
 dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
-system              registry, names, clock, random, closing
+names, farewell     what a system's actors are found under; how they end together
+system              registry, clock, random, and what else is injected
 party               what whoever has an identity can do
 kind                what a class says of itself, checked
 starter, actor      starting; the class that users subclass

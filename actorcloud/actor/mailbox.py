@@ -29,7 +29,7 @@ from actorcloud.actor.extra import Extra
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.latch import Latch
 from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, Tied, new_mail
-from actorcloud.actor.name import Directory
+from actorcloud.actor.name import Listing
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
 from actorcloud.base.exits import ExitReason
@@ -65,12 +65,9 @@ class Host(Protocol):
         """Release a dying actor's names and registration. Under GUARD."""
         ...
 
-    def list_in(self, directory: Directory, cell: Any, /) -> None:
-        """Have `directory.release` called when an actor dies. Under GUARD."""
-        ...
-
-    def unlist(self, directory: Directory, cell: Any, /) -> None:
-        """Take `list_in` back. Under GUARD."""
+    @property
+    def names(self) -> Listing:
+        """Under what its actors are found."""
         ...
 
     def add_dead_letter(self, ref: Any, message: Any, /) -> None:

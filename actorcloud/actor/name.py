@@ -55,6 +55,18 @@ class Directory(Protocol):
         ...
 
 
+class Listing(Protocol):
+    """Who keeps in which directories an actor is, until it dies."""
+
+    def list_in(self, directory: Directory, cell: Any, /) -> None:
+        """Have `directory.release` called when an actor dies. Under GUARD."""
+        ...
+
+    def unlist(self, directory: Directory, cell: Any, /) -> None:
+        """Take `list_in` back. Under GUARD."""
+        ...
+
+
 class PlainName:
     """A name of a system's own, as given to `register` or to `options`."""
 
@@ -90,7 +102,7 @@ class PlainName:
 
     def claim(self, cell: Any, /) -> Any | None:
         """See `Name.claim`."""
-        return self.system.claim(self._text, cell)
+        return self.system.names.claim(self._text, cell)
 
     def announce(self, cell: Any, /) -> None:
         """See `Name.announce`: nothing follows."""

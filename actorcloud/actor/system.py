@@ -24,20 +24,21 @@ from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, local
 from actorcloud.actor.dispatch.pool import Pool
 from actorcloud.actor.errors import AlreadyStarted
+from actorcloud.actor.farewell import Farewell
 from actorcloud.actor.future import Future
 from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import StopOrder
 from actorcloud.actor.mailbox import DEAD
 from actorcloud.actor.mourned import Mourned
-from actorcloud.actor.name import Directory, Name, PlainName, check_name
+from actorcloud.actor.name import Name, PlainName, check_name
 from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.names import Names
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.report import ReportFormat
-from actorcloud.actor.signals import Down, ExitSignal
+from actorcloud.actor.signals import ExitSignal
 from actorcloud.actor.timers import TimerThread
 from actorcloud.base.clock import Clock, SystemClock
-from actorcloud.base.errors import ActorError, NameTaken, NoSuchName
+from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId, Peer, new_incarnation
 from actorcloud.base.ports import Random, Spawner, Timers
@@ -48,9 +49,6 @@ logger = logging.getLogger("actorcloud.actor")
 
 #: Seconds that `close` gives all actors together.
 CLOSE_TIMEOUT_DEFAULT = 5.0
-
-#: Seconds after which `close` says whom it waits for.
-_NOTE_AFTER = 0.5
 
 # Reentrant for signal handlers, as `System.actors`.
 _default_lock = threading.RLock()
@@ -106,7 +104,7 @@ class System:
         self._spawner = spawner
         #: Whether messages are copied; read when an actor gets its first.
         self.copy_messages = copy_messages
-        #: This start of this process; `cluster` may give it another before the first actor starts.
+        #: This start of this process.
         self.peer = Peer(name, new_incarnation(self.random.randbytes))
         #: Makes the refs of other peers' actors; set by `cluster`.
         self.remote_refs: Callable[[ActorId], ActorRef[Any]] | None = None
@@ -116,9 +114,8 @@ class System:
         self.dead_letters = 0
         self._serials = itertools.count(1)
         self._cells: dict[int, Cell] = {}
-        self._names: dict[str, Cell] = {}
-        #: Where else actors are listed, by serial; a dict for its order.
-        self._listed: dict[int, dict[Directory, None]] = {}
+        #: Under what the actors are found.
+        self.names = Names(self.peer)
         self._zombies: dict[ActorId, Cell] = {}
         #: Messages to dead actors, by actor.
         self.mourned = Mourned()
@@ -213,27 +210,8 @@ class System:
 
     def forget(self, cell: Cell) -> None:
         """Release a dying actor's names and registration. Under GUARD."""
-        serial = cell.id.serial
-        self._cells.pop(serial, None)
-        if cell.name is not None and self._names.get(cell.name) is cell:
-            del self._names[cell.name]
-        for directory in self._listed.pop(serial, ()):
-            directory.release(serial)
-
-    def is_named(self, cell: Cell) -> bool:
-        """Whether an actor can be found under a plain name, or is listed in a directory."""
-        return cell.name is not None or cell.id.serial in self._listed
-
-    def list_in(self, directory: Directory, cell: Cell) -> None:
-        """Have `directory.release` called when `cell` dies. Under GUARD."""
-        self._listed.setdefault(cell.id.serial, {})[directory] = None
-
-    def unlist(self, directory: Directory, cell: Cell) -> None:
-        """Take `list_in` back. Under GUARD."""
-        listed = self._listed.get(cell.id.serial, {})
-        listed.pop(directory, None)
-        if not listed:
-            self._listed.pop(cell.id.serial, None)
+        self._cells.pop(cell.id.serial, None)
+        self.names.forget(cell)
 
     def ref(self, actor_id: ActorId) -> ActorRef[Any]:
         """Return a ref for `actor_id`, wherever it lives, and whether it lives or not."""
@@ -248,9 +226,12 @@ class System:
 
     def actors(self) -> list[ActorRef[Any]]:
         """Return the live actors, oldest first."""
+        return [cell.ref for cell in self.cells()]
+
+    def cells(self) -> list[Cell]:
+        """Return the cells of the live actors, oldest first."""
         # One step of the interpreter, so without GUARD: a signal handler may ask, whatever it interrupts.
-        cells = list(self._cells.values())
-        return [cell.ref for cell in cells]
+        return list(self._cells.values())
 
     def zombies(self) -> list[ActorRef[Any]]:
         """Return the killed actors whose handler still runs."""
@@ -287,21 +268,7 @@ class System:
             ActorError: the actor is dead or lives elsewhere.
             ConfigError: `name` is no text, or empty.
         """
-        check_name(name)
-        cell = ref._cell if ref.id.peer == self.peer else None  # noqa: SLF001  one package
-        with GUARD:
-            if cell is None or cell.state == DEAD:
-                problem: ActorError | None = ActorError(f"{ref} is no live actor of {self.peer}: it cannot be {name!r}")
-            elif name in self._names:
-                problem = NameTaken(f"{name!r} is taken by {self._names[name].id}")
-            elif cell.name is not None:
-                problem = NameTaken(f"{cell.id} is registered already, as {cell.name!r}")
-            else:
-                problem = None
-                self._names[name] = cell
-                cell.name = name
-        if problem is not None:
-            raise problem
+        self.names.register(name, ref)
 
     def unregister(self, name: str) -> None:
         """Take a name away.
@@ -309,17 +276,11 @@ class System:
         Raises:
             NoSuchName: nobody has it.
         """
-        with GUARD:
-            cell = self._names.pop(name, None)
-            if cell is not None:
-                cell.name = None
-        if cell is None:
-            raise NoSuchName(f"no live actor is registered as {name!r}")
+        self.names.unregister(name)
 
     def whereis(self, name: str) -> ActorRef[Any] | None:
         """Return the actor that has the name, or None."""
-        cell = self._names.get(name)
-        return None if cell is None or not cell.is_alive() else cell.ref
+        return self.names.whereis(name)
 
     def lookup(self, name: str) -> ActorRef[Any]:
         """Return the actor that has the name.
@@ -327,26 +288,15 @@ class System:
         Raises:
             NoSuchName: nobody has it.
         """
-        found = self.whereis(name)
-        if found is None:
-            raise NoSuchName(f"no live actor is registered as {name!r}")
-        return found
+        return self.names.lookup(name)
 
     def registered(self) -> list[str]:
         """Return the names in use."""
-        return list(self._names)
+        return self.names.all()
 
     def named(self, name: str) -> NamedRef:
         """Return a ref that finds the name's holder at every send."""
         return NamedRef(PlainName(name, self))
-
-    def claim(self, name: str, cell: Cell) -> Cell | None:
-        """Give a new actor a plain name; or return who has it. Under GUARD; for `PlainName`."""
-        taken = self._names.get(name)
-        if taken is None:
-            self._names[name] = cell
-            cell.name = name
-        return taken
 
     # -- waiting ----------------------------------------------------------------------------------
 
@@ -414,7 +364,7 @@ class System:
                 self.close(0.0)
 
     def _close(self, deadline: float) -> None:
-        self._shut_down(self._top_level(), deadline)
+        Farewell(self, deadline).shut_down()
         with GUARD:
             self._is_closed = True
         for ref in reversed(self.actors()):
@@ -431,56 +381,12 @@ class System:
     def abandon(self) -> None:
         """Vanish as a killed process does: no hook runs, nobody is told. For the simulation."""
         with GUARD:
-            cells = list(self._cells.values())
+            cells = self.cells()
             self._cells.clear()
-            self._names.clear()
-            self._listed.clear()
+            self.names.clear()
             self._is_closed = True
             for cell in cells:
                 cell.vanish()
-
-    def _top_level(self) -> list[Cell]:
-        """Return the actors that nobody but this system will end, newest first."""
-        with GUARD:
-            cells = [cell for cell in reversed(self._cells.values()) if not cell.is_thread()]
-            return [cell for cell in cells if not self._has_parent(cell)]
-
-    def _has_parent(self, cell: Cell) -> bool:
-        parent = cell.parent
-        return parent is not None and not parent._cell.is_thread() and parent.id.serial in self._cells  # noqa: SLF001
-
-    def _shut_down(self, cells: list[Cell], deadline: float) -> None:
-        """End these in order; those without hooks need not be waited for one by one."""
-        ending: list[tuple[Cell, Future[Down]]] = []
-        for cell in cells:
-            if cell.is_trapping():
-                self._see_off(ending, deadline)
-                ending = [(cell, cell.ref.monitor())]
-                cell.put(StopOrder(ExitReason.SHUTDOWN))
-                self._see_off(ending, deadline)
-                ending = []
-            else:
-                ending.append((cell, cell.ref.monitor()))
-                cell.ref.signal(ExitSignal(None, ExitReason.SHUTDOWN))
-        self._see_off(ending, deadline)
-
-    def _see_off(self, ending: list[tuple[Cell, Future[Down]]], deadline: float) -> None:
-        """Wait for the ends of these together; who takes more than half of the time left is killed."""
-        left = deadline - self.clock.monotonic()
-        due = deadline if self._is_last(len(ending)) else deadline - left / 2
-        noted = self.clock.monotonic() + _NOTE_AFTER
-        for cell, ended in ending:
-            if self.wait(ended, max(0.0, min(due, noted) - self.clock.monotonic())):
-                continue
-            left = due - self.clock.monotonic()
-            if left > 0:
-                logger.warning("%s is busy: the close of its system waits for it, %.1f s at most", cell.ref, left)
-            if not self.wait(ended, max(0.0, left)):
-                logger.warning("%s did not end in time at the close of its system and is killed", cell.ref)
-                cell.ref.signal(ExitSignal(None, ExitReason.KILL))
-
-    def _is_last(self, count: int) -> bool:
-        return len(self._top_level()) <= count
 
     def _dead_ref(self, actor_id: ActorId) -> ActorRef[Any]:
         cell = Cell(self, _Gone, actor_id, self.dispatcher)

@@ -157,7 +157,7 @@ class Book(logging.Handler):
     def _check_name(self, ref: ActorRef[Any]) -> None:
         name = self.names.get(ref)
         if name is not None:
-            holder = self.sim.system()._names.get(name)
+            holder = self.sim.system().names._cells.get(name)
             self.require(holder is not ref._cell, f"{ref} is dead and still has the name {name!r}")
 
     # -- messages, asks, monitors -----------------------------------------------------------------

@@ -56,5 +56,5 @@ def is_bare(registry: RegistryRef) -> bool:
     """Whether no bookkeeping of anybody is left."""
     cell = registry._cell
     tables = cell.actor.ledger.tables
-    listed = {directory for directories in cell.system._listed.values() for directory in directories}  # type: ignore[attr-defined]
+    listed = {directory for directories in cell.system.names._listed.values() for directory in directories}  # type: ignore[attr-defined]
     return all(table.is_empty for table in tables) and listed <= set(tables)

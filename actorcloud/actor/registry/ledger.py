@@ -85,7 +85,7 @@ class Ledger:
             for entry in table.lookup(key):
                 return entry
         table.add(Entry(key, cell.ref, value))
-        cell.system.list_in(table, cell)
+        cell.system.names.list_in(table, cell)
         return None
 
     def announce(self, cell: Mailbox, key: Any, value: Any) -> None:
@@ -116,7 +116,7 @@ class Ledger:
         with GUARD:
             was_last = [table.remove(entry) for entry in gone]
             if any(was_last):
-                cell.system.unlist(table, cell)
+                cell.system.names.unlist(table, cell)
         if any(was_last):
             bonds.unlink(cell, table.partition)
         for entry in gone:

@@ -69,7 +69,7 @@ class Partition(Actor):
     def __init__(self, tables: list[Table], index: int) -> None:
         table = Table(self.actor_ref)
         with GUARD:
-            self.system.list_in(table, self._cell)
+            self.system.names.list_in(table, self._cell)
         tables[index] = table
         #: Exact key -> who has the lock, and behind it those who wait; as many as there are callers.
         self._claims: dict[Hashable, deque[_Claim]] = {}

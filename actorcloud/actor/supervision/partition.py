@@ -146,7 +146,7 @@ class PartitionSupervisor(Supervisor):
                 the arguments of that.
             flags: `strategy`, `max_restarts` and `max_seconds`, as of `Supervisor`.
         """
-        if not self.system.is_named(self._cell):
+        if not self.system.names.has(self._cell):
             raise ConfigError(f"name is None; a {type(self).__name__} needs one: options(name=...).start(...)")
         count = _processors() if partitions is None else partitions
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
