@@ -18,6 +18,7 @@ from actorcloud.client.session import Session
 from actorcloud.client.submitting import Submitter
 from actorcloud.protocol.job import STORE
 from actorcloud.protocol.message import Message
+from actorcloud.protocol.transaction import Refused
 
 if TYPE_CHECKING:
     from actorcloud.store import Transactions
@@ -112,4 +113,7 @@ class Room:
             logger.warning("closing with %s: %s", jobs, self._fate)
 
     def _ask_store(self, message: Message) -> Message:
-        return self.session.call(message, Message, to=STORE)
+        answer = self.session.call(message, Message, to=STORE)
+        if isinstance(answer, Refused) and answer.code == "need-function":
+            self._stored.discard(bytes.fromhex(answer.text))
+        return answer

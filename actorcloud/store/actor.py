@@ -37,7 +37,7 @@ from actorcloud.store import keys, stored
 from actorcloud.store.engine import Engine, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read
-from actorcloud.store.janitor import SWEEP_EVERY, Janitor
+from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of
 from actorcloud.store.view import View
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -58,9 +58,12 @@ PAGE_LIMIT = 10_000
 
 
 class Clean(msgspec.Struct, frozen=True):
-    """To itself: go on cleaning up; with `sweep`, look for what has aged, and again in an hour."""
+    """To itself: go on cleaning up."""
 
+    #: Look for what has aged, and again in an hour.
     sweep: bool = False
+    #: Look for functions that no job has.
+    functions: bool = False
 
 
 class _Query(NamedTuple):
@@ -103,7 +106,8 @@ class StoreActor(Actor):
         self._pending: deque[Request] = deque()
         self._pending_bytes = 0
         self._queries: list[_Query] = []
-        self._janitor = Janitor()
+        self._janitor = Janitor(self._sequencer)
+        self._is_collecting_soon = False
         self._is_cleaning = False
         if writer is None:
             self._writer: ActorRef[Any] = WriterActor.start_link(engine)
@@ -117,6 +121,7 @@ class StoreActor(Actor):
         scan = EngineScan(prefix, keys.after_prefix(prefix), PAGE_LIMIT)
         self._janitor.start(key for key, _ in self._engine.read(ReadPlan((), (scan,))).scans[0])
         self.actor_ref.tell(Clean(sweep=True))
+        self._collect_functions_soon()
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -270,6 +275,7 @@ class StoreActor(Actor):
             self._janitor.collect(ref)
         if deleted:
             self.actor_ref.tell(Clean())
+            self._collect_functions_soon()
 
     def _fail(self, text: str) -> None:
         logger.error("a batch was not written: %s", text)
@@ -285,18 +291,31 @@ class StoreActor(Actor):
         if message.sweep:
             self._janitor.sweep()
             self.send_after(SWEEP_EVERY, Clean(sweep=True))
+        if message.functions:
+            self._is_collecting_soon = False
+            self._janitor.collect_functions()
         scan = None if self._is_cleaning else self._janitor.next()
         if scan is not None:
             self._is_cleaning = True
             self._queries.append(_Query(set(), (scan,), self._found_garbage))
+
+    def _collect_functions_soon(self) -> None:
+        if not self._is_collecting_soon:
+            self._is_collecting_soon = True
+            self.send_after(FUNCTIONS_AFTER, Clean(functions=True))
 
     def _found_garbage(self, _: ReadView, scans: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
         def throw_away() -> None:
             change = self._janitor.found(scans[0], self.system.clock.time())
             if change is None:
                 self._cleaned(None)
+                return
+            request = Request(change, self._cleaned)
+            if not keys_of(change):
+                # At once: between what the janitor knows of transactions and the verdict there is none.
+                self._sequencer.add([request], {}, self.system.clock.time())
             else:
-                self._pending.append(Request(change, self._cleaned))
+                self._pending.append(request)
                 # For another turn: this one has judged its requests already.
                 self.actor_ref.tell(Clean())
 

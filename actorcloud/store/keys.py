@@ -155,6 +155,11 @@ def ref_of(key: bytes) -> bytes:
     return key[1 : 1 + JOB_REF_BYTES]
 
 
+def digest_of(key: bytes) -> bytes:
+    """Return the digest in the key of a function."""
+    return key[1:]
+
+
 def job_space(ref: bytes) -> bytes:
     """Return what all user keys of this job begin with."""
     return _JOB_SPACE_PREFIX + ref

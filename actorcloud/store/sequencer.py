@@ -15,12 +15,13 @@ Reference: store-design 1.9; etcd issue 14370 for what happens otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from actorcloud.protocol.record import JobRecord
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import change as own
+from actorcloud.store import keys
 from actorcloud.store.engine import Batch
 from actorcloud.store.validation import (
     Accepted,
@@ -105,6 +106,7 @@ class Sequencer:
         self.durable = seq
         self._gathering = _Gathered(seq)
         self._flying: _Gathered | None = None
+        self._functions: set[bytes] | None = None
 
     def __repr__(self) -> str:
         flying = self._flying.count if self._flying else 0
@@ -123,6 +125,18 @@ class Sequencer:
     def moment(self, now: float) -> Moment:
         """Return the moment that everybody may know of."""
         return Moment(self.incarnation, self.durable, now)
+
+    def mark(self) -> set[bytes]:
+        """Return a set of the functions that transactions on their way bring or use; it gathers those of new ones."""
+        self._functions = set()
+        for gathered in (self._flying, self._gathering):
+            if gathered is not None:
+                self._functions.update(_functions_in(gathered.layer, gathered.jobs.values()))
+        return self._functions
+
+    def unmark(self) -> None:
+        """Gather no more functions."""
+        self._functions = None
 
     def add(self, requests: Sequence[Request], values: Layer, now: float) -> None:
         """Judge requests and gather them.
@@ -187,6 +201,8 @@ class Sequencer:
         answer: Answer
         if isinstance(verdict, Accepted):
             self._gathering.accept(verdict)
+            if self._functions is not None:
+                self._functions.update(_functions_in(verdict.writes, (record for _, record in verdict.records)))
             answer = Committed(verdict.seq, body.attempt) if isinstance(body, Commit) else None
         else:
             answer = verdict
@@ -201,6 +217,12 @@ class Sequencer:
         owner.answers.append(lambda: request.answer(answer))
         if owner is self._gathering:
             owner.count += 1
+
+
+def _functions_in(writes: Iterable[bytes], records: Iterable[JobRecord | None]) -> set[bytes]:
+    found = {keys.digest_of(key) for key in writes if key[:1] == keys.FUNCTION}
+    found.update(record.function for record in records if record is not None)
+    return found
 
 
 def check(body: Commit | own.Change) -> Refused | own.Refused | None:

@@ -12,6 +12,8 @@ from actorcloud.client import Cloud, finish_job
 from actorcloud.protocol.job import AddJobs, Finished, FinishJob
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Outcome
+from actorcloud.protocol.transaction import Commit as Committing
+from actorcloud.protocol.transaction import Refused
 from actorcloud.store import Abort, Commit, Fail
 from tests.client.fakes import FakeHead
 
@@ -133,6 +135,30 @@ def test_a_job_added_in_a_transaction_exists_if_that_commits(cloud: Cloud, head:
     # The function was sent once for the transactions, alone.
     sent = [(len(message.jobs), bool(message.code)) for message in head.received if isinstance(message, AddJobs)]
     assert sent == [(1, True), (0, True)]
+
+
+def test_a_function_that_was_collected_meanwhile_is_brought_again(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    runs: list[int] = []
+    answer = head.store.answer
+
+    def forget(message: Message) -> Message:
+        if isinstance(message, Committing) and len(runs) == 1:
+            head.functions.clear()
+            return Refused("need-function", message.jobs[0].function.hex())
+        return answer(message)
+
+    head.store.answer = forget  # type: ignore[method-assign]
+
+    def order() -> JobRef[int]:
+        runs.append(1)
+        return cloud.add_job(double, 21)
+
+    # When
+    ref: JobRef[int] = cloud.mutate_store(order).value
+    # Then
+    assert cloud.result(ref) == 42
+    assert len(runs) == 2
 
 
 def test_a_job_finishes_with_what_it_staged(head: FakeHead, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -281,6 +281,9 @@ def _decide(answer: object) -> wire.Committed | wire.Conflict | str:
             return answer
         case wire.Refused("busy", text):
             return text
+        case wire.Refused("need-function"):
+            # Collected between the call that brought it and this commit: run again, it is brought again.
+            return wire.Conflict((b"", 0))
         case wire.Refused(code, text):
             raise from_code(code, text)
         case wire.Fenced():
