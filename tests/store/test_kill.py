@@ -1,68 +1,70 @@
-"""A head that is killed with SIGKILL at any moment, on LMDB.
+"""A head that is killed with SIGKILL at any moment, on LMDB; see `transfers`.
 
-The child commits as fast as it can, several at a time, and prints each acknowledged commit; the
-parent kills it somewhere in between, opens the store, and looks for everything that was printed.
+After each kill, everything that was acknowledged is there under its number, everything else is
+settled by sending it again, no money is lost, and LMDB's file is whole.
 """
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lmdb import verify
 
-from actorcloud.store import LmdbEngine, ReadPlan, encode_key, keys
+from tests.store.transfers import Ledger, Writers
 
-#: Commits n, n+1, ... in flight eight at a time; prints what is durable.
-CHILD = """
-import itertools, sys
-from actorcloud.actor import System
-from actorcloud.protocol.transaction import Commit, Committed
-from actorcloud.store import LmdbEngine, StoreActor, encode_key, keys
+#: Kills of one store; the next begins with its creation.
+KILLS_OF_A_STORE = 10
 
-store = StoreActor.options(system=System()).start(LmdbEngine(sys.argv[1]))
-waiting = []
-for number in itertools.count(int(sys.argv[2])):
-    key = keys.user("test", encode_key(number))
-    waiting.append((number, store.ask(Commit(number.to_bytes(16, "big"), 1, writes=((key, b"v" * 200),)), block=False)))
-    if len(waiting) == 8:
-        number, answer = waiting.pop(0)
-        assert isinstance(answer.get(), Committed)
-        print(number, flush=True)
-"""
-
-ROOT = Path(__file__).parents[2]
+#: Seconds: within the first ten milliseconds a store is made, or opened.
+LATEST = 0.06
 
 
-def run_and_kill(path: Path, first: int, count: int) -> list[int]:
-    """Return the numbers that were acknowledged before the child was killed."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(path), str(first)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    try:
-        acked = [int(child.stdout.readline()) for _ in range(count)]
-    finally:
-        child.send_signal(signal.SIGKILL)
-        rest, _ = child.communicate(timeout=10)
-    return acked + [int(line) for line in rest.splitlines() if line.strip().isdigit()]
+@pytest.fixture
+def writers() -> Iterator[Writers]:
+    writers = Writers()
+    yield writers
+    writers.close()
+
+
+def kill(writers: Writers, directory: Path, kills: int, seed: int) -> list[Ledger]:
+    chance, ledgers = random.Random(seed), list[Ledger]()
+    for number in range(kills):
+        if number % KILLS_OF_A_STORE == 0:
+            ledgers.append(Ledger(directory / f"store-{number}"))
+        ledger = ledgers[-1]
+        ledger.note(writers.run_and_kill(ledger.path, number * 100_000, chance.uniform(0, LATEST)))
+        ledger.check()
+    return ledgers
+
+
+def check_reached(ledgers: list[Ledger]) -> None:
+    """The kills came while transfers were committed, acknowledged and under way."""
+    assert sum(len(ledger.committed) for ledger in ledgers) > KILLS_OF_A_STORE
+    assert sum(ledger.settled_late + ledger.refused for ledger in ledgers) > 0
 
 
 @pytest.mark.slow
 @pytest.mark.chaos
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    path, acked = tmp_path / "store", list[int]()
-    for count in (1, 40, 200):
-        # When
-        acked += run_and_kill(path, len(acked) + 1000 * count, count)
-        # Then
-        assert verify.verify(str(path / "data" / "data.mdb")) == []  # type: ignore[no-untyped-call]  # py-lmdb has no stub
-        engine = LmdbEngine(path)
-        opened = engine.open("test")
-        wanted = [keys.user("test", encode_key(number)) for number in acked]
-        assert None not in engine.read(ReadPlan(wanted)).values.values()
-        assert opened.seq >= len(acked)
-        engine.close()
+def test_what_was_acknowledged_survives_fifty_kills(writers: Writers, tmp_path: Path) -> None:
+    check_reached(kill(writers, tmp_path, 50, seed=1))
+
+
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_a_store_that_acknowledges_early_is_caught(tmp_path: Path) -> None:
+    writers = Writers(acknowledges_early=True)
+    try:
+        with pytest.raises(AssertionError):
+            kill(writers, tmp_path, 50, seed=1)
+    finally:
+        writers.close()
+
+
+@pytest.mark.soak
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(10))
+def test_what_was_acknowledged_survives_a_thousand_kills(writers: Writers, tmp_path: Path, seed: int) -> None:
+    check_reached(kill(writers, tmp_path, 100, seed))
