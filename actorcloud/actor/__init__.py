@@ -20,7 +20,7 @@ bonds               links, monitors, exit signals, the order of death
 cell                how an actor starts, takes turns and ends
 watcher             who outside actors watches one
 view                an actor's inbox and end, as Pykka's programs look at them
-info                what can be told about an actor from outside
+info, footprint     what can be told about an actor from outside; its memory
 request, ref        what actors know of each other; `deliver` and `signal` are the primitives
 name, named_ref     the same by a name, found at every send
 proxy, typed_proxy  methods as asks, attributes as futures

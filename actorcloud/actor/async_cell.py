@@ -99,9 +99,13 @@ class AsyncCell(Cell):
                 fenced.add(self)
         local.cell = self
         self.home.began(self)
+        if self.debug is not None:
+            self.debug.begin(self)
 
     def leave(self) -> None:
         """The step is over: the coroutine is suspended, or has ended."""
+        if self.debug is not None:
+            self.debug.end(self)
         self.home.ended()
         local.cell = None
         if self.task is not None:
@@ -149,6 +153,7 @@ class AsyncCell(Cell):
             if message is None:
                 break
             left -= 1
+            self.handled += 1
             if type(message) is Ask:
                 await self._handle_ask(message)
             else:

@@ -143,6 +143,7 @@ class Cell(Mailbox):
             self._end(error)
         finally:
             here["cell"] = outer
+            self.handled += limit - left
             self.preempted = False
             # In this order: who kills or ends an actor fences its thread and then looks at `thread` again.
             self.thread = None
@@ -184,7 +185,7 @@ class Cell(Mailbox):
         return self.state != DEAD and not is_watched
 
     #: Whose frames in a traceback tell which message was handled, see `report.handled_at`.
-    loops: ClassVar[set[CodeType]] = {turn.__code__, Instrument.handle_mail.__code__}
+    loops: ClassVar[set[CodeType]] = {turn.__code__, Instrument.loop}
     aside: ClassVar[CodeType] = attend.__code__
 
     def first_duties(self) -> Iterator[Any]:

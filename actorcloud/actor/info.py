@@ -1,6 +1,8 @@
 """What can be told about an actor from outside: who it is, what it does, whom it is bound to.
 
-Nothing is kept for it: a running handler and its message are found on the stack of its thread.
+Nothing is kept for it but two numbers, one of them counted at the end of a turn: a running handler and
+its message are found on the stack of its thread. Time is measured where `debug.statistics` is on: two
+looks at the clock are a sixth of a ring's hop.
 
 Thread: any; the facts may have changed when they are read.
 
@@ -13,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from actorcloud.actor import footprint
 from actorcloud.actor.bonds import Muffled
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD
@@ -21,6 +24,9 @@ from actorcloud.actor.mailbox import DEAD, IDLE
 
 #: Frames of a stack that are told, the innermost.
 _FRAMES = 50
+
+#: What is told only on request: it may be much, or take milliseconds.
+_BIG = {"messages", "memory"}
 
 #: Ancestors that are told.
 _ANCESTORS = 100
@@ -39,7 +45,7 @@ def tell(cell: Cell, items: tuple[str, ...]) -> Any:
         return None
     if len(items) == 1:
         return ITEMS[items[0]](cell)
-    return {item: ITEMS[item](cell) for item in items or ITEMS if items or item != "messages"}
+    return {item: ITEMS[item](cell) for item in items or ITEMS if items or item not in _BIG}
 
 
 def _status(cell: Cell) -> str:
@@ -98,6 +104,10 @@ def _messages(cell: Cell) -> list[Any]:
     return [_content(message) for message in cell.unread()]
 
 
+def _busy_time(cell: Cell) -> float | None:
+    return None if cell.debug is None else cell.debug.busy_time(cell)
+
+
 def _content(entry: Any) -> Any:
     return entry.message if type(entry) in {Ask, Tied} else entry
 
@@ -119,6 +129,10 @@ ITEMS: dict[str, Callable[[Cell], Any]] = {
     "ancestors": _ancestors,
     "label": lambda cell: cell.label,
     "node": lambda cell: cell.id.peer.name,
+    "started_at": lambda cell: cell.started_at,
+    "handled": lambda cell: cell.handled,
+    "busy_time": _busy_time,
+    "memory": footprint.estimate,
 }
 
 _START = Cell.start.__code__

@@ -19,7 +19,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Any, Final
+from types import CodeType
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -53,6 +54,9 @@ class _Done:
 
 #: Returned by a debug function: it need not be called any more.
 DONE: Final = _Done()
+
+#: The function that counts, by which an actor's time is measured too.
+STATISTICS: Final = "statistics"
 
 #: (its state, the event, the actor's ref) -> its next state, or `DONE`.
 DebugFunction = Callable[[Any, Event, Any], Any]
@@ -89,7 +93,7 @@ class _Function:
 class Instrument:
     """What is set up at one actor."""
 
-    __slots__ = ("_seen", "functions", "is_suspended", "requests")
+    __slots__ = ("_began", "_busy", "_seen", "functions", "is_suspended", "requests")
 
     def __init__(self) -> None:
         #: At most `REQUESTS_LIMIT`; most have an asker who waits.
@@ -98,11 +102,40 @@ class Instrument:
         self.is_suspended = False
         #: Messages of a suspended actor that are no orders to end.
         self._seen = 0
+        #: Seconds in turns since "statistics" was installed; when the one under way began.
+        self._busy = 0.0
+        self._began: float | None = None
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def begin(self, cell: Any) -> None:
+        """The actor's code begins to run; somebody may want to know for how long."""
+        self._began = cell.system.clock.monotonic() if STATISTICS in self.functions else None
+
+    def end(self, cell: Any) -> None:
+        """It runs no longer."""
+        if self._began is not None:
+            self._busy += cell.system.clock.monotonic() - self._began
+            self._began = None
+
+    def busy_time(self, cell: Any) -> float | None:
+        """Return how many seconds the actor's code has run; None if nobody counts. Thread: any."""
+        if STATISTICS not in self.functions:
+            return None
+        began = self._began
+        return self._busy + (0.0 if began is None else cell.system.clock.monotonic() - began)
 
     # -- turns: instead of the cell's own loop ----------------------------------------------------
 
     def handle_mail(self, cell: Any, limit: int) -> int:
         """Handle up to `limit` messages in view of the functions; return how many of `limit` are left."""
+        self.begin(cell)
+        try:
+            return self._handle_mail(cell, limit)
+        finally:
+            self.end(cell)
+
+    def _handle_mail(self, cell: Any, limit: int) -> int:
         if cell.urgent and not cell.attend():
             return limit
         left = limit
@@ -115,6 +148,9 @@ class Instrument:
             left -= 1
             cell.handle(message)
         return left
+
+    #: Whose frame in a traceback tells which message was handled.
+    loop: ClassVar[CodeType] = _handle_mail.__code__
 
     def next_message(self, cell: Any) -> Any:
         """Take the next message and show it to the functions; None if there is nothing to handle.
@@ -257,6 +293,8 @@ class Instrument:
         if id in self.functions:
             return False
         self.functions[id] = _Function(function, state)
+        if id == STATISTICS:
+            self._busy = 0.0
         return True
 
     def _remove(self, cell: Any, id: Hashable) -> Any:  # noqa: ARG002  as above
@@ -266,6 +304,10 @@ class Instrument:
     def _peek(self, cell: Any, id: Hashable) -> Any:  # noqa: ARG002  as above
         found = self.functions.get(id)
         return None if found is None else found.state
+
+    def _get_statistics(self, cell: Any) -> Any:
+        counts = self._peek(cell, STATISTICS)
+        return counts and msgspec.structs.replace(counts, busy_time=self.busy_time(cell))
 
     def _no_debug(self, cell: Any) -> None:  # noqa: ARG002  as above
         self.functions.clear()
@@ -281,6 +323,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     for name in (
         "_get_children",
         "_get_state",
+        "_get_statistics",
         "_get_status",
         "_install",
         "_no_debug",

@@ -32,6 +32,7 @@ from actorcloud.actor.mail import Ask, ClosedMail, MailboxLimit, StopOrder, Tied
 from actorcloud.actor.name import Listing
 from actorcloud.actor.ports import Dispatcher, Home
 from actorcloud.actor.signals import Down, DownSignal, Exit, ExitSignal, Link, MonitorRef, Unlink
+from actorcloud.base.clock import Clock
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId
 
@@ -49,6 +50,11 @@ class Host(Protocol):
     @property
     def dispatcher(self) -> Dispatcher:
         """Where it runs."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Where its actors get their time from."""
         ...
 
     @property
@@ -123,6 +129,7 @@ class Mailbox:
         "exiting",
         "extra",
         "final_reply",
+        "handled",
         "home",
         "id",
         "kind",
@@ -135,6 +142,7 @@ class Mailbox:
         "preempted",
         "reason",
         "ref",
+        "started_at",
         "state",
         "stopping",
         "system",
@@ -159,6 +167,10 @@ class Mailbox:
         self.mail: deque[Any] | None = None
         # Busy from the start: what is put while `__init__` runs waits.
         self.state = BUSY
+        #: UTC seconds since 1970.
+        self.started_at = system.clock.time()
+        #: Messages, so far; counted at the end of a turn.
+        self.handled = 0
         self.urgent = False
         #: Others wait: the turn ends after this message.
         self.preempted = False

@@ -164,6 +164,7 @@ class Process(Party):
         """Note what taking this message means: a monitor is over, an answer is owed."""
         self.sender = None
         cell = self._cell
+        cell.handled += 1
         if type(entry) is Down:
             with GUARD:
                 if cell.downs is not None:

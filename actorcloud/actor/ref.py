@@ -319,10 +319,26 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return self._down(self)
 
     def info(self, *items: str) -> Any:
-        """Tell facts about the actor, for people and for tools; see `info.ITEMS` for which.
+        """Tell facts about the actor, for people and for tools.
+
+        ======================================  ==================================================================
+        status                                  starting, waiting, running, suspended, exiting or zombie
+        message_queue_len, messages             what waits: how many, and the messages themselves
+        current_message, current_stacktrace     what it handles, and where that is
+        links, monitors, monitored_by           its bonds
+        parent, ancestors                       who started it with a link, and whose child that is, and so on
+        registered_name, label, node            how it is called, and its peer
+        initial_call, trap_exit                 its class; whether exit signals become messages
+        started_at                              UTC seconds since 1970
+        handled                                 messages, counted at the end of a turn
+        busy_time                               seconds in its turns, waits included, since `debug.statistics`
+                                                was turned on; None while it is off
+        memory                                  bytes, an estimate; of an isolated actor, its process's
+        ======================================  ==================================================================
 
         Args:
-            items: one gives its value; several, or none for all but "messages", give a dict in that order.
+            items: one gives its value; several, or none for all but "messages" and "memory", give a dict in
+                that order.
 
         Returns:
             As said; None if the actor is dead.

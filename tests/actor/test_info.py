@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, AsyncActor, System, named, process
-from actorcloud.actor.debug.call import resume, suspend
+from actorcloud.actor.debug.call import get_state, resume, suspend
+from actorcloud.actor.debug.watch import get_statistics, statistics
+from actorcloud.actor.footprint import OBJECTS_LIMIT
+from actorcloud.base.clock import ManualClock
 from actorcloud.base.errors import ActorError
 from tests.actor.cast import PATIENCE, Probe, Run, boom, end_of, run, tell_run
 
@@ -209,3 +212,101 @@ def test_what_cannot_be_told_is_said(system: System) -> None:
 def test_an_actor_may_look_at_itself(system: System) -> None:
     p = Probe.start()
     assert p.ask(Run(lambda me: me.actor_ref.info("status"))) == "running"
+
+
+def test_messages_are_counted_turn_by_turn(system: System) -> None:
+    p = Probe.start()
+    assert p.info("handled") == 0
+    for number in range(3):
+        p.tell(number)
+    p.ask("last")
+    # Its turn may not have ended when the answer is there; what serves this call comes after it.
+    get_state(p)
+    assert p.info("handled") == 4
+
+
+def test_a_threads_messages_are_counted_too(system: System) -> None:
+    with process() as me:
+        me.ref.tell("x")
+        me.receive(timeout=PATIENCE)
+        assert me.ref.info("handled") == 1
+
+
+def test_when_an_actor_was_started_is_told_in_utc() -> None:
+    clock = ManualClock()
+    with System(clock=clock, timers=clock) as system, system.activate():
+        before = clock.time()
+        p = Probe.start()
+        clock.advance(5.0)
+        assert p.info("started_at") == before
+
+
+def test_time_is_measured_while_statistics_are_on() -> None:
+    clock = ManualClock()
+    with System(clock=clock, timers=clock) as system, system.activate():
+        p = Probe.start()
+        run(p, lambda _: clock.advance(7.0))
+        assert p.info("busy_time") is None
+        # When
+        statistics(p)
+
+        def work_and_look(me: Probe) -> object:
+            clock.advance(1.0)
+            return me.actor_ref.info("busy_time")
+
+        run(p, lambda _: clock.advance(2.5))
+        clock.advance(100.0)
+        # Then
+        assert p.info("busy_time") == 2.5
+        counts = get_statistics(p)
+        assert counts is not None
+        assert counts.busy_time == 2.5
+        # And a handler that is not over yet counts as far as it is
+        assert run(p, work_and_look) == 3.5
+        # And off and on begins anew
+        statistics(p, on=False)
+        assert p.info("busy_time") is None
+        statistics(p)
+        assert p.info("busy_time") == 0.0
+
+
+def test_what_a_coroutine_awaits_is_no_busy_time() -> None:
+    clock = ManualClock()
+
+    class Waiting(AsyncActor):
+        async def on_receive(self, message: object) -> None:
+            clock.advance(2.0)
+            await asyncio.sleep(0)
+            clock.advance(0.5)
+
+    with System(clock=clock, timers=clock) as system, system.activate():
+        ref = Waiting.start()
+        statistics(ref)
+        ref.ask("x")
+        get_state(ref)
+        assert ref.info("busy_time") == 2.5
+        assert ref.info("handled") == 1
+
+
+def test_memory_is_that_of_the_actor_and_its_mail_and_not_of_others(system: System) -> None:
+    p, q = Probe.start(), Probe.start()
+    bare = p.info("memory")
+    assert 100 < bare < 20_000
+    # When it keeps a megabyte, and a neighbour
+    run(p, lambda me: setattr(me, "big", {"text": [bytearray(1_000_000)]}))
+    run(q, lambda me: setattr(me, "friend", p))
+    # Then
+    assert 1_000_000 < p.info("memory") - bare < 1_010_000
+    assert q.info("memory") < 20_000
+    # And what waits counts
+    suspend(q)
+    q.tell(bytearray(500_000))
+    assert q.info("memory") > 500_000
+    assert "memory" not in q.info()
+    resume(q)
+
+
+def test_the_estimate_ends_for_an_actor_of_any_size(system: System) -> None:
+    p = Probe.start()
+    run(p, lambda me: setattr(me, "many", [[number] for number in range(5 * OBJECTS_LIMIT)]))
+    assert p.info("memory") > OBJECTS_LIMIT * 50

@@ -17,6 +17,7 @@ import msgspec
 
 from actorcloud.actor.debug.call import TIMEOUT_DEFAULT, install, remove, request
 from actorcloud.actor.event import Event
+from actorcloud.actor.instrument import STATISTICS
 from actorcloud.actor.ref import ActorRef
 from actorcloud.base.errors import ConfigError
 
@@ -35,6 +36,8 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     messages_in: int
     #: Answers that it sent itself.
     messages_out: int
+    #: Seconds in its turns, also those in which a handler waited.
+    busy_time: float = 0.0
 
 
 def trace(
@@ -98,21 +101,21 @@ def statistics(
     *,
     timeout: float | None = TIMEOUT_DEFAULT,
 ) -> None:
-    """Count an actor's messages, or no longer; on again goes on counting, off and on begins anew."""
+    """Count an actor's messages and its time, or no longer; on again goes on counting, off and on begins anew."""
     if on:
-        install(ref, _count, _started(ref), id="statistics", timeout=timeout)
+        install(ref, _count, _started(ref), id=STATISTICS, timeout=timeout)
     else:
-        remove(ref, "statistics", timeout=timeout)
+        remove(ref, STATISTICS, timeout=timeout)
 
 
 def get_statistics(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> Statistics | None:
     """Return what was counted; None if `statistics` is off."""
-    found: Statistics | None = request(ref, "peek", "statistics", timeout=timeout)
+    found: Statistics | None = request(ref, "get_statistics", timeout=timeout)
     return found
 
 
 def _started(ref: ActorRef[Any]) -> Statistics:
-    now: float = ref._cell.system.clock.time()  # type: ignore[attr-defined]  # noqa: SLF001  a cell knows its system as its `Host`
+    now: float = ref._cell.system.clock.time()  # noqa: SLF001  one package
     return Statistics(started_at=now, messages_in=0, messages_out=0)
 
 

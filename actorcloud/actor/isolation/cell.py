@@ -49,6 +49,7 @@ class WardenCell(Cell):
             raise
         finally:
             facts["cell"] = outer
+            self.handled += limit - left
             self.quit_thread(rests=left > 0 and self.exiting is None)
         if self.state != DEAD and self.exiting is not None:
             # Busy from now on: no message is sent on, and the end of the process is that of the actor.

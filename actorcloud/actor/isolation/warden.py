@@ -142,6 +142,12 @@ class Warden(Actor):
         self._window.sent(len(body))
         self._child.send(Deliver(body, number))
 
+    @property
+    def pid(self) -> int | None:
+        """The process's, while there is one; a simulated one has none."""
+        found: int | None = getattr(self._child, "pid", None)
+        return found
+
     def inspect(self, request: SystemRequest) -> None:
         """Send a debug call on, past the mail. Thread: any."""
         try:
