@@ -11,7 +11,9 @@
     |   |-- UnknownHead, HeadUnreachable, JoinRefused, AddressInUse, BadJoinString
     |   |-- WireError, MessageTooLarge, CurveMissing, InsecureKey, OpenDoor
     |-- StoreError                       floor: store
-    |   |-- TransactionError, CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
+    |   |-- TransactionError
+    |   |   |-- TransactionTooLarge
+    |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, NoSpace, BadKey, ValueTooLarge
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
@@ -193,6 +195,12 @@ class TransactionError(StoreError):
     """The transaction was not committed; nothing of it is in the store."""
 
     code = "transaction"
+
+
+class TransactionTooLarge(TransactionError):
+    """The transaction reads or writes more than one transaction may; split it."""
+
+    code = "transaction-too-large"
 
 
 class CommitUnknown(StoreError):

@@ -42,7 +42,7 @@ def finish_job(cloud: Cloud, outcome: Outcome, staged: Sequence[Callable[[], obj
 
     while True:
         part = room.transactions.stage(run)
-        answer = room.session.call(FinishJob(fence, outcome, part.reads, part.writes), Message)
+        answer = room.session.call(FinishJob(fence, outcome, part.reads, part.writes, part.ranges), Message)
         match answer:
             case Finished(stored):
                 return stored

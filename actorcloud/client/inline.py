@@ -30,12 +30,11 @@ from actorcloud.base.ids import JobRef
 from actorcloud.base.states import JobError
 from actorcloud.base.version import VERSION
 from actorcloud.client.current_job import CurrentJob, filled
-from actorcloud.client.inline_store import InlineStore
 from actorcloud.client.link import OnReply, Waiters
 from actorcloud.protocol import job as wire
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, NewJob, Outcome
-from actorcloud.store import FencedRun
+from actorcloud.store import FencedRun, SingleStore
 
 #: The name of the only node.
 HERE = "here"
@@ -178,9 +177,9 @@ class _World:
         self.lock = threading.RLock()
         self.waiters = Waiters()
         self.functions: dict[bytes, bytes] = {}
-        self.store = InlineStore(self._jobs_contain, self._holds, self._add_new)
         self._jobs: dict[bytes, _Job] = {}
         self._keys: dict[str, bytes] = {}
+        self.store = SingleStore(self._record, self._keys.get, self._add_new)
         self._runs = 0
         self._ended = {"done": 0, "failed": 0}
         self._start = time.monotonic()
@@ -310,8 +309,8 @@ class _World:
             raise NoSuchJob(f"there is no job {JobRef[Any](ref)}: it was deleted, or never added here")
         return self._jobs[ref]
 
-    def _jobs_contain(self, ref: bytes) -> bool:
-        return ref in self._jobs
+    def _record(self, ref: bytes) -> JobRecord | None:
+        return self._jobs[ref].record if ref in self._jobs else None
 
     def _holds(self, fence: Fence) -> bool:
         job = self._jobs.get(fence[0])

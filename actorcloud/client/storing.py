@@ -62,6 +62,37 @@ class StoreCalls:
         source = self._transactions if transaction is None else transaction
         return source.fetch(ref, key, default)
 
+    def scan(  # noqa: PLR0913  one for each thing there is to choose
+        self,
+        ref: JobRef[Any] | str,
+        prefix: Key = None,
+        *,
+        start: Key = None,
+        stop: Key = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[Key, Any]]:
+        """Return the keys stored for `ref` and their values, in the order of the keys.
+
+        Args:
+            ref: a job, or a plain string: the name of a space.
+            prefix: a tuple: only tuples that begin with its elements; a text or bytes: only texts or
+                bytes that begin with it; None: all.
+            start: the first key wanted; None: from the beginning.
+            stop: the first key not wanted any more; None: to the end.
+            limit: at most so many; what lies beyond the last one is not read, and may change.
+            reverse: the last ones, from the end on.
+
+        Raises:
+            BadKey: a key or the prefix cannot be one.
+            TransactionTooLarge: more ranges or records than a transaction may scan.
+
+        Outside a transaction this is a transaction of its own.
+        """
+        transaction = self._transactions.current()
+        source = self._transactions if transaction is None else transaction
+        return source.scan(ref, prefix, start=start, stop=stop, limit=limit, reverse=reverse)
+
     def store(self, ref: JobRef[Any] | str, key: Key, val: Any) -> None:
         """Store `val` for `ref` under `key` when the running transaction commits.
 

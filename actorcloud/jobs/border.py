@@ -5,7 +5,7 @@ from __future__ import annotations
 from actorcloud.base.errors import JobConflict, TransactionError
 from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
 from actorcloud.protocol.job import BATCH_LIMIT, AddJobs, Await, FinishJob
-from actorcloud.store import keys
+from actorcloud.store import check_footprint, keys
 
 
 def check(request: object) -> None:
@@ -24,8 +24,10 @@ def check(request: object) -> None:
             check_refs(refs)
             if len(refs) > BATCH_LIMIT:
                 raise JobConflict(f"{len(refs)} references in one request; it takes {BATCH_LIMIT}")
-        case FinishJob() if request.outcome.state != "done":
-            raise TransactionError(f"a transaction finishes a job as done, not as {request.outcome.state}")
+        case FinishJob():
+            if request.outcome.state != "done":
+                raise TransactionError(f"a transaction finishes a job as done, not as {request.outcome.state}")
+            check_footprint(request.reads, request.ranges, request.writes)
 
 
 def _check_add(request: AddJobs) -> None:

@@ -87,6 +87,7 @@ class Completion:
             puts=part.puts,
             reads=request.reads,
             ops=request.writes,
+            ranges=request.ranges,
         )
         self._desk.commits.stage(change, part.then, insist=True)
 

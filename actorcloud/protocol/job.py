@@ -15,6 +15,7 @@ import msgspec
 
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord, Outcome
+from actorcloud.protocol.transaction import RangeEntry, ReadEntry, Write
 
 #: The name under which the manager is registered on the head.
 JOBS = "jobs"
@@ -184,8 +185,9 @@ class FinishJob(Message, tag=77, frozen=True):
     fence: Fence
     outcome: Outcome
     #: As in `transaction.Commit`.
-    reads: tuple[tuple[bytes, int], ...]
-    writes: tuple[tuple[bytes, bytes | None], ...]
+    reads: tuple[ReadEntry, ...]
+    writes: tuple[Write, ...]
+    ranges: tuple[RangeEntry, ...] = ()
 
 
 class Finished(Message, tag=78, frozen=True):

@@ -7,7 +7,7 @@ them; the store refuses all but users' own (prefix 03) and the once-names of the
 ::
 
     caller                                       store
-      | -- Read(snapshot, reads, keys) ----------> |
+      | -- Read(snapshot, reads, keys, scans) ---> |
       | <------- Values | Conflict | Refused       |   at one snapshot, of durable state only
       | -- Commit(id, attempt, reads, writes) ---> |
       | <- Committed | Conflict | Fenced | Refused |   once durable
@@ -15,12 +15,17 @@ them; the store refuses all but users' own (prefix 03) and the once-names of the
 A Commit may be sent again as it is: its id is remembered in the same batch as its writes, until
 the caller acknowledges it with a later request (or for a day).
 
+What a scan has found is told as a `RangeEntry`: its bounds are those up to which all was found, so
+that a scan stopped by its limit does not depend on what comes behind the last item.
+
 History: version 1, the first.
 
 Reference: store-design 2.3-2.12.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, NewJob
@@ -50,8 +55,47 @@ VALUE_LIMIT_BYTES = 1024 * 1024
 COMMIT_LIMIT_BYTES = 4 * 1024 * 1024
 
 
+#: Ranges in one message, of what was scanned and what is to be.
+RANGE_LIMIT = 64
+
+#: Records in all ranges of one transaction: the store goes through them again at the commit.
+RECORD_LIMIT = 10_000
+
+#: Bytes of `RangeEntry.digest`.
+DIGEST_BYTES = 16
+
+
+class RangeEntry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that was found at lo <= key < hi."""
+
+    lo: bytes
+    hi: bytes
+    count: int
+    #: BLAKE2b over the keys, in order, and the numbers of the commits that wrote them; see `store.range`.
+    digest: bytes
+
+
+class RangeRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The first `limit` items with lo <= key < hi; the last ones, from the end on, if `reverse`."""
+
+    lo: bytes
+    hi: bytes
+    #: At most `RECORD_LIMIT`.
+    limit: int
+    reverse: bool = False
+
+
+class RangeFound(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The answer to a `RangeRead`."""
+
+    #: (key, number of the commit that wrote it, value), in the order asked for.
+    items: tuple[tuple[bytes, int, bytes], ...]
+    #: It would have been too large: ask for the rest, which begins after the last item.
+    more: bool
+
+
 class Read(Message, tag=30, frozen=True):
-    """What is under these keys, as of a snapshot at which everything read so far still holds?"""
+    """What is there, as of a snapshot at which everything read so far still holds?"""
 
     keys: tuple[bytes, ...]
     #: None: the transaction has read nothing yet.
@@ -60,21 +104,26 @@ class Read(Message, tag=30, frozen=True):
     reads: tuple[ReadEntry, ...] = ()
     #: Whose once-names may be read; stamped by the node's agent.
     fence: Fence | None = None
+    #: What is to be scanned.
+    scans: tuple[RangeRead, ...] = ()
+    #: All that the transaction has scanned so far.
+    ranges: tuple[RangeEntry, ...] = ()
 
 
 class Values(Message, tag=31, frozen=True):
-    """The answer to `Read`, in the order of its keys."""
+    """The answer to `Read`, in the order of its keys, and of its scans."""
 
     #: Everything the transaction has read, these included, holds here.
     snapshot: Snapshot
     values: tuple[Found, ...]
+    scans: tuple[RangeFound, ...] = ()
 
 
 class Conflict(Message, tag=32, frozen=True):
     """Something that was read has changed: run the function again.
 
-    `fresh` has the present state of what was read (and, after `Read`, asked for), all at `snapshot`;
-    it is empty where that would be more than `COMMIT_LIMIT_BYTES`.
+    `fresh` has the present state of the keys read (and, after `Read`, asked for), all at `snapshot`;
+    it is empty where that would be more than `COMMIT_LIMIT_BYTES`. What was scanned is to be asked for again.
     """
 
     snapshot: Snapshot
@@ -97,6 +146,8 @@ class Commit(Message, tag=33, frozen=True):
     fence: Fence | None = None
     #: Ids of this caller's earlier transactions whose answers have arrived.
     acked: tuple[bytes, ...] = ()
+    #: All that was scanned.
+    ranges: tuple[RangeEntry, ...] = ()
 
 
 class Committed(Message, tag=34, frozen=True):

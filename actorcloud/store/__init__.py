@@ -40,7 +40,9 @@ from actorcloud.store.engine import (
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.engine.memory import MemoryDisk, MemoryEngine
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
+from actorcloud.store.single import SingleStore
 from actorcloud.store.stored import pack_time, time_of
+from actorcloud.store.validation import check_footprint
 from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ __all__ = [
     "Recipient",
     "Refused",
     "Scan",
+    "SingleStore",
     "Space",
     "Staged",
     "StoreActor",
@@ -88,6 +91,7 @@ __all__ = [
     "Transactions",
     "Unresolved",
     "WriterActor",
+    "check_footprint",
     "decode_key",
     "encode_key",
     "keys",

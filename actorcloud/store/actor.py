@@ -36,9 +36,9 @@ from actorcloud.store import change as own
 from actorcloud.store import keys, stored
 from actorcloud.store.engine import Engine, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
-from actorcloud.store.extension import answer_read, check_read, keys_of_read
+from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
-from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of
+from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
 from actorcloud.store.writer import Write, WriterActor, Written
 
@@ -178,13 +178,14 @@ class StoreActor(Actor):
         if refused is not None:
             return refused
         asker = self.sender
+        scans = scans_of_read(read)
 
-        def found(view: ReadView, _: object) -> Callable[[], None]:
+        def found(view: ReadView, items: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
             moment = self._sequencer.moment(0.0)._replace(seq=view.seq)
-            answer = answer_read(View(view.values), moment, read)
+            answer = answer_read(View(view.values, dict(zip(scans, items, strict=True))), moment, read)
             return lambda: self._answer(asker, answer)
 
-        self._queries.append(_Query(keys_of_read(read), (), found))
+        self._queries.append(_Query(keys_of_read(read), scans, found))
         return NoReply
 
     def _take_commit(self, commit: Commit) -> object:
@@ -248,8 +249,10 @@ class StoreActor(Actor):
     def _work(self, queries: list[_Query], requests: list[Request]) -> None:
         wanted = set().union(*(query.keys for query in queries), *(keys_of(request.body) for request in requests))
         scans = [scan for query in queries for scan in query.scans]
-        view = self._engine.read(ReadPlan(wanted, scans))
-        self._sequencer.add(requests, view.values, self.system.clock.time())
+        rescans = list(set().union(*(scans_of(request.body) for request in requests)))
+        view = self._engine.read(ReadPlan(wanted, scans + rescans))
+        found = dict(zip(rescans, view.scans[len(scans) :], strict=True))
+        self._sequencer.add(requests, view.values, self.system.clock.time(), found)
         at = 0
         for query in queries:
             answer = query.found(view, view.scans[at : at + len(query.scans)])

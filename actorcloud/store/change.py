@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from actorcloud.protocol.record import JobRecord
-from actorcloud.protocol.transaction import ReadEntry, Write
+from actorcloud.protocol.transaction import RangeEntry, ReadEntry, Write
 
 
 class Recipient(Protocol):
@@ -56,6 +56,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     #: What a user's transaction that goes along has read, and writes.
     reads: tuple[ReadEntry, ...] = ()
     ops: tuple[Write, ...] = ()
+    ranges: tuple[RangeEntry, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):

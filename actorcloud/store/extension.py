@@ -4,8 +4,8 @@ Pure. A transaction reads at its snapshot S. The store may have moved on to S' s
 
 1. no S yet, or S = S': serve, S becomes S'.
 2. each key asked for is present and older than S: it was the same at S; serve at S.
-3. otherwise (a key is newer, or absent: a deletion leaves no trace) all that was read so far must
-   still hold at S'; then serve, and S becomes S'. If it does not: Conflict.
+3. otherwise (a key is newer, or absent, or a range is asked for: a deletion leaves no trace) all
+   that was read so far must still hold at S'; then serve, and S becomes S'. If it does not: Conflict.
 
 So a function never sees two states mixed, and a transaction that only reads needs no commit.
 
@@ -14,7 +14,7 @@ Reference: store-design 2.3; timestamp extension of LSA/TinySTM; TL2.
 
 from __future__ import annotations
 
-from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError
+from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError, TransactionTooLarge
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.border import check_fence
 from actorcloud.protocol.transaction import (
@@ -27,19 +27,22 @@ from actorcloud.protocol.transaction import (
     Values,
 )
 from actorcloud.store import keys
-from actorcloud.store.view import Moment, View
+from actorcloud.store.engine import Scan
+from actorcloud.store.validation import check_ranges
+from actorcloud.store.view import Moment, View, rescan_of, scan_of
 
 Answer = Values | Conflict | Refused
 
 
 def check_read(read: Read) -> Refused | None:
     """Refuse a message that asks for too much or for keys that callers may not touch."""
-    if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
-        return Refused(TransactionError.code, f"a transaction may read {ENTRY_LIMIT} keys; split it")
     try:
+        if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
+            raise TransactionTooLarge(f"a transaction may read {ENTRY_LIMIT} keys; split it")
+        check_ranges(read.ranges, read.scans)
         check_fence(read.fence)
         _owners(read)
-    except (BadKey, BadJobRef) as error:
+    except (BadKey, BadJobRef, TransactionTooLarge) as error:
         return Refused(error.code, str(error))
     return None
 
@@ -48,6 +51,12 @@ def keys_of_read(read: Read) -> set[bytes]:
     """Return the engine keys on which the answer to a checked `read` depends."""
     records = {keys.record(ref) for ref in _owners(read)}
     return records.union(read.keys, (key for key, _ in read.reads))
+
+
+def scans_of_read(read: Read) -> tuple[Scan, ...]:
+    """Return the scans of the engine on which the answer to a checked `read` depends."""
+    wanted = [scan_of(scan, _scan_bytes(read)) for scan in read.scans]
+    return tuple(dict.fromkeys([*wanted, *map(rescan_of, read.ranges)]))
 
 
 def answer_read(view: View, moment: Moment, read: Read) -> Answer:
@@ -59,16 +68,18 @@ def answer_read(view: View, moment: Moment, read: Read) -> Answer:
     snapshot = read.snapshot
     if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(view, moment, read):
         return _serve(view, read, moment._replace(seq=snapshot[1]))
-    if snapshot == moment.snapshot or not read.reads:
+    if snapshot == moment.snapshot or not (read.reads or read.ranges):
         return _serve(view, read, moment)
-    if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads):
+    if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads, read.ranges):
         return _serve(view, read, moment)
     return view.conflict(moment, [*(key for key, _ in read.reads), *read.keys])
 
 
 def _is_unchanged_since(view: View, moment: Moment, read: Read) -> bool:
     incarnation, seq = read.snapshot or (b"", 0)
-    return incarnation == moment.incarnation and all(0 < view.seq(key) <= seq for key in read.keys)
+    if read.scans or incarnation != moment.incarnation:
+        return False
+    return all(0 < view.seq(key) <= seq for key in read.keys)
 
 
 def _serve(view: View, read: Read, moment: Moment) -> Answer:
@@ -78,10 +89,17 @@ def _serve(view: View, read: Read, moment: Moment) -> Answer:
         return Refused(
             TransactionError.code, f"{size} bytes in one answer; the limit is {COMMIT_LIMIT_BYTES}: ask for fewer keys"
         )
-    return Values(moment.snapshot, values)
+    return Values(moment.snapshot, values, tuple(view.scanned(scan, _scan_bytes(read)) for scan in read.scans))
 
 
 def _owners(read: Read) -> set[bytes]:
     stamps = () if read.fence is None else (read.fence[0],)
     owners = {keys.owner_of(key, stamps) for key in (*read.keys, *(key for key, _ in read.reads))}
+    owners.update(keys.owner_of_range(entry.lo, entry.hi) for entry in read.ranges)
+    owners.update(keys.owner_of_range(scan.lo, scan.hi) for scan in read.scans)
     return {owner for owner in owners if owner is not None}
+
+
+def _scan_bytes(read: Read) -> int:
+    # What one answer holds is shared out between its scans; the last item of each may exceed it.
+    return COMMIT_LIMIT_BYTES // max(len(read.scans), 1)

@@ -70,6 +70,30 @@ def encode_key(key: Key) -> bytes:
     return encoded
 
 
+def prefix_range(prefix: Key) -> tuple[bytes, bytes]:
+    """Return (the first, the first behind) the encoded keys that begin with `prefix`.
+
+    Args:
+        prefix: a tuple: the tuples that begin with its elements; str or bytes: those that begin with it.
+
+    Raises:
+        BadKey: it is something else, or no key could begin with it.
+
+    >>> lo, hi = prefix_range(("user", 7))
+    >>> lo < encode_key(("user", 7)) < encode_key(("user", 7, "mail")) < hi < encode_key(("user", 8))
+    True
+    """
+    encoded = encode_key(prefix)
+    match prefix:
+        case tuple():
+            # Elements begin with bytes below FF; FF would go on with an element of the prefix (an escaped 00).
+            return encoded[:-1], encoded[:-1] + b"\xff"
+        case str() | bytes():
+            head = encoded[:-1].rstrip(b"\xff")
+            return encoded[:-1], head[:-1] + bytes((head[-1] + 1,))
+    raise BadKey(f"{_short(prefix)} is no prefix of keys: a tuple, a str or bytes is needed; or give start and stop")
+
+
 def decode_key(data: bytes) -> Key:
     """Return the key that `encode_key` made these bytes of.
 

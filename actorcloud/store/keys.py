@@ -76,22 +76,20 @@ def arguments(ref: bytes) -> bytes:
     return ARGUMENTS + ref
 
 
-def user(space: bytes | str, key: bytes) -> bytes:
+def user(name: bytes | str, key: bytes) -> bytes:
     """Return the key of a user's value.
 
     Args:
-        space: the 16 bytes of a job's reference, or the name of a space.
+        name: the 16 bytes of a job's reference, or the name of a space.
         key: made by `key_codec.encode_key`.
 
     Raises:
         BadKey: the space's name is empty, broken or too long, or name and key together are.
     """
-    if isinstance(space, bytes):
-        return _JOB_SPACE_PREFIX + space + key
-    whole = _NAMED_SPACE_PREFIX + escape(_name(space, "the name of a space", SPACE_LIMIT_BYTES)) + key
-    if len(whole) > ENGINE_KEY_LIMIT_BYTES:
+    whole = space(name) + key
+    if isinstance(name, str) and len(whole) > ENGINE_KEY_LIMIT_BYTES:
         over = len(whole) - ENGINE_KEY_LIMIT_BYTES
-        raise BadKey(f"a key of {len(key)} bytes in the space {space!r} is {over} bytes too long: shorten either")
+        raise BadKey(f"a key of {len(key)} bytes in the space {name!r} is {over} bytes too long: shorten either")
     return whole
 
 
@@ -160,6 +158,20 @@ def digest_of(key: bytes) -> bytes:
     return key[1:]
 
 
+def space(name: bytes | str) -> bytes:
+    """Return what all user keys of a space begin with.
+
+    Args:
+        name: the 16 bytes of a job's reference, or the name of a space.
+
+    Raises:
+        BadKey: the space's name is empty, broken or too long.
+    """
+    if isinstance(name, bytes):
+        return _JOB_SPACE_PREFIX + name
+    return _NAMED_SPACE_PREFIX + escape(_name(name, "the name of a space", SPACE_LIMIT_BYTES))
+
+
 def job_space(ref: bytes) -> bytes:
     """Return what all user keys of this job begin with."""
     return _JOB_SPACE_PREFIX + ref
@@ -187,20 +199,41 @@ def owner_of(key: bytes, stamps: Collection[bytes]) -> bytes | None:
         BadKey: callers may not touch this key.
     """
     if len(key) <= ENGINE_KEY_LIMIT_BYTES:
-        if key.startswith(_JOB_SPACE_PREFIX) and len(key) > _JOB_SPACE_BYTES:
-            return key[len(_JOB_SPACE_PREFIX) : _JOB_SPACE_BYTES]
-        if key.startswith(_NAMED_SPACE_PREFIX) and _has_named_space(key):
-            return None
+        space = space_of(key)
+        if space and len(key) > len(space):
+            return space[len(_JOB_SPACE_PREFIX) :] if space.startswith(_JOB_SPACE_PREFIX) else None
         if key[:1] == ONCE and ref_of(key) in stamps and len(key) > 1 + JOB_REF_BYTES:
             return ref_of(key)
     raise BadKey(f"a caller may not touch the key {key[:32].hex()}; only its spaces and its own once-names")
 
 
-def _has_named_space(key: bytes) -> bool:
-    try:
-        return find_end(key, len(_NAMED_SPACE_PREFIX)) + 1 < len(key)
-    except IndexError:
-        return False
+def owner_of_range(lo: bytes, hi: bytes) -> bytes | None:
+    """Return the job whose existence a caller's range depends on; None for a range of a named space.
+
+    Args:
+        lo: the first key, as it came over the wire: any bytes.
+        hi: the first key behind it.
+
+    Raises:
+        BadKey: the range is not within one space, so callers may not read it.
+    """
+    space = space_of(lo)
+    # The key that is next to the longest one has a byte more.
+    if space and lo <= hi <= after_prefix(space) and max(len(lo), len(hi)) <= ENGINE_KEY_LIMIT_BYTES + 1:
+        return space[len(_JOB_SPACE_PREFIX) :] if space.startswith(_JOB_SPACE_PREFIX) else None
+    raise BadKey(f"a caller may not scan from {lo[:32].hex()} to {hi[:32].hex()}; only within one of its spaces")
+
+
+def space_of(key: bytes) -> bytes:
+    """Return what all user keys of the same space as `key` begin with; empty: it is in none."""
+    if key.startswith(_JOB_SPACE_PREFIX) and len(key) >= _JOB_SPACE_BYTES:
+        return key[:_JOB_SPACE_BYTES]
+    if key.startswith(_NAMED_SPACE_PREFIX):
+        try:
+            return key[: find_end(key, len(_NAMED_SPACE_PREFIX)) + 1]
+        except IndexError:
+            pass
+    return b""
 
 
 def _name(name: str, what: str, limit: int) -> bytes:

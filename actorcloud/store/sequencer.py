@@ -22,7 +22,7 @@ from actorcloud.protocol.record import JobRecord
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import change as own
 from actorcloud.store import keys
-from actorcloud.store.engine import Batch
+from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.validation import (
     Accepted,
     check_change,
@@ -32,7 +32,7 @@ from actorcloud.store.validation import (
     validate_change,
     validate_commit,
 )
-from actorcloud.store.view import Layer, Moment, View
+from actorcloud.store.view import Layer, Moment, Overlay, Scans, View, rescan_of
 
 #: Requests of one batch: 256 of them reach most of what 1024 do, at a third of the wait.
 BATCH_REQUESTS = 512
@@ -74,7 +74,7 @@ class _Gathered:
     def __init__(self, first: int) -> None:
         #: Number of the last transaction before it, and of its own last.
         self.first = self.last = first
-        self.layer: dict[bytes, bytes | None] = {}
+        self.layer = Overlay()
         self.jobs: dict[bytes, JobRecord | None] = {}
         self.count = 0
         self.size_bytes = 0
@@ -84,7 +84,7 @@ class _Gathered:
 
     def accept(self, accepted: Accepted) -> None:
         self.last = accepted.seq
-        self.layer.update(accepted.writes)
+        self.layer.accept(accepted.writes)
         self.size_bytes += sum(len(key) + len(value or b"") for key, value in accepted.writes.items())
         for ref, record in accepted.records:
             # The latest change last, so that feeds are in the order of commits.
@@ -138,16 +138,17 @@ class Sequencer:
         """Gather no more functions."""
         self._functions = None
 
-    def add(self, requests: Sequence[Request], values: Layer, now: float) -> None:
+    def add(self, requests: Sequence[Request], values: Layer, now: float, scans: Scans | None = None) -> None:
         """Judge requests and gather them.
 
         Args:
             requests: checked, in order of arrival.
             values: what the engine had under `keys_of` each of them, at the last durable commit or later.
             now: seconds since 1970.
+            scans: what it had then in `scans_of` each of them.
         """
-        flying: Layer = self._flying.layer if self._flying else {}
-        view = View(self._gathering.layer, flying, values)
+        over = [self._gathering.layer, *([self._flying.layer] if self._flying else ())]
+        view = View(values, scans, over)
         for request in requests:
             self._judge(view, request, now)
 
@@ -233,3 +234,8 @@ def check(body: Commit | own.Change) -> Refused | own.Refused | None:
 def keys_of(body: Commit | own.Change) -> set[bytes]:
     """Return the engine keys on which the verdict on a checked request depends."""
     return keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)
+
+
+def scans_of(body: Commit | own.Change) -> set[Scan]:
+    """Return the scans of the engine on which the verdict on a checked request depends."""
+    return {rescan_of(entry) for entry in body.ranges}

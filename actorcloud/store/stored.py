@@ -14,6 +14,9 @@ import struct
 FORMAT = 1
 
 _HEADER = struct.Struct(">BQ")
+#: Bytes in front of the payload.
+HEADER_BYTES = _HEADER.size
+
 _TIME = struct.Struct(">Q")
 _COMMIT_ID = struct.Struct(">QQI")
 
@@ -33,7 +36,7 @@ def seq_of(value: bytes | None) -> int:
 
 def payload_of(value: bytes) -> bytes:
     """Return the payload of a stored value."""
-    return value[_HEADER.size :]
+    return value[HEADER_BYTES:]
 
 
 def pack_time(at: float) -> bytes:

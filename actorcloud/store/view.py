@@ -1,23 +1,45 @@
 """What the store would hold if everything accepted so far were committed.
 
 Pure. Layers of stored values, newest first: the batch that gathers, the batch in flight, and what
-the engine had under the keys that were asked for. A key missing everywhere was forgotten in the
-plan of the read: a bug, so `KeyError`.
+the engine had under the keys and in the ranges that were asked for. A key or range missing everywhere
+was forgotten in the plan of the read: a bug, so `KeyError`.
+
+Whether a range is as it was found is seen through the layers::
+
+    gathering      .  .  3' .  .  x       changed, deleted
+    in flight      .  2  .  .  .  .       added
+    engine         1  .  3  4  .  6       at most one item more than were found
+    seen           1  2  3' 4
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from actorcloud.protocol.record import JobRecord
-from actorcloud.protocol.transaction import COMMIT_LIMIT_BYTES, Conflict, Found, ReadEntry, Snapshot
+from actorcloud.protocol.transaction import (
+    COMMIT_LIMIT_BYTES,
+    Conflict,
+    Found,
+    RangeEntry,
+    RangeFound,
+    RangeRead,
+    ReadEntry,
+    Snapshot,
+)
 from actorcloud.store import keys, stored
+from actorcloud.store.engine import Scan
+from actorcloud.store.range import range_entry
 
 #: key -> stored value; None: absent.
 Layer = Mapping[bytes, bytes | None]
+
+#: What the engine had in the ranges that were asked for.
+Scans = Mapping[Scan, Sequence[tuple[bytes, bytes]]]
 
 _records = msgspec.msgpack.Decoder(JobRecord)
 
@@ -38,17 +60,49 @@ class Moment(NamedTuple):
         return self.incarnation, self.seq
 
 
+class Overlay(dict[bytes, bytes | None]):
+    """A layer that knows which of its keys are in a range; it only ever grows, by `accept`."""
+
+    __slots__ = ("_order",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The keys in order; None until the first range: most transactions have none.
+        self._order: list[bytes] | None = None
+
+    def accept(self, writes: Layer) -> None:
+        """Lay these writes over what is there."""
+        if self._order is not None:
+            for key in writes:
+                if key not in self:
+                    bisect.insort(self._order, key)
+        self.update(writes)
+
+    def between(self, lo: bytes, hi: bytes) -> list[bytes]:
+        """Return the keys with lo <= key < hi, in order."""
+        if self._order is None:
+            self._order = sorted(self)
+        return self._order[bisect.bisect_left(self._order, lo) : bisect.bisect_left(self._order, hi)]
+
+
 class View:
     """Layers, newest first.
 
-    >>> View({b"k": None}, {b"k": b"old"}).value(b"k") is None
-    True
+    >>> View({b"k": b"old"}, over=[Overlay()]).value(b"k")
+    b'old'
+
+    Args:
+        values: what the engine had under the keys.
+        scans: what it had in the ranges.
+        over: what is not in the engine yet, newest first.
     """
 
-    __slots__ = ("_layers",)
+    __slots__ = ("_layers", "_over", "_scans")
 
-    def __init__(self, *layers: Layer) -> None:
-        self._layers = layers
+    def __init__(self, values: Layer, scans: Scans | None = None, over: Sequence[Overlay] = ()) -> None:
+        self._layers: tuple[Layer, ...] = (*over, values)
+        self._scans: Scans = {} if scans is None else scans
+        self._over = over
 
     def value(self, key: bytes) -> bytes | None:
         """Return the stored value of `key`."""
@@ -75,9 +129,34 @@ class View:
         """Tell whether a job has a record."""
         return self.value(keys.record(ref)) is not None
 
-    def still_holds(self, reads: Iterable[ReadEntry]) -> bool:
-        """Tell whether each key is as it was read."""
-        return all(self.seq(key) == seq for key, seq in reads)
+    def still_holds(self, reads: Iterable[ReadEntry], ranges: Iterable[RangeEntry] = ()) -> bool:
+        """Tell whether each key is as it was read, and each range as it was found.
+
+        A range may be called changed that is not: when a batch that is not durable yet deletes what
+        another one has added after the range was read. It is read again then, and found to be the same.
+        """
+        return all(self.seq(key) == seq for key, seq in reads) and all(map(self._has_range, ranges))
+
+    def scanned(self, wanted: RangeRead, limit_bytes: int) -> RangeFound:
+        """Return what a caller asked for, from durable state alone."""
+        items = self._scans[scan_of(wanted, limit_bytes)]
+        room = limit_bytes - sum(len(key) + len(value) for key, value in items)
+        found = tuple((key, stored.seq_of(value), stored.payload_of(value)) for key, value in items)
+        return RangeFound(found, more=room <= 0 and len(items) < wanted.limit)
+
+    def _has_range(self, entry: RangeEntry) -> bool:
+        items = dict(self._scans[rescan_of(entry)])
+        if len(items) > entry.count:
+            return False
+        for layer in reversed(self._over):
+            for key in layer.between(entry.lo, entry.hi):
+                value = layer[key]
+                if value is None:
+                    items.pop(key, None)
+                else:
+                    items[key] = value
+        found = ((key, stored.seq_of(items[key])) for key in sorted(items))
+        return range_entry(entry.lo, entry.hi, found) == entry
 
     def conflict(self, moment: Moment, wanted: Iterable[bytes]) -> Conflict:
         """Return a `Conflict` with the present state of these keys, as far as one answer holds it."""
@@ -90,3 +169,13 @@ class View:
                 return Conflict(moment.snapshot)
             fresh.append((key, found))
         return Conflict(moment.snapshot, tuple(fresh))
+
+
+def rescan_of(entry: RangeEntry) -> Scan:
+    """Return what the engine is to be asked for, to see whether `entry` still holds: one item more than it has."""
+    return Scan(entry.lo, entry.hi, entry.count + 1, value_bytes=stored.HEADER_BYTES)
+
+
+def scan_of(wanted: RangeRead, limit_bytes: int) -> Scan:
+    """Return what the engine is to be asked for, to answer `wanted` in about so many bytes."""
+    return Scan(wanted.lo, wanted.hi, wanted.limit, wanted.reverse, limit_bytes)

@@ -19,8 +19,8 @@ from actorcloud.base.codec import dump_value, load_call
 from actorcloud.base.errors import ActorCloudError, JobCancelled, JobConflict, NoSuchJob
 from actorcloud.base.failure import dump_error
 from actorcloud.base.states import JobError
-from actorcloud.client.inline_store import InlineStore
 from actorcloud.client.link import OnReply
+from actorcloud.protocol.border import RUN_BYTES
 from actorcloud.protocol.job import (
     BATCH_LIMIT,
     STORE,
@@ -45,6 +45,7 @@ from actorcloud.protocol.job import (
 )
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.record import FINAL, JobRecord, NewJob, Outcome
+from actorcloud.store import SingleStore
 
 
 class FakeAsk:
@@ -81,9 +82,7 @@ class FakeHead:
         self.outcomes: dict[bytes, Outcome] = {}
         self.keys: dict[str, bytes] = {}
         self.nodes: list[NodeLine] = [NodeLine("n1", "up", 2, 0, {})]
-        self.store = InlineStore(
-            lambda ref: ref in self.records, lambda fence: self.records[fence[0]].run == fence[1], self._add_new
-        )
+        self.store = SingleStore(self._running, self.keys.get, self._add_new)
         self.closed = False
         self._open: list[FakeAsk] = []
         self._to_drop = 0
@@ -270,12 +269,18 @@ class FakeHead:
             if self.arguments[job.ref] != job.arguments:
                 raise JobConflict
             return
-        record = JobRecord("queued", job.function, self.clock.time(), 0, job.retries, job.timeout, job.key)
+        record = JobRecord(
+            "queued", job.function, self.clock.time(), 0, job.retries, job.timeout, job.key, run=bytes(RUN_BYTES)
+        )
         self.records[job.ref], self.arguments[job.ref] = record, job.arguments
         if job.key is not None:
             self.keys[job.key] = job.ref
         if self.runs:
             self.run(job.ref)
+
+    def _running(self, ref: bytes) -> JobRecord | None:
+        """The store's view of a job: each of them runs."""
+        return replace(self.records[ref], state="running") if ref in self.records else None
 
     def _record(self, ref: bytes) -> JobRecord:
         if ref not in self.records:

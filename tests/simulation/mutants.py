@@ -30,11 +30,12 @@ from actorcloud.node.port import WorkerPort
 from actorcloud.protocol.job import Finished
 from actorcloud.protocol.node import DoneItem
 from actorcloud.protocol.record import JobRecord, Outcome
-from actorcloud.store import Fed, keys, sequencer, validation
+from actorcloud.store import Fed, keys, sequencer
 from actorcloud.store.actor import StoreActor
 from actorcloud.store.caller.mutation import Transactions
 from actorcloud.store.caller.transaction import running
 from actorcloud.store.sequencer import Sequencer
+from actorcloud.store.validation import commit as validation
 from actorcloud.worker.link import OutageClock
 
 

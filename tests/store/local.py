@@ -15,8 +15,8 @@ from actorcloud.protocol.transaction import Commit, Read
 from actorcloud.store import Codec, Key, Means, MemoryDisk, MemoryEngine, ReadPlan, Transaction, Transactions, keys
 from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
-from actorcloud.store.extension import answer_read, check_read, keys_of_read
-from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, keys_of
+from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
+from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import Moment, View
 
 NOW = 1_700_000_000.0
@@ -87,8 +87,10 @@ class LocalStore:
         refused = check_read(message)
         if refused is not None:
             return refused
-        view = self.engine.read(ReadPlan(keys_of_read(message)))
-        return answer_read(View(view.values), Moment(self.sequencer.incarnation, view.seq, NOW), message)
+        scans = scans_of_read(message)
+        view = self.engine.read(ReadPlan(keys_of_read(message), scans))
+        moment = Moment(self.sequencer.incarnation, view.seq, NOW)
+        return answer_read(View(view.values, dict(zip(scans, view.scans, strict=True))), moment, message)
 
     def submit(self, *bodies: Commit | Change) -> list[Answer]:
         """Judge requests together; the list fills when they are answered."""
@@ -101,7 +103,9 @@ class LocalStore:
             else:
                 answers.append(refused)
         wanted = set().union(*(keys_of(request.body) for request in good))
-        self.sequencer.add(good, self.engine.read(ReadPlan(wanted)).values, NOW)
+        scans = list(set().union(*(scans_of(request.body) for request in good)))
+        view = self.engine.read(ReadPlan(wanted, scans))
+        self.sequencer.add(good, view.values, NOW, dict(zip(scans, view.scans, strict=True)))
         return answers
 
     def land(self) -> None:

@@ -73,6 +73,45 @@ def test_a_scan_is_half_open_and_bounded(
     assert [key for key, _ in scan] == found
 
 
+@pytest.mark.parametrize(
+    ("lo", "hi", "limit", "found"),
+    [
+        (b"b", b"d", 10, [b"c", b"bb", b"b"]),
+        (b"b", b"d", 2, [b"c", b"bb"]),
+        (b"ba", b"c", 10, [b"bb"]),
+        (b"b", b"z", 0, []),
+        (b"b", b"z", 1, [b"d"]),
+        (b"x", b"z", 5, []),
+        (b"", b"a", 5, []),
+        (b"c", b"b", 5, []),
+    ],
+)
+def test_a_scan_can_go_from_the_end(make_engine: Make, lo: bytes, hi: bytes, limit: int, found: list[bytes]) -> None:
+    engine = make_engine()
+    put(engine, engine.open("test").epoch, 0, a="", b="", bb="", c="", d="")
+    scan = engine.read(ReadPlan((), [EngineScan(max(lo, b"\x01"), hi, limit, reverse=True)])).scans[0]
+    assert [key for key, _ in scan] == found
+
+
+def test_a_scan_stops_where_it_has_the_bytes_wanted(make_engine: Make) -> None:
+    engine = make_engine()
+    put(engine, engine.open("test").epoch, 0, a="1" * 50, b="2" * 49, c="3")
+    for size, found in ((1, 1), (51, 1), (52, 2), (101, 2), (102, 3), (1000, 3)):
+        for reverse in (False, True):
+            scan = EngineScan(b"a", b"z", 9, reverse, size)
+            items = engine.read(ReadPlan((), [scan])).scans[0]
+            total = sum(len(key) + len(value) for key, value in items[:-1])
+            assert total < size
+            assert reverse or len(items) == found
+
+
+def test_a_scan_may_want_only_the_beginning_of_each_value(make_engine: Make) -> None:
+    engine = make_engine()
+    put(engine, engine.open("test").epoch, 0, a="1" * 50, b="2")
+    items = engine.read(ReadPlan((), [EngineScan(b"a", b"z", 9, value_bytes=4)])).scans[0]
+    assert [(key, value[:4]) for key, value in items] == [(b"a", b"1111"), (b"b", b"2")]
+
+
 def test_opened_again_it_has_what_was_committed_and_a_new_epoch(make_engine: Make) -> None:
     # Given
     first = make_engine()

@@ -1,7 +1,9 @@
 """One run of a transaction's function: what it has read, what it will write.
 
 Pure. Everything is keyed by engine keys, for Python's `1 == 1.0 == True` are three keys here. A read
-sees the run's own writes first, then what it read before, then what came with the last conflict.
+sees the run's own writes first, then what it read or scanned before, then what came with the last
+conflict. A scan goes through the parts of its range in order: those that were scanned before and
+those of a new job, under the run's own writes; at a part that is not known it says what to ask for.
 
 Reference: store-design 2.3, 2.5.
 """
@@ -10,9 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from actorcloud.base.errors import TransactionTooLarge
 from actorcloud.protocol.record import Fence, NewJob
-from actorcloud.protocol.transaction import Commit, Conflict, Found, Read, ReadEntry, Snapshot, Values, Write
+from actorcloud.protocol.transaction import (
+    RANGE_LIMIT,
+    RECORD_LIMIT,
+    Commit,
+    Conflict,
+    Found,
+    RangeEntry,
+    RangeRead,
+    Read,
+    ReadEntry,
+    Snapshot,
+    Values,
+    Write,
+)
 from actorcloud.store import keys
+from actorcloud.store.caller.coverage import Coverage, merged
 
 
 class Unknown:
@@ -42,6 +59,7 @@ class Attempt:
         self.fence = fence
         self.snapshot: Snapshot | None = None
         self._seen: dict[bytes, Found] = {}
+        self._scanned = Coverage()
         self._writes: dict[bytes, bytes | None] = {}
         self._jobs: dict[bytes, NewJob] = {}
         self._seed = seed
@@ -61,6 +79,11 @@ class Attempt:
         return tuple((key, 0 if found is None else found[0]) for key, found in self._seen.items())
 
     @property
+    def ranges(self) -> tuple[RangeEntry, ...]:
+        """All that was scanned, as the store wants it."""
+        return self._scanned.entries
+
+    @property
     def writes(self) -> tuple[Write, ...]:
         """All that is to be written, one entry a key."""
         return tuple(self._writes.items())
@@ -70,6 +93,9 @@ class Attempt:
         if key in self._writes:
             return self._writes[key]
         if key not in self._seen:
+            if self._scanned.has(key):
+                found = self._scanned.found(key)
+                return None if found is None else found[1]
             if self._is_of_new_job(key):
                 return None
             if key not in self._ahead or self._seed is None:
@@ -80,17 +106,36 @@ class Attempt:
         found = self._seen[key]
         return None if found is None else found[1]
 
-    def ask_for(self, wanted: Sequence[bytes]) -> Read:
-        """Return the message that asks for these keys, all `UNKNOWN`."""
-        return Read(tuple(wanted), self.snapshot, self.reads, self.fence)
+    def peek_range(self, wanted: RangeRead) -> list[tuple[bytes, bytes]] | RangeRead:
+        """Return the items of a range, as this run sees them; or the part that must be asked for first.
 
-    def take_in(self, wanted: Sequence[bytes], values: Values) -> None:
+        Raises:
+            TransactionTooLarge: the run has scanned as much as a transaction may.
+        """
+        seen: list[tuple[bytes, bytes]] = []
+        for lo, hi, items in self._scanned.walk(wanted.lo, wanted.hi, reverse=wanted.reverse):
+            known = {} if items is None and self._is_of_new_job(lo) else items
+            if known is None:
+                return self._part(RangeRead(lo, hi, wanted.limit - len(seen), wanted.reverse))
+            mine = ((key, payload) for key, payload in self._writes.items() if lo <= key < hi)
+            seen += merged(known, mine, reverse=wanted.reverse)
+            if len(seen) >= wanted.limit:
+                break
+        return seen[: wanted.limit]
+
+    def ask_for(self, wanted: Sequence[bytes], scans: Sequence[RangeRead] = ()) -> Read:
+        """Return the message that asks for these keys and parts of ranges, none of them known."""
+        return Read(tuple(wanted), self.snapshot, self.reads, self.fence, tuple(scans), self.ranges)
+
+    def take_in(self, wanted: Sequence[bytes], values: Values, scans: Sequence[RangeRead] = ()) -> None:
         """Remember the answer to `ask_for`."""
         if values.snapshot != self.snapshot:
             # What came with the conflict held at its snapshot; the run has moved on from there.
             self._ahead.clear()
         self.snapshot = values.snapshot
         self._seen.update(zip(wanted, values.values, strict=True))
+        for scan, found in zip(scans, values.scans, strict=True):
+            self._scanned.add(scan, found)
 
     def write(self, key: bytes, payload: bytes | None) -> None:
         """Set a key, or delete it (None)."""
@@ -111,7 +156,17 @@ class Attempt:
             tuple(self._jobs.values()),
             self.fence,
             acked,
+            self.ranges,
         )
+
+    def _part(self, gap: RangeRead) -> RangeRead:
+        room = RECORD_LIMIT - self._scanned.records
+        if len(self._scanned) >= RANGE_LIMIT or room <= 0:
+            raise TransactionTooLarge(
+                f"this transaction has scanned {len(self._scanned)} ranges with {self._scanned.records} records; the "
+                f"limits are {RANGE_LIMIT} and {RECORD_LIMIT}: give a limit, or go through it in several transactions"
+            )
+        return RangeRead(gap.lo, gap.hi, min(gap.limit, room), gap.reverse)
 
     def _is_of_new_job(self, key: bytes) -> bool:
         return bool(self._jobs) and any(key.startswith(keys.job_space(ref)) for ref in self._jobs)

@@ -75,6 +75,7 @@ class Staged(NamedTuple):
     value: Any
     reads: tuple[wire.ReadEntry, ...]
     writes: tuple[wire.Write, ...]
+    ranges: tuple[wire.RangeEntry, ...] = ()
 
 
 class Transactions:
@@ -131,7 +132,7 @@ class Transactions:
         """
 
         def keep(attempt: Attempt, outcome: Commit[T], _: _Pacer) -> Staged:
-            return Staged(outcome.value, attempt.reads, attempt.writes)
+            return Staged(outcome.value, attempt.reads, attempt.writes, attempt.ranges)
 
         staged = self._repeat(fun, None, timeout, keep)
         if isinstance(staged, Fail):
@@ -156,6 +157,29 @@ class Transactions:
             case wire.Refused(code, text):
                 raise from_code(code, text)
         raise TypeError(f"the store answered a Read with {answer!r}")
+
+    def scan(  # noqa: PLR0913  one for each thing there is to choose
+        self,
+        space: Space,
+        prefix: Key = None,
+        *,
+        start: Key = None,
+        stop: Key = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[Key, Any]]:
+        """Return the keys of a space and their values by a read-only transaction; see `Transaction.scan`.
+
+        Blocks:
+            for a round trip to the head, or several if the answer is large.
+        """
+
+        def scan() -> list[tuple[Key, Any]]:
+            transaction = running.get()
+            assert transaction is not None
+            return transaction.scan(space, prefix, start=start, stop=stop, limit=limit, reverse=reverse)
+
+        return self.mutate(scan).value
 
     def current(self) -> Transaction | None:
         """Return the transaction whose function runs on this thread."""

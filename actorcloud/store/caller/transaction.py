@@ -11,6 +11,7 @@ Reference: store-design 2.6.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -19,10 +20,10 @@ from actorcloud.base.errors import ActorCloudError, BadKey, NotInTransaction, Va
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
-from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, Refused, Values
+from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, RangeRead, Read, Refused, Values
 from actorcloud.store import keys
 from actorcloud.store.caller.attempt import Attempt, Unknown
-from actorcloud.store.key_codec import Key, encode_key
+from actorcloud.store.key_codec import Key, decode_key, encode_key, prefix_range
 
 #: Sends a message to the store and waits for the answer; see `Transactions`.
 Ask = Callable[[Message], Message]
@@ -92,6 +93,42 @@ class Transaction:
         payload = self.read(user_key(space, key))
         return default if payload is None else self._codec.loads(payload)
 
+    def scan(  # noqa: PLR0913  one for each thing there is to choose
+        self,
+        space: Space,
+        prefix: Key = None,
+        *,
+        start: Key = None,
+        stop: Key = None,
+        limit: int | None = None,
+        reverse: bool = False,
+    ) -> list[tuple[Key, Any]]:
+        """Return the keys of a space and their values, in the order of the keys.
+
+        Args:
+            space: a job, or the name of a space.
+            prefix: a tuple: only tuples that begin with its elements; a text or bytes: only texts or
+                bytes that begin with it; None: all.
+            start: the first key wanted; None: from the beginning.
+            stop: the first key not wanted any more; None: to the end.
+            limit: at most so many; what lies beyond the last one is not read, and may change.
+            reverse: the last ones, from the end on.
+
+        Raises:
+            BadKey: a key cannot be one, or a prefix cannot be one.
+            TransactionTooLarge: more ranges or records than a transaction may scan.
+            NoSuchJob: the space's job does not exist; this ends the transaction.
+            NotInTransaction: the transaction has ended.
+
+        Blocks:
+            for a round trip to the head, or several if the answer is large; not at all for what this
+            transaction has scanned before.
+        """
+        whole, lo, hi = range_of(space, prefix, start, stop)
+        wanted = RangeRead(lo, hi, sys.maxsize if limit is None else limit, reverse)
+        found = self.read_range(wanted) if lo < hi and wanted.limit > 0 else []
+        return [(decode_key(key[len(whole) :]), self._codec.loads(payload)) for key, payload in found]
+
     def store(self, space: Space, key: Key, value: object) -> None:
         """Set `key` to `value` when the transaction commits.
 
@@ -132,10 +169,18 @@ class Transaction:
         self._check()
         payload = self._attempt.peek(key)
         if isinstance(payload, Unknown):
-            self._fetch(key)
+            self._attempt.take_in([key], self._values(self._attempt.ask_for([key])))
             payload = self._attempt.peek(key)
         assert not isinstance(payload, Unknown)
         return payload
+
+    def read_range(self, wanted: RangeRead) -> list[tuple[bytes, bytes]]:
+        """Return the payloads in a range of engine keys."""
+        self._check()
+        while isinstance(found := self._attempt.peek_range(wanted), RangeRead):
+            values = self._values(self._attempt.ask_for((), [found]))
+            self._attempt.take_in((), values, [found])
+        return found
 
     def write(self, key: bytes, payload: bytes | None) -> None:
         """Set or delete (None) an engine key."""
@@ -147,11 +192,11 @@ class Transaction:
         self._is_open = False
         return self._attempt
 
-    def _fetch(self, key: bytes) -> None:
-        answer = self._ask(self._attempt.ask_for([key]))
+    def _values(self, question: Read) -> Values:
+        answer = self._ask(question)
         match answer:
             case Values():
-                self._attempt.take_in([key], answer)
+                return answer
             case Conflict():
                 self.conflict = answer
             case Refused(code, text):
@@ -159,6 +204,7 @@ class Transaction:
             case _:
                 raise TypeError(f"the store answered a Read with {answer!r}")
         self._check()
+        raise AssertionError("unreachable")
 
     def _check(self) -> None:
         if not self._is_open:
@@ -175,6 +221,25 @@ def user_key(space: Space, key: Key) -> bytes:
     Raises:
         BadKey: there is none.
     """
+    return keys.user(_name(space), encode_key(key))
+
+
+def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, bytes, bytes]:
+    """Return (what all keys of the space begin with, the first engine key of a scan, the first behind it).
+
+    Raises:
+        BadKey: there is none.
+    """
+    whole = keys.space(_name(space))
+    first, end = (b"", b"\xff") if prefix is None else prefix_range(prefix)
+    if start is not None:
+        first = max(first, encode_key(start))
+    if stop is not None:
+        end = min(end, encode_key(stop))
+    return whole, whole + first, whole + end
+
+
+def _name(space: Space) -> bytes | str:
     if not isinstance(space, JobRef | str):
         raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
-    return keys.user(space.raw if isinstance(space, JobRef) else space, encode_key(key))
+    return space.raw if isinstance(space, JobRef) else space

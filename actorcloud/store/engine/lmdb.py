@@ -17,10 +17,12 @@ Reference: store-design section 1; lmdb.h and mdb.c of LMDB 0.9.
 from __future__ import annotations
 
 import errno
+import itertools
 import logging
 import os
+import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import NoReturn
 
 import lmdb
@@ -322,14 +324,23 @@ def _read(env: lmdb.Environment, plan: ReadPlan) -> ReadView:
 
 def _scan(cursor: lmdb.Cursor[bytes], scan: Scan) -> list[tuple[bytes, bytes]]:
     items: list[tuple[bytes, bytes]] = []
-    if scan.limit > 0 and cursor.set_range(scan.lo):
-        for key, value in cursor:
-            if key >= scan.hi:
-                break
-            items.append((key, value))
-            if len(items) == scan.limit:
-                break
+    room = sys.maxsize if scan.limit_bytes is None else scan.limit_bytes
+    for key, value in _items(cursor, scan) if scan.limit > 0 else ():
+        items.append((key, value if scan.value_bytes is None else value[: scan.value_bytes]))
+        room -= len(key) + len(value)
+        if len(items) == scan.limit or room <= 0:
+            break
     return items
+
+
+def _items(cursor: lmdb.Cursor[bytes], scan: Scan) -> Iterator[tuple[bytes, bytes]]:
+    if scan.reverse:
+        # At the first key that is too large, or nowhere; what comes before it is the last that is not.
+        placed = cursor.prev() if cursor.set_range(scan.hi) else cursor.last()
+        steps = cursor.iterprev() if placed else iter(())
+        return itertools.takewhile(lambda item: item[0] >= scan.lo, steps)
+    steps = cursor.iternext() if cursor.set_range(scan.lo) else iter(())
+    return itertools.takewhile(lambda item: item[0] < scan.hi, steps)
 
 
 def _bytes(number: int) -> bytes:

@@ -8,9 +8,10 @@ Thread: any; one leaf lock makes each read and each commit one moment.
 from __future__ import annotations
 
 import bisect
+import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actorcloud.store.engine.port import (
     Batch,
@@ -52,8 +53,12 @@ class MemoryDisk:
     def scan(self, scan: Scan) -> list[tuple[bytes, bytes]]:
         """Return what the scan asks for."""
         start = bisect.bisect_left(self._order, scan.lo)
-        end = min(bisect.bisect_left(self._order, scan.hi), start + scan.limit)
-        return [(key, self._items[key]) for key in self._order[start:end]]
+        end = bisect.bisect_left(self._order, scan.hi)
+        if scan.reverse:
+            found = self._order[max(start, end - scan.limit) : end][::-1]
+        else:
+            found = self._order[start : min(end, start + scan.limit)]
+        return [(key, self._items[key][: scan.value_bytes]) for key in _within(found, self._items, scan.limit_bytes)]
 
     def apply(self, batch: Batch, seq: int) -> None:
         """Change the items; the store is then at commit `seq`."""
@@ -67,6 +72,13 @@ class MemoryDisk:
             self._order.extend(sorted(fresh))
             self._order.sort()
         self.seq = seq
+
+
+def _within(found: list[bytes], items: Mapping[bytes, bytes], limit_bytes: int | None) -> list[bytes]:
+    if limit_bytes is None:
+        return found
+    sizes = itertools.accumulate(len(key) + len(items[key]) for key in found)
+    return found[: sum(1 for _ in itertools.takewhile(lambda size: size < limit_bytes, sizes)) + 1]
 
 
 class MemoryEngine:

@@ -65,11 +65,20 @@ class Opened(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """The first `limit` items with lo <= key < hi."""
+    """The first `limit` items with lo <= key < hi; the last ones, from the end on, if `reverse`.
+
+    The two bounds of bytes are leave, not duty, to return less: whoever asks tells by the sizes of
+    what came whether there may be more.
+    """
 
     lo: bytes
     hi: bytes
     limit: int
+    reverse: bool = False
+    #: The item with which keys and values reach this many bytes may be the last.
+    limit_bytes: int | None = None
+    #: Only so many first bytes of each value are wanted; there may be more.
+    value_bytes: int | None = None
 
 
 class ReadPlan(NamedTuple):
@@ -86,7 +95,7 @@ class ReadView(NamedTuple):
     seq: int
     #: Each key of the plan; None: absent.
     values: dict[bytes, bytes | None]
-    #: One list for each scan, in the order of the keys.
+    #: One list for each scan, in the order of the keys; the other way round where it is `reverse`.
     scans: list[list[tuple[bytes, bytes]]]
 
 

@@ -1,0 +1,110 @@
+"""The store without actors: the same rules, over a disk in memory, one message at a time.
+
+For `Cloud(workers=0)`, where a person steps through it with a debugger. Nothing is durable. Jobs are not
+in it: their records are asked for.
+
+Thread: the caller holds a lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from actorcloud.base.errors import WireError
+from actorcloud.protocol.message import Message
+from actorcloud.protocol.record import JobRecord, NewJob
+from actorcloud.protocol.transaction import Commit, Committed, Read
+from actorcloud.store import keys, validation
+from actorcloud.store.engine import Batch, Scan
+from actorcloud.store.engine.memory import MemoryDisk
+from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
+from actorcloud.store.stored import pack
+from actorcloud.store.view import Moment, View, rescan_of
+
+_encode = msgspec.msgpack.Encoder().encode
+
+#: What the store keeps of a transaction; of its jobs others know.
+_OWN = (keys.USER, keys.ONCE, keys.COMMIT_ID)
+
+#: Items in one go.
+_PAGE = 1000
+
+
+class SingleStore:
+    """Keys, values, and the number of the commit that wrote each.
+
+    Args:
+        record_of: gives the record of a job, None if there is none.
+        named: gives the reference of the job that a user's key names, None if there is none.
+        add_job: adds a job; the function is known.
+    """
+
+    def __init__(
+        self,
+        record_of: Callable[[bytes], JobRecord | None],
+        named: Callable[[str], bytes | None],
+        add_job: Callable[[NewJob], None],
+    ) -> None:
+        self._record_of = record_of
+        self._named = named
+        self._add_job = add_job
+        self._disk = MemoryDisk()
+
+    @property
+    def seq(self) -> int:
+        """Number of the last commit."""
+        return self._disk.seq
+
+    def answer(self, message: Message) -> Message:
+        """Return the answer to a Read or a Commit."""
+        match message:
+            case Read():
+                return check_read(message) or self._read(message)
+            case Commit():
+                return validation.check_commit(message) or self._commit(message)
+        raise WireError(f"the store does not know {message!r}")
+
+    def forget(self, ref: bytes) -> None:
+        """Delete everything that a job keys."""
+        for prefix in (keys.job_space(ref), keys.once_names(ref)):
+            scan = Scan(prefix, keys.after_prefix(prefix), _PAGE)
+            while items := self._disk.scan(scan):
+                self._disk.apply(Batch({}, [key for key, _ in items]), self.seq)
+
+    def _read(self, read: Read) -> Message:
+        view = self._view(keys_of_read(read), scans_of_read(read))
+        return answer_read(view, self._moment(), read)
+
+    def _commit(self, commit: Commit) -> Message:
+        view = self._view(validation.keys_of_commit(commit), map(rescan_of, commit.ranges))
+        verdict = validation.validate_commit(view, self._moment(), commit)
+        if not isinstance(verdict, validation.Accepted):
+            return verdict
+        writes = {key: value for key, value in verdict.writes.items() if key[:1] in _OWN}
+        puts = {key: value for key, value in writes.items() if value is not None}
+        self._disk.apply(Batch(puts, [key for key, value in writes.items() if value is None]), verdict.seq)
+        for job in commit.jobs:
+            self._add_job(job)
+        return Committed(verdict.seq, commit.attempt)
+
+    def _moment(self) -> Moment:
+        return Moment(self._disk.incarnation, self.seq, time.time())
+
+    def _view(self, wanted: Iterable[bytes], scans: Iterable[Scan]) -> View:
+        return View({key: self._value(key) for key in wanted}, {scan: self._disk.scan(scan) for scan in scans})
+
+    def _value(self, key: bytes) -> bytes | None:
+        match key[:1]:
+            case keys.RECORD:
+                record = self._record_of(keys.ref_of(key))
+                return None if record is None else pack(1, _encode(record))
+            case keys.JOB_KEY:
+                ref = self._named(key[1:].decode())
+                return None if ref is None else pack(1, ref)
+            case keys.FUNCTION:
+                # It came before the transaction did.
+                return pack(1, b"")
+        return self._disk.get(key)

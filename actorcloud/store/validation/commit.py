@@ -1,0 +1,150 @@
+"""Whether a caller's commit counts.
+
+Pure. In order:
+
+1. within the limits, and only keys and ranges that callers may touch; else Refused.
+2. its id is known: it was committed before; the same answer again.
+3. its fence holds (the job is running this very run); else Fenced.
+4. each job whose space it read or writes exists; else Refused.
+5. each key it read is as it was read, absent ones absent, and each range as found; else Conflict.
+6. its new jobs are new and their functions known; else Refused.
+
+Reference: store-design 2.4, 2.8, 2.9; Kung and Robinson 1981.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from actorcloud.base.errors import ActorCloudError, JobConflict, NoSuchJob, TransactionError
+from actorcloud.base.ids import JobRef
+from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
+from actorcloud.protocol.record import Fence, JobRecord, NewJob
+from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
+from actorcloud.store import keys, stored
+from actorcloud.store.validation.footprint import add_writes, check_count, check_footprint, owners, stamps_of
+from actorcloud.store.validation.verdict import Accepted
+from actorcloud.store.view import Moment, View
+
+#: Runs of one transaction's function; the back-off makes 30 s of them far fewer.
+ATTEMPT_LIMIT = 1_000_000
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+CommitVerdict = Accepted | Committed | Conflict | Fenced | Refused
+
+
+def check_commit(commit: Commit) -> Refused | None:
+    """Refuse a message that breaks a limit, or touches keys that callers may not."""
+    try:
+        _check_limits(commit)
+        _check_names(commit)
+        _owners(commit)
+    except ActorCloudError as error:
+        return Refused(error.code, str(error))
+    return None
+
+
+def keys_of_commit(commit: Commit) -> set[bytes]:
+    """Return the engine keys on which the verdict on a checked `commit` depends."""
+    wanted = {keys.commit_id(commit.txn), *(key for key, _ in commit.reads)}
+    wanted.update(map(keys.record, _owners(commit)))
+    if commit.fence is not None:
+        wanted.add(keys.record(commit.fence[0]))
+    for job in commit.jobs:
+        wanted.update((keys.record(job.ref), keys.tombstone(job.ref), keys.function(job.function)))
+        if job.key is not None:
+            wanted.add(keys.job_key(job.key))
+    return wanted
+
+
+def validate_commit(view: View, moment: Moment, commit: Commit) -> CommitVerdict:
+    """Judge a checked `commit`."""
+    known = view.found(keys.commit_id(commit.txn))
+    if known is not None:
+        return Committed(*stored.commit_id_of(known[1]))
+    if commit.fence is not None and not _holds(view, commit.fence):
+        return Fenced()
+    new = {job.ref for job in commit.jobs}
+    for ref in _owners(commit) - new:
+        if not view.has_job(ref):
+            return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
+    elsewhere = commit.snapshot is not None and commit.snapshot[0] != moment.incarnation
+    if elsewhere or not view.still_holds(commit.reads, commit.ranges):
+        return view.conflict(moment, (key for key, _ in commit.reads))
+    return _refuse_jobs(view, commit.jobs) or _accept_commit(moment, commit)
+
+
+def _accept_commit(moment: Moment, commit: Commit) -> Accepted:
+    seq = moment.seq + 1
+    writes: dict[bytes, bytes | None] = {keys.commit_id(txn): None for txn in commit.acked}
+    writes[keys.commit_id(commit.txn)] = stored.pack(seq, stored.pack_commit_id(moment.now, seq, commit.attempt))
+    records = tuple((job.ref, _new_record(job, moment.now, seq)) for job in commit.jobs)
+    for job, (ref, record) in zip(commit.jobs, records, strict=True):
+        writes[keys.record(ref)] = stored.pack(seq, _encode(record))
+        writes[keys.arguments(ref)] = stored.pack(seq, job.arguments)
+        if job.key is not None:
+            writes[keys.job_key(job.key)] = stored.pack(seq, ref)
+    add_writes(writes, seq, commit.writes)
+    return Accepted(seq, writes, records)
+
+
+def _owners(commit: Commit) -> set[bytes]:
+    return owners(commit.reads, commit.ranges, commit.writes, stamps_of(commit.fence))
+
+
+def _check_limits(commit: Commit) -> None:
+    if len(commit.txn) != TXN_ID_BYTES or any(len(txn) != TXN_ID_BYTES for txn in commit.acked):
+        raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
+    check_count(max(len(commit.jobs), len(commit.acked)))
+    check_footprint(commit.reads, commit.ranges, commit.writes, sum(len(job.arguments) for job in commit.jobs))
+
+
+def _check_names(commit: Commit) -> None:
+    if not 0 < commit.attempt <= ATTEMPT_LIMIT:
+        raise TransactionError(f"attempt {commit.attempt} of one transaction; the limit is {ATTEMPT_LIMIT}")
+    check_fence(commit.fence)
+    check_refs(job.ref for job in commit.jobs)
+    for job in commit.jobs:
+        check_function(job.function)
+        check_limits_of_job(job.retries, job.timeout)
+        if job.key is not None:
+            keys.job_key(job.key)
+
+
+def _holds(view: View, fence: Fence) -> bool:
+    record = view.record(fence[0])
+    return record is not None and record.state == "running" and record.run == fence[1]
+
+
+def _refuse_jobs(view: View, jobs: Iterable[NewJob]) -> Refused | None:
+    refs: set[bytes] = set()
+    names: set[str] = set()
+    for job in jobs:
+        if job.ref in refs or view.has_job(job.ref):
+            return Refused(JobConflict.code, f"the reference {JobRef(job.ref)} names another job already")
+        if view.value(keys.tombstone(job.ref)) is not None:
+            return Refused(NoSuchJob.code, f"job {JobRef(job.ref)} was deleted and cannot be added again")
+        if job.key is not None and (job.key in names or view.value(keys.job_key(job.key)) is not None):
+            return Refused(JobConflict.code, f"the key {job.key!r} names another job already")
+        if view.value(keys.function(job.function)) is None:
+            return Refused("need-function", job.function.hex())
+        refs.add(job.ref)
+        names.update((job.key,) if job.key is not None else ())
+    return None
+
+
+def _new_record(job: NewJob, now: float, seq: int) -> JobRecord:
+    return JobRecord(
+        state="queued",
+        function=job.function,
+        added_at=now,
+        order=seq,
+        retries=job.retries,
+        timeout=job.timeout,
+        key=job.key,
+        changed_at=now,
+    )

@@ -1,0 +1,18 @@
+"""What a request that counts writes. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from actorcloud.protocol.record import JobRecord
+
+
+class Accepted(NamedTuple):
+    """A request that counts."""
+
+    #: Its number.
+    seq: int
+    #: key -> stored value; None: deleted.
+    writes: dict[bytes, bytes | None]
+    #: The jobs it changes.
+    records: tuple[tuple[bytes, JobRecord | None], ...] = ()
