@@ -15,6 +15,7 @@ from actorcloud.base.ids import JobRef
 from actorcloud.client import CloudInfo
 from actorcloud.protocol.job import JobDetail
 from actorcloud.protocol.record import JobRecord, Outcome
+from actorcloud.protocol.storestats import StoreFigures
 
 
 def write_json(value: object) -> None:
@@ -110,7 +111,24 @@ def cloud_fields(info: CloudInfo) -> dict[str, Any]:
             }
             for node in info.nodes
         ],
+        "store": store_fields(info.store),
     }
+
+
+def store_fields(figures: StoreFigures) -> dict[str, Any]:
+    """Return the statistics of a store, for `write_json`."""
+    return msgspec.structs.asdict(figures)
+
+
+def store_page(figures: StoreFigures) -> str:
+    """Return the statistics of a store, for people."""
+    return "\n".join(f"{name:<12} {_figure(name, value)}" for name, value in store_fields(figures).items())
+
+
+def _figure(name: str, value: float) -> str:
+    if name.startswith("commit_"):
+        return f"{value * 1e3:.3f} ms"
+    return f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _json_or_repr(value: object) -> str:

@@ -29,6 +29,7 @@ from actorcloud.client.storing import StoreCalls
 from actorcloud.client.waiting import completed, ordered, read
 from actorcloud.protocol.job import (
     BATCH_LIMIT,
+    STORE,
     AddNode,
     Answer,
     CancelJob,
@@ -44,6 +45,7 @@ from actorcloud.protocol.job import (
 )
 from actorcloud.protocol.node import NODES
 from actorcloud.protocol.record import Fence, Outcome
+from actorcloud.protocol.storestats import GetStoreStats, StoreStats
 
 T = TypeVar("T")
 
@@ -331,8 +333,10 @@ class Cloud(JobAdder, StoreCalls):
         return sorted(node.ref for node in self.info().nodes)
 
     def info(self) -> CloudInfo:
-        """Return the statistics of jobs and nodes."""
-        return CloudInfo.of(self._room.session.call(GetInfo(), Info))
+        """Return the statistics of jobs, nodes and the store."""
+        session = self._room.session
+        store = session.call(GetStoreStats(), StoreStats, to=STORE).figures
+        return CloudInfo.of(session.call(GetInfo(), Info), store)
 
     # -- the end -------------------------------------------------------------------------------------
 

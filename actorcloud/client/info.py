@@ -8,6 +8,7 @@ import msgspec
 
 from actorcloud.base.ids import NodeRef
 from actorcloud.protocol.job import Info, NodeLine
+from actorcloud.protocol.storestats import StoreFigures
 
 logger = logging.getLogger("actorcloud.client")
 
@@ -50,10 +51,12 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     #: Number of the store's last commit.
     commits: int
+    #: How the store is doing; all nought where it was not asked.
+    store: StoreFigures = StoreFigures()
 
     @classmethod
-    def of(cls, info: Info) -> CloudInfo:
-        """Return what the head's answer says."""
+    def of(cls, info: Info, store: StoreFigures | None = None) -> CloudInfo:
+        """Return what the head's answers say."""
         return cls(
             queued=info.live.get("queued", 0),
             running=info.live.get("running", 0),
@@ -63,7 +66,8 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
             nodes=tuple(NodeInfo.of(line) for line in info.nodes),
             uptime=info.uptime,
             version=info.version,
-            commits=info.commits,
+            commits=info.commits if store is None else store.seq,
+            store=store or StoreFigures(),
         )
 
     @property
@@ -95,7 +99,14 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
             f"node   {node.ref}  {node.state}  {_count(node.workers, 'worker')}  {node.held} held"
             for node in self.nodes
         ]
-        return "\n".join([*lines, *(machines or ["node   none has joined"])])
+        lines += machines or ["node   none has joined"]
+        return "\n".join([*lines, *([f"store  {self._store_line()}"] if self.store.seq else [])])
+
+    def _store_line(self) -> str:
+        store = self.store
+        used = f"{_count(store.entries, 'key')}, {store.used_bytes / 1e6:,.1f} MB"
+        speed = f"a commit takes {store.commit_p50 * 1e3:.1f} ms, 99 of 100 at most {store.commit_p99 * 1e3:.1f} ms"
+        return f"{used}; {speed}; {store.conflicts} conflicts, {store.pending} waiting" if store.batches else used
 
 
 def _count(number: int, noun: str) -> str:

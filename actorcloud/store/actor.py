@@ -30,6 +30,8 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
+from actorcloud.base.telemetry import telemetry
+from actorcloud.protocol.storestats import GetStoreStats, StoreStats
 from actorcloud.protocol.transaction import Commit, Read
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
@@ -38,6 +40,7 @@ from actorcloud.store.engine import Engine, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
+from actorcloud.store.metrics import Metrics
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -107,6 +110,7 @@ class StoreActor(Actor):
         self._pending_bytes = 0
         self._queries: list[_Query] = []
         self._janitor = Janitor(self._sequencer)
+        self._metrics = Metrics()
         self._is_collecting_soon = False
         self._is_cleaning = False
         if writer is None:
@@ -138,6 +142,8 @@ class StoreActor(Actor):
                 self._take_get(message)
             case own.Scan():
                 self._take_scan(message)
+            case GetStoreStats():
+                return self._stats()
             case Written():
                 self._land(message)
             case Clean():
@@ -194,12 +200,14 @@ class StoreActor(Actor):
             return refused
         size = sum(len(value or b"") for _, value in commit.writes)
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
+            self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")
         asker = self.sender
         self._pending_bytes += size
 
         def answer(verdict: Answer) -> None:
             self._pending_bytes -= size
+            self._metrics.judged(verdict)
             self._answer(asker, verdict)
 
         self._pending.append(Request(commit, answer))
@@ -244,6 +252,11 @@ class StoreActor(Actor):
         if asker is not None:
             self.reply(asker, verdict)
 
+    def _stats(self) -> StoreStats:
+        stats, seq = self._engine.stats(), self._sequencer.durable
+        figures = self._metrics.figures(stats, seq=seq, pending=len(self._pending), cleaning=len(self._janitor))
+        return StoreStats(figures)
+
     # -- the turn's work --------------------------------------------------------------------------
 
     def _work(self, queries: list[_Query], requests: list[Request]) -> None:
@@ -267,6 +280,11 @@ class StoreActor(Actor):
             self._fail(str(written.problem))
             return
         durable = self._sequencer.done()
+        self._metrics.landed(durable.transactions, written.seconds)
+        if telemetry.is_heard:
+            telemetry.emit(
+                "actorcloud.store.batch.stop", {"transactions": durable.transactions, "duration": written.seconds}, {}
+            )
         if durable.jobs:
             self._fed += 1
             if self._listener is not None:

@@ -95,7 +95,10 @@ class Janitor:
         self._last: _Task | None = None
 
     def __repr__(self) -> str:
-        return f"<Janitor with {len(self._tasks)} tasks>"
+        return f"<Janitor with {len(self)} tasks>"
+
+    def __len__(self) -> int:
+        return len(self._tasks)
 
     def start(self, garbage: Iterable[bytes]) -> None:
         """Take up what an earlier start left.

@@ -58,6 +58,8 @@ class Durable(NamedTuple):
     jobs: tuple[tuple[bytes, JobRecord | None], ...]
     #: To be called in this order, after the jobs were fed.
     answers: tuple[Callable[[], None], ...]
+    #: Transactions in it.
+    transactions: int = 0
 
 
 class InFlight(NamedTuple):
@@ -174,7 +176,7 @@ class Sequencer:
         """The batch in flight is durable."""
         flying = self._landed()
         self.durable = flying.last
-        return Durable(tuple(flying.jobs.items()), tuple(flying.answers))
+        return Durable(tuple(flying.jobs.items()), tuple(flying.answers), flying.last - flying.first)
 
     def failed(self) -> tuple[list[Request], list[Request]]:
         """Nothing of the batch in flight was written.

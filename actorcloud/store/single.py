@@ -16,6 +16,7 @@ import msgspec
 from actorcloud.base.errors import WireError
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import JobRecord, NewJob
+from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
 from actorcloud.protocol.transaction import Commit, Committed, Read
 from actorcloud.store import keys, validation
 from actorcloud.store.engine import Batch, Scan
@@ -59,12 +60,14 @@ class SingleStore:
         return self._disk.seq
 
     def answer(self, message: Message) -> Message:
-        """Return the answer to a Read or a Commit."""
+        """Return the answer to a Read, a Commit or a GetStoreStats."""
         match message:
             case Read():
                 return check_read(message) or self._read(message)
             case Commit():
                 return validation.check_commit(message) or self._commit(message)
+            case GetStoreStats():
+                return StoreStats(StoreFigures(seq=self.seq, commits=self.seq, entries=len(self._disk)))
         raise WireError(f"the store does not know {message!r}")
 
     def forget(self, ref: bytes) -> None:

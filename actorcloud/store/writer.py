@@ -33,6 +33,8 @@ class Written(msgspec.Struct, frozen=True):
     """The batch is durable; or, with a `problem`, nothing of it was written."""
 
     problem: NoSpace | None = None
+    #: That the engine took.
+    seconds: float = 0.0
 
 
 class WriterActor(Actor):
@@ -51,12 +53,14 @@ class WriterActor(Actor):
         """Take a `Write`."""
         if not isinstance(message, Write):
             return super().on_receive(message)
+        clock = self.system.clock
+        start = clock.monotonic()
         try:
             self._commit(message)
         except NoSpace as problem:
             message.reply_to.tell(Written(problem))
         else:
-            message.reply_to.tell(Written())
+            message.reply_to.tell(Written(seconds=clock.monotonic() - start))
         return None
 
     def _commit(self, write: Write) -> None:

@@ -84,3 +84,16 @@ def desk_asked(*arguments: str, **variables: str) -> list[str]:
 def test_the_head_is_named_by_option_before_environment() -> None:
     assert desk_asked("status", "--head", "db1:7710") == ["db1:7710"]
     assert desk_asked("status", ACTORCLOUD_HEAD="db2:7710") == ["db2:7710"]
+
+
+def test_status_tells_how_the_store_is() -> None:
+    with open_desk() as desk:
+        # Given
+        desk.cloud.mutate_store(lambda: desk.cloud.store("visits", "total", 1))
+        # When
+        told = json.loads(desk.run("status", "--json").stdout)
+    # Then
+    assert told["store"]["seq"] == told["commits"] == 1
+    assert {"commits", "conflicts", "busy", "batch_p99", "commit_p50", "commit_p99", "used_bytes", "pending"} <= set(
+        told["store"]
+    )

@@ -15,6 +15,7 @@ from actorcloud.actor import ActorDeadError, ActorRef, System
 from actorcloud.base.errors import NoSpace, StoreLocked
 from actorcloud.base.exits import Crash
 from actorcloud.protocol.record import JobRecord, NewJob
+from actorcloud.protocol.storestats import GetStoreStats
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Read, Refused, Values
 from actorcloud.store import (
     Applied,
@@ -466,3 +467,15 @@ def test_the_engine_of_a_stopped_store_is_closed(start: Start, tmp_path: Path) -
     start(engine).stop()
     with pytest.raises(EngineFailed, match="not open"):
         engine.read(ReadPlan())
+
+
+def test_the_store_tells_how_it_is(start: Start) -> None:
+    # Given
+    store = start(MemoryEngine())
+    store.ask(put(1, "a"))
+    store.ask(put(2, "a", reads=((key("a"), 0),)))
+    # When
+    told = store.ask(GetStoreStats()).figures
+    # Then
+    assert (told.seq, told.commits, told.conflicts, told.batches, told.pending) == (1, 1, 1, 1, 0)
+    assert told.entries == 2

@@ -225,9 +225,11 @@ class LmdbEngine:
     def stats(self) -> EngineStats:
         """See `Engine.stats`."""
         env = self._checked_env()
+        # A reader that was killed would keep all pages from being used again.
+        env.reader_check()
         info = env.info()
         used = (info["last_pgno"] + 1) * env.stat()["psize"]
-        return EngineStats(env.stat()["entries"], used, info["map_size"])
+        return EngineStats(env.stat()["entries"], used, info["map_size"], info["num_readers"])
 
     def _write(self, env: lmdb.Environment, batch: Batch, epoch: int, step: tuple[int, int]) -> None:
         expect, new = step

@@ -115,6 +115,8 @@ class EngineStats(NamedTuple):
     used_bytes: int
     #: Bytes it may grow to without further ado.
     limit_bytes: int
+    #: Slots for readers that have been in use at once; 0 where there are none.
+    readers: int = 0
 
 
 class Engine(Protocol):
