@@ -14,6 +14,7 @@
     |   |-- TransactionError
     |   |   |-- TransactionTooLarge
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
+    |   |-- ReadOnlyTransaction, ImpureTransaction
     |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, NoSpace, BadKey, ValueTooLarge
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
@@ -219,6 +220,18 @@ class NestedTransaction(StoreError):
     """`mutate_store` was called inside a transaction; use the running one, or call it after."""
 
     code = "nested-transaction"
+
+
+class ReadOnlyTransaction(StoreError):
+    """Something was to be written inside `snapshot`, which only reads; use `mutate_store`."""
+
+    code = "read-only-transaction"
+
+
+class ImpureTransaction(StoreError):
+    """The function did not do the same when it was run twice; the message says what differed."""
+
+    code = "impure-transaction"
 
 
 class OnceReused(StoreError):

@@ -128,7 +128,7 @@ class JobAdder:
         assert transaction is not None
         self._room.store_function(function)
         options = self._options
-        ref = self._room.session.refs.make()
+        ref = transaction.new_ref(self._room.session.refs.make)
         transaction.add_job(NewJob(ref, function[0], arguments, options.retries, options.timeout, options.key))
         return ref
 

@@ -43,8 +43,12 @@ def finish_job(cloud: Cloud, outcome: Outcome, staged: Sequence[Callable[[], obj
     while True:
         part = room.transactions.stage(run)
         answer = room.session.call(FinishJob(fence, outcome, part.reads, part.writes, part.ranges), Message)
+        from actorcloud.store import run_callbacks  # noqa: PLC0415  loaded by now
+
         match answer:
             case Finished(stored):
+                if stored:
+                    run_callbacks(part.callbacks)
                 return stored
             case Conflict():
                 continue

@@ -64,7 +64,7 @@ class Room:
         def sleep(seconds: float) -> None:
             session.head.wait(lambda: session.closed, seconds)
 
-        means = Means(clock.monotonic, sleep, random.random, random.randbytes)
+        means = Means(clock.monotonic, sleep, random.random, random.randbytes, clock.time)
         codec = Codec(lambda value: dump_value(value, "the value"), lambda data: load_value(data, "the value"))
         return Transactions(self._ask_store, codec, means, session.fence)
 

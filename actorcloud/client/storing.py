@@ -28,25 +28,50 @@ class StoreCalls:
 
     _room: Room
 
-    def mutate_store(self, fun: Callable[[], T], once: str | None = None) -> Commit[T] | Fail:
+    def mutate_store(
+        self, fun: Callable[[], T], once: str | None = None, *, run_twice: bool | None = None
+    ) -> Commit[T] | Fail:
         """Run `fun()` as one serializable transaction; it may run several times, so it does nothing else.
 
         Args:
             fun: uses `fetch`, `store`, `delete` and `add_job` of this cloud.
             once: inside a job, a name: a later run of the job gets the value that was committed and
                 does not run `fun`. Without it, a job that is run again commits again.
+            run_twice: run `fun` twice on the same state and compare what it does, for tests. None: as
+                `actorcloud.testing.rehearsed` says.
 
         Returns:
-            `Commit(value)` of what `fun` returned, durable; `Fail(reason)`, which is falsy, if it
-            raised `Abort(reason)`.
+            `Commit(value)` of what `fun` returned in the run that was committed, durable;
+            `Fail(reason)`, which is falsy, if it raised `Abort(reason)`: nothing is or will be written.
 
         Raises:
             TransactionError: the deadline passed, or it was refused; nothing is written.
-            CommitUnknown: the head went away for good before it answered.
+            CommitUnknown: the head went away for good before it answered: committed, or not.
             Exception: what `fun` raised; nothing is written.
             NotInJob, OnceReused: `once` outside a job, or a second time in the same run.
+            NestedTransaction: inside another transaction.
+            ImpureTransaction: `run_twice` found that `fun` does not do the same twice.
+
+        Blocks: until it is durable. No further run is begun after 30 s, but one that never ends is
+            not interrupted.
         """
-        return self._transactions.mutate(fun, once)
+        return self._transactions.mutate(fun, once, run_twice=run_twice)
+
+    def snapshot(self, fun: Callable[[], T]) -> T:
+        """Run `fun()` and return its value: all that it reads is the state of one moment within this call.
+
+        Args:
+            fun: uses `fetch` of this cloud; it may run several times.
+
+        Raises:
+            ReadOnlyTransaction: `fun` writes, or adds a job.
+            TransactionError: what it read kept changing for 30 s.
+            Exception: what `fun` raised, also `Abort`.
+            NestedTransaction: inside another transaction.
+
+        Blocks: for a round trip to the head for each key that it fetches; never for a commit.
+        """
+        return self._transactions.snapshot(fun)
 
     def fetch(self, ref: JobRef[Any] | str, key: Key, default: Any = None) -> Any:
         """Return what is stored for `ref` under `key`, `default` if there is nothing.

@@ -12,6 +12,9 @@ them; the store refuses all but users' own (prefix 03) and the once-names of the
       | -- Commit(id, attempt, reads, writes) ---> |
       | <- Committed | Conflict | Fenced | Refused |   once durable
 
+      | -- Status(id) -------------------------> |   whatever was sent before is judged before
+      | <- Committed | NotCommitted              |
+
 A Commit may be sent again as it is: its id is remembered in the same batch as its writes, until
 the caller acknowledges it with a later request (or for a day).
 
@@ -169,3 +172,13 @@ class Refused(Message, tag=36, frozen=True):
     #: `ActorCloudError.code`, or "busy", or "need-function" (then `text` is the digest in hex).
     code: str
     text: str
+
+
+class Status(Message, tag=45, frozen=True):
+    """What became of a transaction? Asked by a caller that will send no more commits of it."""
+
+    txn: bytes
+
+
+class NotCommitted(Message, tag=46, frozen=True):
+    """It was not committed and never will be: the store refuses a copy that comes late."""

@@ -23,6 +23,8 @@ from actorcloud.store.caller import (
     Staged,
     Transaction,
     Transactions,
+    rehearsed,
+    run_callbacks,
 )
 from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
 from actorcloud.store.engine import (
@@ -96,6 +98,8 @@ __all__ = [
     "encode_key",
     "keys",
     "pack_time",
+    "rehearsed",
+    "run_callbacks",
     "time_of",
 ]
 

@@ -32,7 +32,7 @@ import msgspec
 from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
 from actorcloud.base.telemetry import telemetry
 from actorcloud.protocol.storestats import GetStoreStats, StoreStats
-from actorcloud.protocol.transaction import Commit, Read
+from actorcloud.protocol.transaction import Commit, Read, Status
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
@@ -136,6 +136,8 @@ class StoreActor(Actor):
                 return self._take_read(message)
             case Commit():
                 return self._take_commit(message)
+            case Status():
+                return self._take_status(message)
             case own.Apply():
                 self._take_apply(message)
             case own.Get():
@@ -211,6 +213,17 @@ class StoreActor(Actor):
             self._answer(asker, verdict)
 
         self._pending.append(Request(commit, answer))
+        return NoReply
+
+    def _take_status(self, status: Status) -> object:
+        refused = check(status)
+        # Never busy because of commits: it is what tells their callers the outcome.
+        if refused is None and len(self._pending) >= 2 * PENDING_LIMIT:
+            refused = RefusedCommit("busy", f"{len(self._pending)} requests wait at the store; try again")
+        if refused is not None:
+            return refused
+        asker = self.sender
+        self._pending.append(Request(status, lambda answer: self._answer(asker, answer)))
         return NoReply
 
     def _take_apply(self, apply: own.Apply) -> None:

@@ -18,13 +18,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from actorcloud.base.errors import TransactionError
 from actorcloud.protocol.record import JobRecord
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
+from actorcloud.protocol.transaction import (
+    TXN_ID_BYTES,
+    Commit,
+    Committed,
+    Conflict,
+    Fenced,
+    NotCommitted,
+    Refused,
+    Status,
+)
 from actorcloud.store import change as own
-from actorcloud.store import keys
+from actorcloud.store import keys, stored
+from actorcloud.store.closed import ClosedIds
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.validation import (
     Accepted,
+    ChangeVerdict,
+    CommitVerdict,
     check_change,
     check_commit,
     keys_of_change,
@@ -41,13 +54,16 @@ BATCH_REQUESTS = 512
 BATCH_BYTES = 8 * 1024 * 1024
 
 #: What a request is answered with; None: a change that counts.
-Answer = Committed | Conflict | Fenced | Refused | own.Refused | None
+Answer = Committed | Conflict | Fenced | NotCommitted | Refused | own.Refused | None
+
+#: What is judged.
+Body = Commit | own.Change | Status
 
 
 class Request(NamedTuple):
-    """A transaction to judge, and what to do with its answer."""
+    """A transaction to judge, or one to ask for, and what to do with its answer."""
 
-    body: Commit | own.Change
+    body: Body
     answer: Callable[[Answer], None]
 
 
@@ -109,6 +125,7 @@ class Sequencer:
         self._gathering = _Gathered(seq)
         self._flying: _Gathered | None = None
         self._functions: set[bytes] | None = None
+        self._closed = ClosedIds()
 
     def __repr__(self) -> str:
         flying = self._flying.count if self._flying else 0
@@ -196,11 +213,8 @@ class Sequencer:
         return flying
 
     def _judge(self, view: View, request: Request, now: float) -> None:
-        moment = Moment(self.incarnation, self._gathering.last, now)
         body = request.body
-        verdict = (
-            validate_commit(view, moment, body) if isinstance(body, Commit) else validate_change(view, moment, body)
-        )
+        verdict = self._verdict(view, Moment(self.incarnation, self._gathering.last, now), body)
         answer: Answer
         if isinstance(verdict, Accepted):
             self._gathering.accept(verdict)
@@ -210,6 +224,20 @@ class Sequencer:
         else:
             answer = verdict
         self._keep(request, answer, accepted=isinstance(verdict, Accepted))
+
+    def _verdict(self, view: View, moment: Moment, body: Body) -> CommitVerdict | ChangeVerdict | NotCommitted:
+        match body:
+            case Status(txn):
+                known = view.found(keys.commit_id(txn))
+                if known is not None:
+                    return Committed(*stored.commit_id_of(known[1]))
+                self._closed.add(txn)
+                return NotCommitted()
+            case Commit(txn) if txn in self._closed:
+                return Refused(TransactionError.code, "this transaction was given up by its caller before")
+            case Commit():
+                return validate_commit(view, moment, body)
+        return validate_change(view, moment, body)
 
     def _keep(self, request: Request, answer: Answer, *, accepted: bool) -> None:
         owner = self._gathering if self._gathering.layer else self._flying
@@ -228,16 +256,21 @@ def _functions_in(writes: Iterable[bytes], records: Iterable[JobRecord | None]) 
     return found
 
 
-def check(body: Commit | own.Change) -> Refused | own.Refused | None:
+def check(body: Body) -> Refused | own.Refused | None:
     """Refuse a request that cannot even be judged."""
+    if isinstance(body, Status):
+        is_id = len(body.txn) == TXN_ID_BYTES
+        return None if is_id else Refused(TransactionError.code, f"the id of a transaction has {TXN_ID_BYTES} bytes")
     return check_commit(body) if isinstance(body, Commit) else check_change(body)
 
 
-def keys_of(body: Commit | own.Change) -> set[bytes]:
+def keys_of(body: Body) -> set[bytes]:
     """Return the engine keys on which the verdict on a checked request depends."""
+    if isinstance(body, Status):
+        return {keys.commit_id(body.txn)}
     return keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)
 
 
-def scans_of(body: Commit | own.Change) -> set[Scan]:
+def scans_of(body: Body) -> set[Scan]:
     """Return the scans of the engine on which the verdict on a checked request depends."""
-    return {rescan_of(entry) for entry in body.ranges}
+    return set() if isinstance(body, Status) else {rescan_of(entry) for entry in body.ranges}

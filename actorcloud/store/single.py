@@ -17,12 +17,12 @@ from actorcloud.base.errors import WireError
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
-from actorcloud.protocol.transaction import Commit, Committed, Read
+from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Status
 from actorcloud.store import keys, validation
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.engine.memory import MemoryDisk
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
-from actorcloud.store.stored import pack
+from actorcloud.store.stored import commit_id_of, pack, payload_of
 from actorcloud.store.view import Moment, View, rescan_of
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -60,12 +60,15 @@ class SingleStore:
         return self._disk.seq
 
     def answer(self, message: Message) -> Message:
-        """Return the answer to a Read, a Commit or a GetStoreStats."""
+        """Return the answer to a Read, a Commit, a Status or a GetStoreStats."""
         match message:
             case Read():
                 return check_read(message) or self._read(message)
             case Commit():
                 return validation.check_commit(message) or self._commit(message)
+            case Status(txn):
+                known = self._disk.get(keys.commit_id(txn))
+                return NotCommitted() if known is None else Committed(*commit_id_of(payload_of(known)))
             case GetStoreStats():
                 return StoreStats(StoreFigures(seq=self.seq, commits=self.seq, entries=len(self._disk)))
         raise WireError(f"the store does not know {message!r}")

@@ -14,6 +14,7 @@ trial        `@simulated`: a test for many seeds; `repetition`: the line that re
 network      a lossy network in memory, on the simulation's clock; `wire`: one connection of it
 engine       a store's engine in memory that crashes
 cloud        `SimCloud`: head, nodes, workers and programs in a simulation; `worker`: its workers
+rehearsed    every transaction's function runs twice, to find those that do not do the same twice
 audit        `Auditor`: the promises, after every step; `history`, `witness`: what it knows them by
 ===========  =================================================================================
 """
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actorcloud.base.clock import ManualClock
+    from actorcloud.store import rehearsed
     from actorcloud.testing.audit import Auditor, Broken
     from actorcloud.testing.cloud import SimCloud
     from actorcloud.testing.engine import RELIABLE, Chances, CrashingDisk, CrashingEngine
@@ -57,6 +59,7 @@ __all__ = [
     "Simulation",
     "SimulationError",
     "kill_worker",
+    "rehearsed",
     "simulated",
     "spend_worker",
 ]
@@ -76,6 +79,7 @@ _HOMES = {
 }
 _HOME_OF = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 _HOME_OF["ManualClock"] = "actorcloud.base.clock"
+_HOME_OF["rehearsed"] = "actorcloud.store"
 
 
 def __getattr__(name: str) -> Any:

@@ -51,7 +51,7 @@ from actorcloud.protocol.job import (
     Outcomes,
 )
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, Outcome
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused, Values
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, NotCommitted, Refused, Status, Values
 from actorcloud.store import Batch, EngineScan, keys
 from actorcloud.store.stored import payload_of
 from actorcloud.testing.history import Change, History, Shadow
@@ -73,6 +73,9 @@ _WAIT_LIMIT = 15.0
 _HOLD_MARGIN = 6.0
 
 _outcome = msgspec.msgpack.Decoder(Outcome)
+
+#: Of all attempts of a transaction was told that they count for nothing.
+_ANY_ATTEMPT = 0
 
 
 class Broken(AssertionError):
@@ -124,6 +127,7 @@ class Auditor:
             Finished: self._told_finished,
             Committed: self._told_committed,
             Conflict: self._told_denied,
+            NotCommitted: self._told_never,
             Refused: self._told_denied,
             Fenced: self._told_denied,
             Values: self._told_values,
@@ -208,7 +212,8 @@ class Auditor:
                 self._require(self._is_current(fence), "3: a run committed that is not current", fence[0])
             known = self.history.commits.get(txn)
             self._require(known in {None, (seq, attempt)}, "6: a transaction was committed twice", txn)
-            self._require((txn, attempt) not in self._denied, "6: a transaction told as failed was committed", txn)
+            denied = self._denied.intersection(((txn, attempt), (txn, _ANY_ATTEMPT)))
+            self._require(not denied, "6: a transaction told as failed was committed", txn)
 
     def _check_onces(self, change: Change) -> None:
         for key, before, after in change.onces:
@@ -283,7 +288,7 @@ class Auditor:
         else:
             self._require(not is_done, "4: a finish that counts was told as refused", ref)
 
-    def _told_committed(self, request: Commit, answer: Committed) -> None:
+    def _told_committed(self, request: Commit | Status, answer: Committed) -> None:
         known = self.history.commits.get(request.txn)
         self._require(known == (answer.seq, answer.attempt), "6: a commit was told that is not durable", request.txn)
 
@@ -293,6 +298,10 @@ class Auditor:
             is_other = known is None or known[1] != request.attempt
             self._require(is_other, "6: a transaction that counts was told as failed", request.txn)
             self._denied.add((request.txn, request.attempt))
+
+    def _told_never(self, request: Status, _answer: NotCommitted) -> None:
+        self._require(request.txn not in self.history.commits, "6: a commit was told as none", request.txn)
+        self._denied.add((request.txn, _ANY_ATTEMPT))
 
     def _told_values(self, _request: object, answer: Values) -> None:
         self._require(answer.snapshot[1] <= self._disk.durable.seq, "5: a read saw what is not durable", b"")

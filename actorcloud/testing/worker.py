@@ -90,7 +90,7 @@ class SimWorker:
         self.is_spent = False
         self.system = self._sim.system(name)
         waiters = BatonWaiters(self.system)
-        self._link = Link(self._write, waiters, OutageClock(self._sim.clock.monotonic))
+        self._link = Link(self._write, waiters, OutageClock(self._sim.clock.monotonic, self._sim.clock.time))
         self._to_port.write(WorkerReady(0), START_LATENCY)
         self._sim.thread(self.system, self._run)
 

@@ -40,10 +40,12 @@ class OutageClock:
 
     Args:
         monotonic: the real one.
+        utc: the real time of day.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, utc: Callable[[], float] = time.time) -> None:
         self._monotonic = monotonic
+        self._utc = utc
         self._lost = 0.0
         self._stopped_at: float | None = None
 
@@ -59,7 +61,7 @@ class OutageClock:
 
     def time(self) -> float:
         """See `Clock.time`."""
-        return time.time()
+        return self._utc()
 
     def stop(self) -> None:
         """The head is away."""

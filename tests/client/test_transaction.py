@@ -6,7 +6,7 @@ import contextvars
 
 import pytest
 
-from actorcloud.base.errors import NotInJob, NotInTransaction, OnceReused
+from actorcloud.base.errors import NotInJob, NotInTransaction, OnceReused, ReadOnlyTransaction
 from actorcloud.base.ids import JobRef
 from actorcloud.client import Cloud, finish_job
 from actorcloud.protocol.job import AddJobs, Finished, FinishJob
@@ -86,6 +86,17 @@ def test_a_conflict_runs_the_function_again(cloud: Cloud, head: FakeHead) -> Non
     # Then
     assert cloud.mutate_store(count) == Commit(11)
     assert seen == [0, 10]
+
+
+def test_a_snapshot_reads_and_does_not_write(cloud: Cloud) -> None:
+    # Given
+    cloud.mutate_store(lambda: cloud.store("s", "n", 1))
+    # Then
+    assert cloud.snapshot(lambda: cloud.fetch("s", "n")) == 1
+    with pytest.raises(ReadOnlyTransaction):
+        cloud.snapshot(lambda: cloud.store("s", "n", 2))
+    with pytest.raises(ReadOnlyTransaction):
+        cloud.snapshot(lambda: cloud.add_job(double, 1))
 
 
 def test_storing_needs_a_transaction(cloud: Cloud) -> None:
@@ -177,10 +188,17 @@ def test_a_job_finishes_with_what_it_staged(head: FakeHead, monkeypatch: pytest.
 
     monkeypatch.setattr(head, "_reply", finish)
     outcome = Outcome("done", b"value")
+    called: list[str] = []
+
+    def second() -> None:
+        cloud.store(ref, "b", 2)
+        cloud.txn.on_commit(lambda: called.append("committed"))
+
     # When
-    stored = finish_job(cloud, outcome, [lambda: cloud.store(ref, "a", 1), lambda: cloud.store(ref, "b", 2)])
+    stored = finish_job(cloud, outcome, [lambda: cloud.store(ref, "a", 1), second])
     # Then
     assert stored is True
+    assert called == ["committed"]
     (message,) = finished
     assert (message.fence, message.outcome) == (fence, outcome)
     assert len(message.writes) == 2

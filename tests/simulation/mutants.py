@@ -136,7 +136,7 @@ def adds_without_fence() -> Iterator[None]:
 @contextmanager
 def remembers_once_in_another_commit() -> Iterator[None]:
     def make(original: Any) -> Any:
-        def mutate(self: Any, fun: Any, once: str | None = None, timeout: float = 30.0) -> Any:
+        def mutate(self: Any, fun: Any, once: str | None = None, timeout: float = 30.0, **_: Any) -> Any:
             key = self._once_key(once)
             if key is None or original(self, lambda: _read(key)).value is not None:
                 return original(self, fun, once, timeout)

@@ -11,7 +11,7 @@ import msgspec
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord
-from actorcloud.protocol.transaction import Commit, Read
+from actorcloud.protocol.transaction import Commit, Read, Status
 from actorcloud.store import Codec, Key, Means, MemoryDisk, MemoryEngine, ReadPlan, Transaction, Transactions, keys
 from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
@@ -54,7 +54,9 @@ class Clock:
 
 def means(clock: Clock) -> Means:
     count = itertools.count(1)
-    return Means(clock.monotonic, clock.sleep, lambda: 0.5, lambda n: next(count).to_bytes(n, "big"))
+    return Means(
+        clock.monotonic, clock.sleep, lambda: 0.5, lambda n: next(count).to_bytes(n, "big"), lambda: NOW + clock.now
+    )
 
 
 class LocalStore:
@@ -77,7 +79,7 @@ class LocalStore:
         match message:
             case Read():
                 return self.read(message)
-            case Commit():
+            case Commit() | Status():
                 answer = self.submit(message)
                 self.land()
                 return answer[0]  # type: ignore[return-value]  # a Commit is never answered with None
@@ -92,7 +94,7 @@ class LocalStore:
         moment = Moment(self.sequencer.incarnation, view.seq, NOW)
         return answer_read(View(view.values, dict(zip(scans, view.scans, strict=True))), moment, message)
 
-    def submit(self, *bodies: Commit | Change) -> list[Answer]:
+    def submit(self, *bodies: Commit | Change | Status) -> list[Answer]:
         """Judge requests together; the list fills when they are answered."""
         answers: list[Answer] = []
         good = []

@@ -14,7 +14,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import Change, Expect, Transaction, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
-from actorcloud.store.caller.transaction import Restart
+from actorcloud.store.caller.transaction import Origin, Restart
 from tests.store.local import PICKLE, REF, LocalStore, run_of
 
 
@@ -28,7 +28,7 @@ class Steps:
     ) -> None:
         self._store = store
         self._attempt = Attempt(next(self.ids).to_bytes(16, "big"), 1, fence, seed)
-        self._handle = Transaction(self._attempt, store.ask, PICKLE)
+        self._handle = Transaction(self._attempt, store.ask, PICKLE, Origin(0.0))
 
     def f(self, key: str) -> object:
         return self._handle.fetch("test", key)

@@ -283,8 +283,11 @@ def test_a_busy_store_is_asked_again(store: LocalStore) -> None:
     assert client.fetch("s", "a") == 1
 
 
-def test_a_store_busy_until_the_deadline_is_an_error() -> None:
-    client = Transactions(lambda _: Refused("busy", "9 commits wait"), PICKLE, means(Clock()))
+def test_a_store_busy_until_the_deadline_is_an_error(store: LocalStore) -> None:
+    def ask(message: Message) -> Message:
+        return Refused("busy", "9 commits wait") if isinstance(message, CommitMessage) else store.ask(message)
+
+    client = Transactions(ask, PICKLE, means(Clock()))
     with pytest.raises(TransactionError, match="9 commits wait"):
         client.mutate(lambda: txn_of_any().store("s", "a", 1), timeout=0.1)
 

@@ -24,7 +24,7 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import Key, Transaction, Transactions, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
-from actorcloud.store.caller.transaction import Restart
+from actorcloud.store.caller.transaction import Origin, Restart
 from actorcloud.store.range import range_entry
 from tests.store.local import JOB, PICKLE, REF, LocalStore, put_value, txn_of
 
@@ -34,7 +34,7 @@ IDS = itertools.count()
 def begin(store: LocalStore) -> tuple[Transaction, Attempt]:
     """Return a transaction to be driven step by step."""
     attempt = Attempt(b"begun" + next(IDS).to_bytes(11, "big"), 1)
-    return Transaction(attempt, store.ask, PICKLE), attempt
+    return Transaction(attempt, store.ask, PICKLE, Origin(0.0)), attempt
 
 
 def fill(client: Transactions, *names: Key) -> None:

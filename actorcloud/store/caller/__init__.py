@@ -6,8 +6,10 @@ Loaded by clients and workers: knows no engine and no actor.
 
 from __future__ import annotations
 
-from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Means, Staged, Transactions
+from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Staged, Transactions, run_callbacks
 from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
+from actorcloud.store.caller.pacer import Means
+from actorcloud.store.caller.rehearsal import rehearsed
 from actorcloud.store.caller.transaction import Ask, Codec, Space, Transaction
 
 __all__ = [
@@ -23,4 +25,6 @@ __all__ = [
     "Staged",
     "Transaction",
     "Transactions",
+    "rehearsed",
+    "run_callbacks",
 ]

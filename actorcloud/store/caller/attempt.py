@@ -88,6 +88,11 @@ class Attempt:
         """All that is to be written, one entry a key."""
         return tuple(self._writes.items())
 
+    @property
+    def jobs(self) -> tuple[NewJob, ...]:
+        """All jobs that are to be added."""
+        return tuple(self._jobs.values())
+
     def peek(self, key: bytes) -> bytes | Unknown | None:
         """Return the payload under an engine key, None if it is absent, `UNKNOWN` if it must be asked for."""
         if key in self._writes:
@@ -153,7 +158,7 @@ class Attempt:
             self.snapshot,
             self.reads,
             self.writes,
-            tuple(self._jobs.values()),
+            self.jobs,
             self.fence,
             acked,
             self.ranges,

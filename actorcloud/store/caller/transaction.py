@@ -11,12 +11,21 @@ Reference: store-design 2.6.
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from random import Random
 from typing import Any, NamedTuple
 
-from actorcloud.base.errors import ActorCloudError, BadKey, NotInTransaction, ValueTooLarge, from_code
+from actorcloud.base.errors import (
+    ActorCloudError,
+    BadKey,
+    NotInTransaction,
+    ReadOnlyTransaction,
+    ValueTooLarge,
+    from_code,
+)
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
@@ -42,6 +51,15 @@ class Codec(NamedTuple):
     loads: Callable[[bytes], Any]
 
 
+class Origin(NamedTuple):
+    """What all attempts of one transaction have in common."""
+
+    #: Seconds since 1970.
+    now: float
+    #: Whether nothing may be written.
+    is_snapshot: bool = False
+
+
 class Restart(BaseException):
     """What the function has read has changed: it is run again. Never leaves this package."""
 
@@ -53,13 +71,21 @@ class Transaction:
         attempt: its state.
         ask: the way to the store.
         codec: of users' values.
+        origin: what all its attempts have in common.
+        refs: references for the jobs that it adds; beyond them new ones are made.
     """
 
-    def __init__(self, attempt: Attempt, ask: Ask, codec: Codec) -> None:
+    def __init__(self, attempt: Attempt, ask: Ask, codec: Codec, origin: Origin, refs: Iterable[bytes] = ()) -> None:
         self._attempt = attempt
         self._ask = ask
         self._codec = codec
+        self._origin = origin
         self._is_open = True
+        self._given = iter(refs)
+        #: References of the jobs that it adds.
+        self.refs: list[bytes] = []
+        #: What `on_commit` was given.
+        self.callbacks: list[Callable[[], object]] = []
         #: Set once what was read has changed.
         self.conflict: Conflict | None = None
         #: Set once the store has refused for good.
@@ -78,6 +104,31 @@ class Transaction:
     def attempt(self) -> int:
         """Counts the runs of the function from 1."""
         return self._attempt.number
+
+    @property
+    def now(self) -> float:
+        """The caller's clock when the first attempt began, in seconds since 1970; the same for all attempts."""
+        return self._origin.now
+
+    @functools.cached_property
+    def rand(self) -> Random:
+        """Random numbers, the same ones in each attempt; not for secrets, for its seed is `id`."""
+        return Random(self.id)  # noqa: S311  as the docstring says
+
+    def on_commit(self, fun: Callable[[], object]) -> None:
+        """Call `fun` once, after the transaction has committed.
+
+        Args:
+            fun: called on this thread before `mutate_store` returns, in the order given; not at all if
+                the transaction fails or its outcome is unknown, nor if this process dies between.
+                What it raises is logged, for the transaction is committed all the same.
+
+        Raises:
+            ReadOnlyTransaction: in a snapshot, which never commits.
+            NotInTransaction: the transaction has ended.
+        """
+        self._check_writable()
+        self.callbacks.append(fun)
 
     def fetch(self, space: Space, key: Key, default: object = None) -> Any:  # noqa: ANN401  users' values
         """Return the value under `key`, `default` if there is none.
@@ -135,6 +186,7 @@ class Transaction:
         Raises:
             BadKey: the key cannot be one.
             ValueTooLarge: the value takes more than 1 MiB.
+            ReadOnlyTransaction: in a snapshot.
             NotInTransaction: the transaction has ended.
         """
         where = user_key(space, key)
@@ -151,6 +203,7 @@ class Transaction:
 
         Raises:
             BadKey: the key cannot be one.
+            ReadOnlyTransaction: in a snapshot.
             NotInTransaction: the transaction has ended.
         """
         self.write(user_key(space, key), None)
@@ -159,10 +212,17 @@ class Transaction:
         """Add a job that exists if and only if the transaction commits.
 
         Raises:
+            ReadOnlyTransaction: in a snapshot.
             NotInTransaction: the transaction has ended.
         """
-        self._check()
+        self._check_writable()
         self._attempt.add_job(job)
+
+    def new_ref(self, make: Callable[[], bytes]) -> bytes:
+        """Return a reference for a job that is to be added; at a rehearsal, that of the run before."""
+        self._check_writable()
+        self.refs.append(next(self._given, None) or make())
+        return self.refs[-1]
 
     def read(self, key: bytes) -> bytes | None:
         """Return the payload under an engine key."""
@@ -184,7 +244,7 @@ class Transaction:
 
     def write(self, key: bytes, payload: bytes | None) -> None:
         """Set or delete (None) an engine key."""
-        self._check()
+        self._check_writable()
         self._attempt.write(key, payload)
 
     def end(self) -> Attempt:
@@ -205,6 +265,11 @@ class Transaction:
                 raise TypeError(f"the store answered a Read with {answer!r}")
         self._check()
         raise AssertionError("unreachable")
+
+    def _check_writable(self) -> None:
+        self._check()
+        if self._origin.is_snapshot:
+            raise ReadOnlyTransaction
 
     def _check(self) -> None:
         if not self._is_open:

@@ -1,0 +1,144 @@
+"""The runs of one transaction's function: again, as long as what it read has changed.
+
+Each run has a `Transaction` of its own, bound to this thread while the function runs. With
+`run_twice` each run is rehearsed: see `rehearsal`.
+
+Thread: the one that called `mutate_store`.
+
+Reference: store-design 2.6.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar, cast
+
+from actorcloud.base.errors import ImpureTransaction, NestedTransaction
+from actorcloud.protocol import transaction as wire
+from actorcloud.protocol.record import Fence
+from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.outcome import Abort, Commit, Fail
+from actorcloud.store.caller.pacer import Means, Pacer
+from actorcloud.store.caller.rehearsal import Recording, Rehearsing, compare, compare_ends
+from actorcloud.store.caller.transaction import Ask, Codec, Origin, Restart, Transaction, running
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Parts(NamedTuple):
+    """What each transaction of a caller is made with."""
+
+    ask: Ask
+    codec: Codec
+    means: Means
+    fence: Fence | None
+
+
+class Repetition:
+    """The runs of one transaction's function.
+
+    Args:
+        parts: of its caller.
+        timeout: seconds until no further run is begun.
+        is_snapshot: whether nothing may be written.
+        run_twice: see `Transactions.mutate`.
+    """
+
+    def __init__(
+        self, parts: Parts, timeout: float, *, is_snapshot: bool = False, run_twice: bool | None = None
+    ) -> None:
+        if running.get() is not None:
+            raise NestedTransaction
+        self._ask, self._codec, means, self._fence = parts
+        self.pacer = Pacer(means, timeout)
+        self._txn = means.randbytes(wire.TXN_ID_BYTES)
+        self._origin = Origin(means.time(), is_snapshot)
+        self._rehearses = Rehearsing.by_default if run_twice is None else run_twice
+
+    def repeat(
+        self,
+        fun: Callable[[], T],
+        once_key: bytes | None,
+        finish: Callable[[Transaction, Commit[T]], R | wire.Conflict],
+    ) -> R | Fail:
+        """Run the function until `finish` accepts what it did."""
+        seed = None
+        for number in itertools.count(1):
+            transaction, outcome = self._rehearse(number, seed, fun, once_key)
+            if isinstance(outcome, Fail):
+                return outcome
+            finished = finish(transaction, outcome) if isinstance(outcome, Commit) else outcome
+            if not isinstance(finished, wire.Conflict):
+                return finished
+            seed = finished
+            if self.pacer.is_over():
+                raise self.pacer.error(number, "other transactions kept changing what it read")
+            self.pacer.pause(number)
+        raise AssertionError("unreachable")
+
+    def _rehearse(
+        self, number: int, seed: wire.Conflict | None, fun: Callable[[], T], once_key: bytes | None
+    ) -> tuple[Transaction, Commit[T] | Fail | wire.Conflict]:
+        """Run the function once; twice, if that was asked for, and compare."""
+        if not self._rehearses:
+            transaction = self._transaction(number, seed, self._ask)
+            return transaction, self._run(transaction, fun, once_key)
+        recording = Recording(self._ask)
+        transaction = self._transaction(number, seed, recording.ask)
+        outcome = self._run(transaction, fun, once_key)
+        if not isinstance(outcome, wire.Conflict):
+            again = self._transaction(number, seed, recording.again, transaction.refs)
+            try:
+                ended: object = self._run(again, fun, once_key)
+            except ImpureTransaction:
+                raise
+            except Exception as error:
+                raise ImpureTransaction(f"the second run of the function raised {error!r}") from error
+            why = compare_ends(outcome, ended) or compare(transaction.end(), again.end(), self._codec)
+            if why is not None:
+                raise ImpureTransaction(f"{why}: a transaction's function may run again, and must do the same then")
+        return transaction, outcome
+
+    def _transaction(
+        self, number: int, seed: wire.Conflict | None, ask: Ask, refs: Iterable[bytes] = ()
+    ) -> Transaction:
+        attempt = Attempt(self._txn, number, self._fence, seed)
+        return Transaction(attempt, ask, self._codec, self._origin, refs)
+
+    def _run(
+        self, transaction: Transaction, fun: Callable[[], T], once_key: bytes | None
+    ) -> Commit[T] | Fail | wire.Conflict:
+        """Run the function once; a transaction that was poisoned never gives a Commit or Fail."""
+        token = running.set(transaction)
+        try:
+            outcome: Commit[T] | Fail | None = self._call(transaction, fun, once_key)
+        except Restart:
+            outcome = None
+        except Abort as abort:
+            outcome = Fail(abort.reason)
+        except Exception:
+            # A function that swallowed its restart and then failed on what it did not get.
+            if transaction.conflict is None:
+                raise
+            outcome = None
+        finally:
+            running.reset(token)
+            transaction.end()
+        if transaction.refusal is not None:
+            raise transaction.refusal
+        if transaction.conflict is not None:
+            return transaction.conflict
+        assert outcome is not None
+        return outcome
+
+    def _call(self, transaction: Transaction, fun: Callable[[], T], once_key: bytes | None) -> Commit[T]:
+        if once_key is None:
+            return Commit(fun())
+        before = transaction.read(once_key)
+        if before is not None:
+            return Commit(cast("T", self._codec.loads(before)))
+        value = fun()
+        transaction.write(once_key, self._codec.dumps(value))
+        return Commit(value)
