@@ -13,6 +13,7 @@ awaiting            answers on an asyncio loop
 extra, mail         what few actors have; the queues of messages
 mailbox             an actor's state, as others reach it
 idle                idle timeouts
+tracing             what is told to those who follow actors
 life, mourned       what telemetry is told; dead letters by actor
 report, event       crashes and what debug functions see, as text
 instrument          what debug calls have set up at an actor

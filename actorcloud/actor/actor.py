@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar
 
@@ -168,6 +168,7 @@ class Actor(Party, pykka.Actor):
         start_timeout: float | None = None,
         isolation: Literal["process"] | None = None,
         memory: int | None = None,
+        debug: Iterable[Any] = (),
     ) -> Starter[P, A]:
         """Return a starter with options, whose `start` takes the arguments of `__init__`.
 
@@ -178,6 +179,9 @@ class Actor(Party, pykka.Actor):
             start_timeout: seconds that `__init__` may take where it does not run on the starter's stack.
             isolation: as the class attribute, for this one.
             memory: as the class attribute, for this one.
+            debug: what of `actorcloud.actor.debug` is on from its first message: "trace", "statistics", "log",
+                ("log", how many events), ("log_to_file", path), ("install", function, its first state). What is
+                none of these is logged and passed over.
         """
         return Starter(
             cls,
@@ -187,6 +191,7 @@ class Actor(Party, pykka.Actor):
             start_timeout=start_timeout,
             isolation=isolation,
             memory=memory,
+            debug=debug,
         )
 
     @classmethod

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from actorcloud.actor.context import GUARD, check_fence, fenced
+from actorcloud.actor import tracing
+from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.extra import Extra, Tie
 from actorcloud.actor.mail import BoundedMail, CopiedMail
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
@@ -40,7 +41,7 @@ class Alias(msgspec.Struct, frozen=True):
             ActorError: the owner lives on another peer.
         """
         if fenced:
-            check_fence()
+            tracing.pass_fence(self.owner, message)
         if not self.owner._is_local:  # noqa: SLF001  one package
             raise ActorError(f"{self.owner} lives on another peer; an alias reaches only actors of this process")
         _pass_through(self.owner._cell, self.serial, message)  # noqa: SLF001  one package

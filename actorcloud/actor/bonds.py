@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from actorcloud.actor import life
+from actorcloud.actor import life, tracing
 from actorcloud.actor.context import GUARD, fenced
 from actorcloud.actor.instrument import REQUESTS_LIMIT, Instrument
 from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox
@@ -91,8 +91,9 @@ def receive(cell: Mailbox, signal: Signal) -> None:
             _take_link(cell, sender)
         case Unlink(sender):
             with GUARD:
-                if cell.links:
-                    cell.links.pop(sender.id, None)
+                was_linked = cell.links is not None and cell.links.pop(sender.id, None) is not None
+            if was_linked and tracing.followed:
+                tracing.note("unlink", cell, sender)
         case SystemRequest():
             _take_request(cell, signal)
 
@@ -113,6 +114,8 @@ def link(cell: Mailbox, peer: Any) -> bool:
         known = peer.id in cell.links
         cell.links[peer.id] = peer
     if not known:
+        if tracing.followed:
+            tracing.note("link", cell, peer)
         peer.signal(Link(cell.ref))
         if cell.state == DEAD:
             # Killed in between: the exit came to a peer that knew of no link, and was dropped there.
@@ -125,6 +128,8 @@ def unlink(cell: Mailbox, peer: Any) -> None:
     with GUARD:
         known = cell.links is not None and cell.links.pop(peer.id, None) is not None
     if known:
+        if tracing.followed:
+            tracing.note("unlink", cell, peer)
         peer.signal(Unlink(cell.ref))
 
 
@@ -246,6 +251,8 @@ def _bury(cell: Mailbox, reason: object) -> _Estate:
 
 def _settle(cell: Mailbox, reason: object, estate: _Estate) -> None:
     """Tell whom it concerns; then refuse the mail that is left."""
+    if tracing.followed:
+        tracing.note("exit", cell, None, reason)
     for timer in estate.timers or ():
         timer.cancel()
     me = cell.ref
@@ -345,6 +352,8 @@ def _take_link(cell: Mailbox, sender: Any) -> None:
             if cell.links is None:
                 cell.links = {}
             cell.links[sender.id] = sender
+    if tracing.followed and not is_dead:
+        tracing.note("link", cell, sender)
     if is_dead:
         sender.signal(ExitSignal(cell.ref, ExitReason.NOPROC, linked=True))
 

@@ -289,7 +289,11 @@ class Instrument:
     def _resume(self, cell: Any) -> None:  # noqa: ARG002  as above
         self.is_suspended = False
 
-    def _install(self, cell: Any, id: Hashable, function: DebugFunction, state: Any) -> bool:  # noqa: ARG002
+    def install(self, cell: Any, id: Hashable, function: DebugFunction, state: Any) -> bool:  # noqa: ARG002
+        """Call a function for each event from now on; False if there is one of this id.
+
+        Thread: the actor's own turns, or before the first of them.
+        """
         if id in self.functions:
             return False
         self.functions[id] = _Function(function, state)
@@ -325,7 +329,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
         "_get_state",
         "_get_statistics",
         "_get_status",
-        "_install",
+        "install",
         "_no_debug",
         "_peek",
         "_remove",

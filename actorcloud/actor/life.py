@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from actorcloud.actor import tracing
 from actorcloud.base.exits import is_normal, safe_str
 
 
 def tell_start(cell: Any) -> None:
     """An actor is there; its `__init__` is still to run."""
+    if tracing.newcomers or tracing.followed:
+        tracing.note_start(cell)
     telemetry = cell.system.telemetry
     if telemetry.is_heard:
         telemetry.emit("actorcloud.actor.actor.start", {}, {**_facts(cell), "name": cell.name})

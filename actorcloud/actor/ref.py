@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import pykka
 
-from actorcloud.actor import bonds, info
+from actorcloud.actor import bonds, info, tracing
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, check_fence, current_system, fenced, local, running
 from actorcloud.actor.errors import ActorExit, CallingSelf
@@ -151,7 +151,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             ActorExit: the sender itself was told to exit.
         """
         if fenced:
-            check_fence()
+            tracing.pass_fence(self, message)
         # `Cell.put`, unrolled: a call less is a tenth of a tell.
         cell = self._cell
         mail = cell.mail
@@ -205,7 +205,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             until the answer, if `block`.
         """
         if fenced:
-            check_fence()
+            tracing.pass_fence(self, message)
         limit: float | None = ASK_TIMEOUT_DEFAULT
         if not isinstance(timeout, Unset):
             check_timeout(timeout)
@@ -355,6 +355,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         future: Future[Down] = Future(self._waits(), None, _End(self))
         self.signal(Monitor(new_monitor(), Watcher(future.set), target))
         return future
+
+    def _pass_fence(self, message: Any) -> None:
+        """See to a send that is not this class's: a killed actor's is stopped, and a followed one's is told."""
+        if fenced:
+            tracing.pass_fence(self, message)
 
     def _waits(self) -> Waits | None:
         return self._cell.system.dispatcher

@@ -8,7 +8,7 @@ Reference: otp-semantics 2.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
@@ -57,7 +57,7 @@ class Starter(Generic[P, A]):
     To the type checker the class is what takes the arguments of its `__init__`, so that wrong ones are found.
     """
 
-    __slots__ = ("_isolation", "_kind", "_memory", "_name", "_start_timeout", "_system")
+    __slots__ = ("_debug", "_isolation", "_kind", "_memory", "_name", "_start_timeout", "_system")
 
     def __init__(  # noqa: PLR0913  one for each option
         self,
@@ -69,6 +69,7 @@ class Starter(Generic[P, A]):
         start_timeout: float | None = None,
         isolation: str | None = None,
         memory: int | None = None,
+        debug: Iterable[Any] = (),
     ) -> None:
         if name is not None and not isinstance(name, NamedRef):
             check_name(name)
@@ -85,6 +86,7 @@ class Starter(Generic[P, A]):
         self._system = system
         self._isolation = isolation
         self._memory = memory
+        self._debug = debug
         self._start_timeout = START_TIMEOUT_DEFAULT if start_timeout is None else start_timeout
 
     def start(self, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:
@@ -126,7 +128,12 @@ class Starter(Generic[P, A]):
             home = system.dispatcher.pinned(kind.__name__, daemon=kind.use_daemon_thread)
         elif kind.dispatcher == "loop":
             home = system.dispatcher.loop()
-        return system.spawn(kind, name=self._name, home=home)
+        cell = system.spawn(kind, name=self._name, home=home)
+        if self._debug and not hasattr(kind, "isolated"):
+            from actorcloud.actor.debug.option import set_up  # noqa: PLC0415  few programs look, and the others need not wait
+
+            set_up(cell, self._debug)
+        return cell
 
     def _settled_kind(self) -> Any:
         """Return the class to start here: for an isolated actor, its warden's."""
@@ -159,6 +166,10 @@ class Starter(Generic[P, A]):
             if cell.reason is None and not cell.is_dead():
                 raise
             raise StartError(f"{cell.ref} ended while it started: {cell.reason}", cell.reason) from error
+        if self._debug and hasattr(cell.kind, "isolated"):
+            from actorcloud.actor.debug.option import set_up_isolated  # noqa: PLC0415  as above
+
+            set_up_isolated(cell, self._debug)
         ref: ActorRef[A] = cell.ref
         return ref
 

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
 
-from actorcloud.actor import context, life
+from actorcloud.actor import context, life, tracing
 from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD, local
 from actorcloud.actor.dispatch.pool import Pool
@@ -375,6 +375,7 @@ class System:
         if self._spawner is not None:
             self._spawner.close()
         self.dispatcher.close(max(0.1, deadline - self.clock.monotonic()))
+        tracing.forget(self)
         if System._default is self:
             atexit.unregister(self._close_at_exit)
 
@@ -387,6 +388,7 @@ class System:
             self._is_closed = True
             for cell in cells:
                 cell.vanish()
+        tracing.forget(self)
 
     def _dead_ref(self, actor_id: ActorId) -> ActorRef[Any]:
         cell = Cell(self, _Gone, actor_id, self.dispatcher)

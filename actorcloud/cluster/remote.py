@@ -186,6 +186,7 @@ class RemoteRef(ActorRef[Any]):
         Blocks:
             while the connection is full, at most `BUSY_TIMEOUT`; then that is reset.
         """
+        self._pass_fence(message)
         line = self._line()
         if line is None:
             self._neighbours.system.add_dead_letter(self, message)
@@ -234,6 +235,7 @@ class RemoteRef(ActorRef[Any]):
         Returns:
             The handle by which further parts are refused.
         """
+        self._pass_fence(message)
         line = self._line()
         if line is None:
             on_reply(ActorDeadError(f"{self._peer} is not connected", ExitReason.NOCONNECTION), False)

@@ -2,7 +2,9 @@
 
 ==================  ============================================================================
 call                the state and the status of an actor; suspend, resume, terminate; debug functions
+follow              what actors send, receive, start and link with, told as it happens
 watch               the debug functions that come with the package: trace, log, statistics
+option              the same from an actor's start on
 tree, table         the actors of a system, for people; its dead letters
 ==================  ============================================================================
 
@@ -22,6 +24,7 @@ from actorcloud.actor.debug.call import (
     suspend,
     terminate,
 )
+from actorcloud.actor.debug.follow import EVENTS_DEFAULT, EVENTS_LIMIT, Subscription, TraceEvent, follow
 from actorcloud.actor.debug.table import Row, Table, table
 from actorcloud.actor.debug.tree import Node, Tree, dead_letters, show, tree
 from actorcloud.actor.debug.watch import (
@@ -41,6 +44,8 @@ from actorcloud.actor.mourned import DeadLetters
 
 __all__ = [
     "DONE",
+    "EVENTS_DEFAULT",
+    "EVENTS_LIMIT",
     "LOG_DEFAULT",
     "LOG_LIMIT",
     "ActorStatus",
@@ -50,9 +55,12 @@ __all__ = [
     "Node",
     "Row",
     "Statistics",
+    "Subscription",
     "Table",
+    "TraceEvent",
     "Tree",
     "dead_letters",
+    "follow",
     "get_log",
     "get_state",
     "get_statistics",

@@ -56,7 +56,7 @@ def trace(
         timeout: see `get_state`.
     """
     if on:
-        install(ref, _print, write, id="trace", timeout=timeout)
+        install(ref, print_event, write, id="trace", timeout=timeout)
     else:
         remove(ref, "trace", timeout=timeout)
 
@@ -72,12 +72,12 @@ def log(ref: ActorRef[Any], keep: int = LOG_DEFAULT, *, timeout: float | None = 
     Raises:
         ConfigError: `keep` is no such number.
     """
-    if isinstance(keep, bool) or not isinstance(keep, int) or not 0 <= keep <= LOG_LIMIT:
+    if not is_log_size(keep):
         raise ConfigError(f"keep is {keep!r}; it must be a number of events from 0 to {LOG_LIMIT}")
     kept = get_log(ref, timeout=timeout)
     remove(ref, "log", timeout=timeout)
     if keep:
-        install(ref, _keep, deque(kept, maxlen=keep), id="log", timeout=timeout)
+        install(ref, keep_event, deque(kept, maxlen=keep), id="log", timeout=timeout)
 
 
 def get_log(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> list[Event]:
@@ -92,7 +92,7 @@ def log_to_file(ref: ActorRef[Any], path: Path | str | None, *, timeout: float |
     """
     remove(ref, "log_to_file", timeout=timeout)
     if path is not None:
-        install(ref, _append, Path(path), id="log_to_file", timeout=timeout)
+        install(ref, append_event, Path(path), id="log_to_file", timeout=timeout)
 
 
 def statistics(
@@ -103,7 +103,8 @@ def statistics(
 ) -> None:
     """Count an actor's messages and its time, or no longer; on again goes on counting, off and on begins anew."""
     if on:
-        install(ref, _count, _started(ref), id=STATISTICS, timeout=timeout)
+        now = ref._cell.system.clock.time()  # noqa: SLF001  one package
+        install(ref, count_event, no_statistics(now), id=STATISTICS, timeout=timeout)
     else:
         remove(ref, STATISTICS, timeout=timeout)
 
@@ -114,29 +115,38 @@ def get_statistics(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAUL
     return found
 
 
-def _started(ref: ActorRef[Any]) -> Statistics:
-    now: float = ref._cell.system.clock.time()  # noqa: SLF001  one package
+def is_log_size(keep: object) -> bool:
+    """Whether `log` may keep so many events."""
+    return isinstance(keep, int) and not isinstance(keep, bool) and 0 <= keep <= LOG_LIMIT
+
+
+def no_statistics(now: float) -> Statistics:
+    """Return what is counted when `statistics` is turned on."""
     return Statistics(started_at=now, messages_in=0, messages_out=0)
 
 
-def _print(write: Any, event: Event, ref: ActorRef[Any]) -> Any:
+def print_event(write: Any, event: Event, ref: ActorRef[Any]) -> Any:
+    """Do what `trace` says."""
     # Looked up at each event: it may be redirected.
     (write or sys.stdout.write)(f"{ref} {event}\n")
     return write
 
 
-def _keep(events: deque[Event], event: Event, ref: ActorRef[Any]) -> deque[Event]:  # noqa: ARG001  all are called alike
+def keep_event(events: deque[Event], event: Event, ref: ActorRef[Any]) -> deque[Event]:  # noqa: ARG001  all are called alike
+    """Do what `log` says."""
     events.append(event)
     return events
 
 
-def _append(path: Path, event: Event, ref: ActorRef[Any]) -> Path:
+def append_event(path: Path, event: Event, ref: ActorRef[Any]) -> Path:
+    """Do what `log_to_file` says."""
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{event.at:.6f} {ref} {event}\n")
     return path
 
 
-def _count(counts: Statistics, event: Event, ref: ActorRef[Any]) -> Statistics:  # noqa: ARG001  as above
+def count_event(counts: Statistics, event: Event, ref: ActorRef[Any]) -> Statistics:  # noqa: ARG001  as above
+    """Do what `statistics` says."""
     return msgspec.structs.replace(
         counts,
         messages_in=counts.messages_in + (event.kind == "in"),
