@@ -7,6 +7,7 @@
     place         which head a command speaks to; `function`: what to run there
     report        data on stdout, talk on stderr; JSON
     job, cloud    the commands that ask a head, by `client`
+    store         the commands about what is stored (`storegroup`); `stored`: keys and values in text
     head, node    the commands that are a process; `respawn` keeps a head alive
     demo          the proof: `demojob` what runs, `demoprocess` where, `screen` what is seen
 

@@ -50,6 +50,20 @@ class Place(msgspec.Struct, frozen=True):
         )
         return opener(self.head or local_head(self.store).endpoint)
 
+    def open_store(self) -> AbstractContextManager[Cloud]:
+        """Open the cloud for a command about what is stored: without its head where a named store has none.
+
+        Raises:
+            HeadUnreachable: there is no head, and no store was named.
+        """
+        store = store_path(self.store)
+        if self.head is not None or self.store is None or find_local_head(store) is not None:
+            return self.open()
+        from actorcloud.head import open_offline  # noqa: PLC0415  loads the engine, which few commands need
+
+        self.talk(f"no head has the store {store}; opening it without one")
+        return open_offline(store)
+
     def talk(self, text: str) -> None:
         """Say something to the person at the terminal, unless that is not wanted."""
         report.talk(text, quiet=self.quiet)
@@ -90,7 +104,18 @@ def local_head(store: str | None) -> Connection:
         HeadUnreachable: none runs; the message says what to do.
     """
     path = store_path(store)
-    runtime = runtime_directory(path)
+    found = find_local_head(path)
+    if found is None:
+        raise HeadUnreachable(
+            f"no head runs on this machine with the store {path}: start one with `actorcloud head`, or name "
+            "one by --head (a join string, or HOST:PORT of one that is known here)"
+        )
+    return found
+
+
+def find_local_head(store: Path) -> Connection | None:
+    """Return the connection of the head of this machine that has this store, None if there is none."""
+    runtime = runtime_directory(store)
 
     def look() -> tuple[Connection | None] | None:
         found = find_head(runtime)
@@ -99,11 +124,6 @@ def local_head(store: str | None) -> Connection:
         return None if is_returning else (found,)
 
     (found,) = wait_for(look, _RETURN_TIMEOUT) or (None,)
-    if found is None:
-        raise HeadUnreachable(
-            f"no head runs on this machine with the store {path}: start one with `actorcloud head`, or name "
-            "one by --head (a join string, or HOST:PORT of one that is known here)"
-        )
     return found
 
 

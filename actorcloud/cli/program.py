@@ -6,7 +6,6 @@ progress bars.
 
 from __future__ import annotations
 
-import importlib
 import logging
 
 import click
@@ -14,9 +13,10 @@ import click
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.cli.exits import Failure
+from actorcloud.cli.group import Group
 from actorcloud.cli.option import file_settings
 
-#: Command -> the file that has it, in the order of help; the function is called like the command.
+#: See `Group`.
 COMMANDS = {
     "head": "head",
     "node": "node",
@@ -28,27 +28,14 @@ COMMANDS = {
     "result": "job",
     "cancel": "job",
     "delete-job": "job",
+    "store": "storegroup",
     "demo": "demo",
     "version": "version",
 }
 
 
-class Program(click.Group):
-    """A group whose commands are loaded late and may raise actorcloud's errors."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """See `click.Group.list_commands`."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """See `click.Group.get_command`."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"actorcloud.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return command
+class Program(Group):
+    """A group whose commands may raise actorcloud's errors."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; see `click.Group.invoke`."""
@@ -62,6 +49,7 @@ class Program(click.Group):
 
 @click.group(
     cls=Program,
+    homes=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="An option of any command may also be set by its environment variable, in ./actorcloud.toml, in "
     "[tool.actorcloud] of ./pyproject.toml, or in config.toml in the user's configuration directory.",

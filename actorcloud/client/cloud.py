@@ -29,7 +29,6 @@ from actorcloud.client.storing import StoreCalls
 from actorcloud.client.waiting import completed, ordered, read
 from actorcloud.protocol.job import (
     BATCH_LIMIT,
-    STORE,
     AddNode,
     Answer,
     CancelJob,
@@ -45,7 +44,6 @@ from actorcloud.protocol.job import (
 )
 from actorcloud.protocol.node import NODES
 from actorcloud.protocol.record import Fence, Outcome
-from actorcloud.protocol.storestats import GetStoreStats, StoreStats
 
 T = TypeVar("T")
 
@@ -334,9 +332,7 @@ class Cloud(JobAdder, StoreCalls):
 
     def info(self) -> CloudInfo:
         """Return the statistics of jobs, nodes and the store."""
-        session = self._room.session
-        store = session.call(GetStoreStats(), StoreStats, to=STORE).figures
-        return CloudInfo.of(session.call(GetInfo(), Info), store)
+        return CloudInfo.of(self._room.session.call(GetInfo(), Info), self._room.store_figures())
 
     # -- the end -------------------------------------------------------------------------------------
 

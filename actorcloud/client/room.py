@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorcloud.base.code import dump_function
 from actorcloud.base.codec import dump_value, load_value
@@ -18,6 +18,7 @@ from actorcloud.client.session import Session
 from actorcloud.client.submitting import Submitter
 from actorcloud.protocol.job import STORE
 from actorcloud.protocol.message import Message
+from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
 from actorcloud.protocol.transaction import Refused
 
 if TYPE_CHECKING:
@@ -56,6 +57,20 @@ class Room:
     @functools.cached_property
     def transactions(self) -> Transactions:
         """This client's end of the store."""
+        return self._make_transactions(
+            lambda value: dump_value(value, "the value"), lambda data: load_value(data, "the value")
+        )
+
+    @functools.cached_property
+    def payloads(self) -> Transactions:
+        """The same, with values as they are stored: for who shows them and may not unpickle."""
+        return self._make_transactions(bytes, bytes)
+
+    def store_figures(self) -> StoreFigures:
+        """Return how the store is doing."""
+        return self.session.call(GetStoreStats(), StoreStats, to=STORE).figures
+
+    def _make_transactions(self, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> Transactions:
         from actorcloud.store import Codec, Means, Transactions  # noqa: PLC0415  most programs never need it
 
         session = self.session
@@ -65,8 +80,7 @@ class Room:
             session.head.wait(lambda: session.closed, seconds)
 
         means = Means(clock.monotonic, sleep, random.random, random.randbytes, clock.time)
-        codec = Codec(lambda value: dump_value(value, "the value"), lambda data: load_value(data, "the value"))
-        return Transactions(self._ask_store, codec, means, session.fence)
+        return Transactions(self._ask_store, Codec(dumps, loads), means, session.fence)
 
     def function(self, fun: Callable[..., object]) -> tuple[bytes, bytes]:
         """Return (digest, code) of a function; refuses handles that may no longer be used."""

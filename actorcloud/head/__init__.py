@@ -6,6 +6,7 @@
 `identity`     who it is for other machines
 `clients`      who uses a private head
 `nodeprocess`  the head's own node
+`offline`      a store without its head
 `options`      its settings
 =============  ===================================================================================
 """
@@ -16,13 +17,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actorcloud.head.offline import open_offline
     from actorcloud.head.options import HeadOptions
     from actorcloud.head.process import serve_head
     from actorcloud.head.tree import Core, Parts
 
-__all__ = ["Core", "HeadOptions", "Parts", "serve_head"]
+__all__ = ["Core", "HeadOptions", "Parts", "open_offline", "serve_head"]
 
-_HOMES = {"Core": "tree", "HeadOptions": "options", "Parts": "tree", "serve_head": "process"}
+_HOMES = {"Core": "tree", "HeadOptions": "options", "Parts": "tree", "open_offline": "offline", "serve_head": "process"}
 
 
 def __getattr__(name: str) -> Any:

@@ -83,10 +83,12 @@ def test_a_wrong_value_says_who_said_it(arguments: list[str], env: dict[str, str
     assert f"limit = '0' ({origin}): a whole number from 1 to 1,000,000 is needed" in result.stderr
 
 
-def _commands() -> list[click.Command]:
-    context = click.Context(program)
-    found = [program.get_command(context, name) for name in program.list_commands(context)]
-    return [command for command in found if command is not None]
+def _commands(group: click.Command = program) -> list[click.Command]:
+    if not isinstance(group, click.Group):
+        return [group]
+    context = click.Context(group)
+    found = [group.get_command(context, name) for name in group.list_commands(context)]
+    return [command for inner in found if inner is not None for command in _commands(inner)]
 
 
 def test_every_option_of_every_command_has_its_variable() -> None:

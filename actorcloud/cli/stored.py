@@ -1,0 +1,86 @@
+"""Keys and values of the store, as written on a command line and shown.
+
+A key is JSON: 3, "tea", null, true, ["user", 7] (a tuple), {"hex": "00ff"} (bytes); else it is the text.
+A value is shown as JSON where that says all of it. What is pickled is not looked into: unpickling runs
+what the bytes say, and any job may have written them. `--unpickle` does.
+
+Pure, but for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from actorcloud.base.codec import load_value
+from actorcloud.base.errors import BadKey
+from actorcloud.cli.function import read_argument, see_working_directory
+
+
+def read_key(text: str) -> Any:
+    r"""Return the key that is meant.
+
+    Raises:
+        BadKey: it is JSON of which no key can be made.
+
+    >>> [read_key(text) for text in ("tea", '"3"', "3", '["user", 7]', '{"hex": "00ff"}')]
+    ['tea', '3', 3, ('user', 7), b'\x00\xff']
+    """
+    return _key_of(read_argument(text))
+
+
+def key_fields(key: Any) -> Any:
+    r"""Return a key for JSON, as `read_key` takes it.
+
+    >>> key_fields(("user", b"\x00"))
+    ['user', {'hex': '00'}]
+    """
+    if isinstance(key, tuple):
+        return [key_fields(element) for element in key]
+    return {"hex": key.hex()} if isinstance(key, bytes) else key
+
+
+def key_text(key: Any) -> str:
+    """Return a key as a line shows it: a plain text that nothing else could be as it is, else JSON."""
+    written = msgspec.json.encode(key_fields(key)).decode()
+    is_plain = isinstance(key, str) and key.isprintable() and " " not in key and read_argument(key) == key
+    return key if is_plain else written
+
+
+def value_fields(payload: bytes, *, unpickle: bool) -> dict[str, Any]:
+    """Return what is told of a value, for `write_json`.
+
+    Args:
+        payload: as it is stored.
+        unpickle: whether the user wants it unpickled, here.
+    """
+    fields: dict[str, Any] = {"codec": "pickle", "bytes": len(payload), "value": None}
+    if unpickle:
+        see_working_directory()
+        fields["value"] = load_value(payload, "the value")
+    return fields
+
+
+def value_text(fields: dict[str, Any], *, unpickle: bool) -> str:
+    """Return the same as a line shows it."""
+    if fields["codec"] == "pickle" and not unpickle:
+        return f"<pickle of {fields['bytes']:,} bytes>"
+    try:
+        return msgspec.json.encode(fields["value"]).decode()
+    except (TypeError, ValueError, OverflowError):
+        return repr(fields["value"])
+
+
+def _key_of(value: object) -> Any:
+    match value:
+        case list():
+            return tuple(_key_of(element) for element in value)
+        case {"hex": str(digits), **rest} if not rest:
+            try:
+                return bytes.fromhex(digits)
+            except ValueError as error:
+                raise BadKey(f"the key {value!r} is no bytes in hexadecimal digits") from error
+        case dict():
+            raise BadKey(f'the key {value!r} cannot be one; bytes are written {{"hex": "00ff"}}')
+    return value

@@ -1,0 +1,97 @@
+"""A store without its head: for commands about a store that no head has.
+
+The store actor is the head's own, with its rules and its lock; whoever comes meanwhile is told that
+this process has the store. Nothing else of a head is there: no jobs run, no node can join.
+
+Owns an actor system, for as long as the store is open. Blocks: each ask, until it is answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from actorcloud.actor import ActorRef, System
+from actorcloud.base.clock import Clock, SystemClock
+from actorcloud.base.errors import ActorCloudError, HeadUnreachable, NotAStore
+from actorcloud.client import Asking, Cloud, OnReply, Waiters
+from actorcloud.head.process import COMPANIONS
+from actorcloud.protocol.job import STORE
+from actorcloud.protocol.message import Message
+from actorcloud.store import Engine, LmdbEngine, StoreActor
+
+#: Seconds that a command waits for one answer of its own store: a commit on a slow disk.
+_ASK_TIMEOUT = 60.0
+
+
+@contextlib.contextmanager
+def open_offline(store: Path) -> Iterator[Cloud]:
+    """Open a store that no head has, as a cloud with a store and nothing else.
+
+    Args:
+        store: its directory; it must be there.
+
+    Raises:
+        NotAStore: there is none.
+        StoreLocked: a head has it.
+        StoreTooNew, StoreDamaged: as the engine says.
+    """
+    if not store.is_dir():
+        raise NotAStore(f"there is no store {store}; `actorcloud head --store {store}` makes one")
+    with System(name="offline") as system:
+        actor = StoreActor.options(system=system).start(_engine(store), owner="an actorcloud store command")
+        cloud = Cloud.over(_OfflineHead(actor))
+        try:
+            yield cloud
+        finally:
+            cloud.room.session.close()
+            actor.stop()
+
+
+def _engine(store: Path) -> Engine:
+    return LmdbEngine(store, companions=COMPANIONS)
+
+
+class _Answered:
+    """The handle of an ask that is answered already."""
+
+    def forget(self) -> None:
+        """See `client.Asking`."""
+
+
+class _OfflineHead:
+    """See `client.Head`: answers what is asked of the store, at once; there are no jobs to ask about."""
+
+    def __init__(self, store: ActorRef[Any]) -> None:
+        self.clock: Clock = SystemClock()
+        self.away_since: float | None = None
+        self._store = store
+        self._waiters = Waiters()
+
+    def ask(self, to: str, message: Message, on_reply: OnReply) -> Asking:
+        """See `client.Head`."""
+        try:
+            if to != STORE:
+                raise HeadUnreachable(f"no head runs: {type(message).__name__} is about jobs and nodes; start it first")
+            on_reply(self._store.ask(message, timeout=_ASK_TIMEOUT), False)
+        except ActorCloudError as error:
+            on_reply(error, False)
+        self._waiters.check()
+        return _Answered()
+
+    def on_reset(self, callback: Callable[[], None]) -> None:
+        """See `client.Head`; it is never lost."""
+
+    def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """See `client.Head`."""
+        return self._waiters.wait(ready, timeout)
+
+    def wake(self) -> None:
+        """See `client.Head`."""
+        self._waiters.check()
+
+    def close(self) -> None:
+        """See `client.Head`."""
+        self._waiters.check()
