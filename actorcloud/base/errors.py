@@ -15,7 +15,8 @@
     |   |   |-- TransactionTooLarge
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- ReadOnlyTransaction, ImpureTransaction
-    |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, NoSpace, BadKey, ValueTooLarge
+    |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, NoSpace, BadKey, BadValue, ValueTooLarge
+    |   |-- ValueUnreadable
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
         |-- RemoteError, Unpicklable, PayloadTooLarge, ResultUnreadable, NoSuchNode
@@ -282,10 +283,29 @@ class BadKey(StoreError, ValueError):
     code = "bad-key"
 
 
+class BadValue(StoreError, TypeError):
+    """A store value does not fit its codec, or what is to be done with it."""
+
+    code = "bad-value"
+
+
 class ValueTooLarge(StoreError, ValueError):
     """A store value is larger than the limit."""
 
     code = "value-too-large"
+
+
+class ValueUnreadable(StoreError):
+    """This program cannot decode a value of the store; the message names its key, codec and class."""
+
+    code = "value-unreadable"
+
+    def __init__(self, message: str | None = None, raw: bytes = b"", codec: str = "") -> None:
+        super().__init__(message)
+        #: The bytes, without the codec.
+        self.raw = raw
+        #: Their codec: "pickle", "msgpack", "raw" or "int".
+        self.codec = codec
 
 
 # -- jobs -----------------------------------------------------------------------------------------

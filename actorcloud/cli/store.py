@@ -42,10 +42,10 @@ def get(key: str, *, space: str | None, job: str | None, unpickle: bool, json: b
     """
     where, wanted = _space(space, job), read_key(key)
     with place.open_store() as cloud:
-        payload = cloud.room.payloads.fetch(where, wanted)
-    if payload is None:
+        found = cloud.room.inspected.fetch(where, wanted)
+    if found is None:
         raise Failure(f"nothing is stored under {key_text(wanted)}", ExitCode.FAILED)
-    fields = value_fields(payload, unpickle=unpickle)
+    fields = value_fields(found, unpickle=unpickle)
     if json:
         report.write_json({"key": key_fields(wanted), **fields})
     else:
@@ -79,9 +79,9 @@ def ls(
     where = _space(space, job)
     with place.open_store() as cloud:
         count = 0
-        for key, payload in _listed(cloud, where, None if prefix is None else read_key(prefix), limit):
+        for key, found in _listed(cloud, where, None if prefix is None else read_key(prefix), limit):
             count += 1
-            fields = value_fields(payload, unpickle=unpickle)
+            fields = value_fields(found, unpickle=unpickle)
             if json:
                 report.write_json({"key": key_fields(key), **fields})
             else:
@@ -118,7 +118,7 @@ def delete(key: str, *, space: str | None, job: str | None, place: Place) -> Non
     """
     where, wanted = _space(space, job), read_key(key)
     with place.open_store() as cloud:
-        transactions = cloud.room.payloads
+        transactions = cloud.room.inspected
 
         def remove() -> bool:
             transaction = cloud.txn
@@ -151,13 +151,13 @@ def _space(space: str | None, job: str | None) -> Space:
     return space if space is not None else JobRef[Any].parse(job or "")
 
 
-def _listed(cloud: Cloud, where: Space, prefix: Any, limit: int) -> Iterator[tuple[Any, bytes]]:
+def _listed(cloud: Cloud, where: Space, prefix: Any, limit: int) -> Iterator[tuple[Any, Any]]:
     start, left = None, limit
     while left > 0:
         # The last one of the page before comes again, in front.
         again = 0 if start is None else 1
         wanted = min(left, _PAGE) + again
-        items = cloud.room.payloads.scan(where, prefix, start=start, limit=wanted)
+        items = cloud.room.inspected.scan(where, prefix, start=start, limit=wanted)
         fresh = items[1:] if again and items and items[0][0] == start else items
         yield from fresh
         if len(items) < wanted or not fresh:

@@ -48,18 +48,19 @@ def key_text(key: Any) -> str:
     return key if is_plain else written
 
 
-def value_fields(payload: bytes, *, unpickle: bool) -> dict[str, Any]:
+def value_fields(found: Any, *, unpickle: bool) -> dict[str, Any]:
     """Return what is told of a value, for `write_json`.
 
     Args:
-        payload: as it is stored.
+        found: (codec, payload, value), the last one None where it is pickled.
         unpickle: whether the user wants it unpickled, here.
     """
-    fields: dict[str, Any] = {"codec": "pickle", "bytes": len(payload), "value": None}
-    if unpickle:
+    codec, payload, value = found
+    if codec == "pickle" and unpickle:
         see_working_directory()
-        fields["value"] = load_value(payload, "the value")
-    return fields
+        value = load_value(payload, "the value")
+    shown = {"hex": value.hex()} if isinstance(value, bytes) else value
+    return {"codec": codec, "bytes": len(payload), "value": shown}
 
 
 def value_text(fields: dict[str, Any], *, unpickle: bool) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actorcloud.base.code import dump_function
-from actorcloud.base.codec import dump_value, load_value
+from actorcloud.base.codec import dump_value, load_here
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.client.adding import FunctionRequest
 from actorcloud.client.info import logger
@@ -22,7 +22,7 @@ from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreSta
 from actorcloud.protocol.transaction import Refused
 
 if TYPE_CHECKING:
-    from actorcloud.store import Transactions
+    from actorcloud.store import Codec, Transactions
 
 #: Seconds that closing waits for submitted jobs to be durable: two slow commits and a restart of the head.
 CLOSE_TIMEOUT_DEFAULT = 10.0
@@ -57,21 +57,23 @@ class Room:
     @functools.cached_property
     def transactions(self) -> Transactions:
         """This client's end of the store."""
-        return self._make_transactions(
-            lambda value: dump_value(value, "the value"), lambda data: load_value(data, "the value")
-        )
+        from actorcloud.store import Codec  # noqa: PLC0415  most programs never need it
+
+        return self._make_transactions(Codec(lambda value: dump_value(value, "the value"), load_here))
 
     @functools.cached_property
-    def payloads(self) -> Transactions:
-        """The same, with values as they are stored: for who shows them and may not unpickle."""
-        return self._make_transactions(bytes, bytes)
+    def inspected(self) -> Transactions:
+        """The same, with values as `Inspected`: for who shows them and may not unpickle."""
+        from actorcloud.store import Inspector  # noqa: PLC0415  most programs never need it
+
+        return self._make_transactions(Inspector())
 
     def store_figures(self) -> StoreFigures:
         """Return how the store is doing."""
         return self.session.call(GetStoreStats(), StoreStats, to=STORE).figures
 
-    def _make_transactions(self, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> Transactions:
-        from actorcloud.store import Codec, Means, Transactions  # noqa: PLC0415  most programs never need it
+    def _make_transactions(self, codec: Codec) -> Transactions:
+        from actorcloud.store import Means, Transactions  # noqa: PLC0415  most programs never need it
 
         session = self.session
         clock, random = session.head.clock, session.random
@@ -80,7 +82,7 @@ class Room:
             session.head.wait(lambda: session.closed, seconds)
 
         means = Means(clock.monotonic, sleep, random.random, random.randbytes, clock.time)
-        return Transactions(self._ask_store, Codec(dumps, loads), means, session.fence)
+        return Transactions(self._ask_store, codec, means, session.fence)
 
     def function(self, fun: Callable[..., object]) -> tuple[bytes, bytes]:
         """Return (digest, code) of a function; refuses handles that may no longer be used."""

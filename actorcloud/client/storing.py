@@ -118,14 +118,20 @@ class StoreCalls:
         source = self._transactions if transaction is None else transaction
         return source.scan(ref, prefix, start=start, stop=stop, limit=limit, reverse=reverse)
 
-    def store(self, ref: JobRef[Any] | str, key: Key, val: Any) -> None:
+    def store(self, ref: JobRef[Any] | str, key: Key, val: Any, codec: str | None = None) -> None:
         """Store `val` for `ref` under `key` when the running transaction commits.
+
+        Args:
+            ref: a job, or a plain string: the name of a space.
+            key: a string, number, bytes, or tuple of these.
+            val: anything that can be pickled.
+            codec: "raw", "int", "msgpack" or "pickle"; None: as it is for exactly an int or bytes, else a pickle.
 
         Raises:
             NotInTransaction: outside `mutate_store`.
-            BadKey, ValueTooLarge: the key or the value cannot be stored.
+            BadKey, BadValue, ValueTooLarge: the key or the value cannot be stored.
         """
-        self.txn.store(ref, key, val)
+        self.txn.store(ref, key, val, codec)
 
     def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
         """Delete what is stored for `ref` under `key` when the running transaction commits.

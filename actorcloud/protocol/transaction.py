@@ -2,7 +2,7 @@
 
 Every request is an ask to the actor named "store". Keys are engine keys as `store.keys` builds
 them; the store refuses all but users' own (prefix 03) and the once-names of the fence's own job
-(prefix 07). Values are opaque bytes.
+(prefix 07). A value begins with one byte, its codec (see `store.value`); the rest is opaque.
 
 ::
 

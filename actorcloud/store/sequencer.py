@@ -228,9 +228,9 @@ class Sequencer:
     def _verdict(self, view: View, moment: Moment, body: Body) -> CommitVerdict | ChangeVerdict | NotCommitted:
         match body:
             case Status(txn):
-                known = view.found(keys.commit_id(txn))
+                known = view.value(keys.commit_id(txn))
                 if known is not None:
-                    return Committed(*stored.commit_id_of(known[1]))
+                    return Committed(*stored.commit_id_of(stored.payload_of(known)))
                 self._closed.add(txn)
                 return NotCommitted()
             case Commit(txn) if txn in self._closed:

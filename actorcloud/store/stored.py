@@ -1,7 +1,12 @@
-"""The form of every value in the engine: format, number of the commit that wrote it, payload.
+"""The form of every value in the engine: format and codec, number of the commit that wrote it, payload.
 
 Pure. Nine bytes of overhead; a key that is absent has the number 0. Payloads with a time in front
 (commit ids, tombstones) age out.
+
+The first byte has the format in its upper half, the codec of a user's value in its lower one. History::
+
+    0 | 1       format 1: no codec; users' values are pickles
+    2 | codec   format 2: see `store.value`; our own records are `RAW`
 
 Reference: store-design 2.2.
 """
@@ -10,8 +15,10 @@ from __future__ import annotations
 
 import struct
 
-#: The only format so far.
-FORMAT = 1
+from actorcloud.store.value import PICKLE, RAW, with_codec
+
+#: The newest format, in which everything is written.
+FORMAT = 2
 
 _HEADER = struct.Struct(">BQ")
 #: Bytes in front of the payload.
@@ -21,9 +28,14 @@ _TIME = struct.Struct(">Q")
 _COMMIT_ID = struct.Struct(">QQI")
 
 
-def pack(seq: int, payload: bytes) -> bytes:
+def pack(seq: int, payload: bytes, codec: int = RAW) -> bytes:
     """Return the stored value of `payload`, written by the commit number `seq`."""
-    return _HEADER.pack(FORMAT, seq) + payload
+    return _HEADER.pack(FORMAT << 4 | codec, seq) + payload
+
+
+def pack_value(seq: int, value: bytes) -> bytes:
+    """Return the stored value of a user's value, as it is on the wire."""
+    return pack(seq, value[1:], value[0])
 
 
 def seq_of(value: bytes | None) -> int:
@@ -37,6 +49,12 @@ def seq_of(value: bytes | None) -> int:
 def payload_of(value: bytes) -> bytes:
     """Return the payload of a stored value."""
     return value[HEADER_BYTES:]
+
+
+def value_of(value: bytes) -> bytes:
+    """Return a user's value as it is on the wire."""
+    first = value[0]
+    return with_codec(first & 15 if first >> 4 else PICKLE, value[HEADER_BYTES:])
 
 
 def pack_time(at: float) -> bytes:

@@ -118,7 +118,7 @@ class View:
     def found(self, key: bytes) -> Found:
         """Return the state of `key` as answers have it."""
         value = self.value(key)
-        return None if value is None else (stored.seq_of(value), stored.payload_of(value))
+        return None if value is None else (stored.seq_of(value), stored.value_of(value))
 
     def record(self, ref: bytes) -> JobRecord | None:
         """Return the record of a job."""
@@ -141,7 +141,7 @@ class View:
         """Return what a caller asked for, from durable state alone."""
         items = self._scans[scan_of(wanted, limit_bytes)]
         room = limit_bytes - sum(len(key) + len(value) for key, value in items)
-        found = tuple((key, stored.seq_of(value), stored.payload_of(value)) for key, value in items)
+        found = tuple((key, stored.seq_of(value), stored.value_of(value)) for key, value in items)
         return RangeFound(found, more=room <= 0 and len(items) < wanted.limit)
 
     def _has_range(self, entry: RangeEntry) -> bool:

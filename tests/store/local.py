@@ -17,9 +17,16 @@ from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, keys_of, scans_of
+from actorcloud.store.value import RAW, with_codec
 from actorcloud.store.view import Moment, View
 
 NOW = 1_700_000_000.0
+
+
+def raw(payload: bytes) -> bytes:
+    """Return a value as it is on the wire, of bytes."""
+    return with_codec(RAW, payload)
+
 
 PICKLE = Codec(pickle.dumps, pickle.loads)
 

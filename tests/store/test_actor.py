@@ -43,7 +43,7 @@ from actorcloud.store import (
 )
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store import stored as header
-from tests.store.local import REF, run_of
+from tests.store.local import REF, raw, run_of
 
 DIGEST = b"f" * 16
 WAIT = 10.0
@@ -136,7 +136,7 @@ def key(name: object) -> bytes:
     return keys.user("test", encode_key(name))  # type: ignore[arg-type]
 
 
-def put(number: int, name: object, value: bytes = b"v", **fields: Any) -> Commit:
+def put(number: int, name: object, value: bytes = raw(b"v"), **fields: Any) -> Commit:
     return Commit(number.to_bytes(16, "big"), 1, writes=((key(name), value),), **fields)
 
 
@@ -170,10 +170,10 @@ def settled(store: ActorRef[Any], prefix: bytes, count: int) -> bool:
 
 def test_a_commit_is_read_by_whoever_asks_next(start: Start, make_engine: Callable[[], Engine]) -> None:
     store = start(make_engine())
-    assert store.ask(put(1, "a", b"x")) == Committed(1, 1)
+    assert store.ask(put(1, "a", raw(b"x"))) == Committed(1, 1)
     answer = store.ask(Read((key("a"), key("b"))))
     assert isinstance(answer, Values)
-    assert answer.values == ((1, b"x"), None)
+    assert answer.values == ((1, raw(b"x")), None)
     assert answer.snapshot[1] == 1
     store.stop()
 
@@ -203,8 +203,10 @@ def test_messages_that_break_the_rules_are_refused(start: Start) -> None:
     assert store.ask(Commit(b"short", 1)).code == "transaction"
     assert store.ask(Commit(b"t" * 16, -1)).code == "transaction"
     assert store.ask(Commit(b"t" * 16, 1, fence=(b"short", b""))).code == "bad-job-ref"
-    assert store.ask(Commit(b"t" * 16, 1, writes=((keys.record(REF), b""),))).code == "bad-key"
-    assert store.ask(put(1, "a", bytes(2 << 20))).code == "value-too-large"
+    assert store.ask(Commit(b"t" * 16, 1, writes=((keys.record(REF), raw(b"")),))).code == "bad-key"
+    assert store.ask(put(1, "a", raw(bytes(2 << 20)))).code == "value-too-large"
+    assert store.ask(put(1, "a", b"")).code == "bad-value"
+    assert store.ask(put(1, "a", b"\x04")).code == "bad-value"
     assert store.ask(put(2, "a")) == Committed(1, 1)
 
 
@@ -290,7 +292,7 @@ def test_a_conflict_with_a_batch_in_flight_is_told_after_it(start: Start) -> Non
     gate.open()
     answer = late.get(WAIT)
     assert isinstance(answer, Conflict)
-    assert answer.fresh == ((key("a"), (1, b"v")),)
+    assert answer.fresh == ((key("a"), (1, raw(b"v"))),)
 
 
 def test_feeds_are_numbered_and_come_before_the_answers(start: Start) -> None:
@@ -335,16 +337,16 @@ def test_too_many_waiting_commits_are_told_that_the_store_is_busy(
     monkeypatch.setattr("actorcloud.store.actor.PENDING_LIMIT_BYTES", 10)
     gate = Gate(shut=True)
     store = start(GatedMemory(gate))
-    first = store.ask(put(1, "a", b"12345678"), block=False)
+    first = store.ask(put(1, "a", raw(b"1234567")), block=False)
     assert gate.arrived.acquire(timeout=WAIT)
-    assert store.ask(put(2, "b", b"12345678")).code == "busy"
+    assert store.ask(put(2, "b", raw(b"1234567"))).code == "busy"
     # The manager's own changes never are.
     probe = Probe()
     store.tell(Apply((add(REF),), probe))
     gate.open()
     assert first.get(WAIT) == Committed(1, 1)
     assert probe.next().answers == ((("add", REF), None),)
-    assert store.ask(put(2, "b", b"12345678")) == Committed(3, 1)
+    assert store.ask(put(2, "b", raw(b"1234567"))) == Committed(3, 1)
 
 
 # -- the end --------------------------------------------------------------------------------------
@@ -400,9 +402,9 @@ def test_a_writer_of_somebody_else_is_linked(system: System, start: Start) -> No
 def fill(store: ActorRef[Any], ref: bytes, count: int) -> None:
     apply(store, add(ref, "running", run_of(1)))
     for first in range(0, count, 500):
-        writes = tuple((keys.user(ref, encode_key(number)), b"v") for number in range(first, first + 500))
+        writes = tuple((keys.user(ref, encode_key(number)), raw(b"v")) for number in range(first, first + 500))
         assert isinstance(store.ask(Commit(os.urandom(16), 1, writes=writes)), Committed)
-    once = ((keys.once(ref, "paid"), b"v"),)
+    once = ((keys.once(ref, "paid"), raw(b"v")),)
     assert isinstance(store.ask(Commit(os.urandom(16), 1, writes=once, fence=(ref, run_of(1)))), Committed)
 
 

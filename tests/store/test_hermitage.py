@@ -15,7 +15,7 @@ from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced,
 from actorcloud.store import Change, Expect, Transaction, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin, Restart
-from tests.store.local import PICKLE, REF, LocalStore, run_of
+from tests.store.local import PICKLE, REF, LocalStore, raw, run_of
 
 
 class Steps:
@@ -250,7 +250,7 @@ def test_a_superseded_run_is_fenced(store: LocalStore) -> None:
 def test_a_deleted_jobs_space_takes_no_more_writes(store: LocalStore) -> None:
     store.add_job(REF)
     key = keys.user(REF, encode_key("k"))
-    late = Commit(b"t" * 16, 1, writes=((key, b"v"),))
+    late = Commit(b"t" * 16, 1, writes=((key, raw(b"v")),))
     assert store.change(Change(tag=1, expect=(Expect(REF, "queued"),), records=((REF, None),))) is None
     assert store.ask(late) == Refused("no-such-job", "no job has the reference 00041061050R3GG28A1C60T3GF")
     assert store.value(REF, encode_key("k")) is None

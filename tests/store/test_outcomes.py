@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import pickle
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -52,7 +51,7 @@ class TwoCopies:
         return Transactions(self.ask, PICKLE, means(Clock()))
 
     def _put(self, value: object) -> None:
-        writes = ((self._key(), None if value is None else pickle.dumps(1)),)
+        writes = ((self._key(), None if value is None else PICKLE.dumps(1)),)
         self.store.ask(CommitMessage(next(self._ids).to_bytes(16, "big"), 1, writes=writes))
 
     def _key(self) -> bytes:
@@ -189,7 +188,7 @@ def test_the_ids_of_which_it_was_said_that_they_are_not_committed_are_bounded() 
 def test_a_status_is_told_when_what_it_rests_on_is_durable() -> None:
     # Given
     store = LocalStore()
-    commit = CommitMessage(b"t" * 16, 3, writes=((TwoCopies(store)._key(), b"v"),))
+    commit = CommitMessage(b"t" * 16, 3, writes=((TwoCopies(store)._key(), PICKLE.dumps(1)),))
     # When
     answers = store.submit(commit, Status(commit.txn))
     assert answers == []

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actorcloud.protocol.record import JobRecord, NewJob
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Found, Refused, Values
-from actorcloud.store import Change, Expect, Key, ReadPlan, encode_key, keys
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Found, RangeEntry, RangeRead, Refused, Values
+from actorcloud.store import Change, EngineScan, Expect, Key, ReadPlan, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.caller.attempt import Attempt, Unknown
+from actorcloud.store.range import range_entry
 from actorcloud.store.sequencer import BATCH_REQUESTS
-from tests.store.local import NOW, OTHER, REF, LocalStore, run_of
+from tests.store.local import NOW, OTHER, REF, LocalStore, raw, run_of
 
 DIGEST = b"f" * 16
 
@@ -24,7 +25,7 @@ def key(name: Key) -> bytes:
     return keys.user("test", encode_key(name))
 
 
-def put(number: int, name: Key, value: bytes = b"v", reads: tuple[tuple[bytes, int], ...] = ()) -> Commit:
+def put(number: int, name: Key, value: bytes = raw(b"v"), reads: tuple[tuple[bytes, int], ...] = ()) -> Commit:
     return Commit(number.to_bytes(16, "big"), 1, reads=reads, writes=((key(name), value),))
 
 
@@ -62,19 +63,19 @@ def test_a_batch_gathers_while_another_flies() -> None:
 
 def test_a_conflict_with_what_is_not_durable_waits_for_it() -> None:
     store = LocalStore()
-    answers = store.submit(put(1, "a", b"new"), put(2, "b", reads=((key("a"), 0),)))
+    answers = store.submit(put(1, "a", raw(b"new")), put(2, "b", reads=((key("a"), 0),)))
     assert answers == []
     store.land()
-    assert answers[1] == Conflict((store.sequencer.incarnation, 1), ((key("a"), (1, b"new")),))
+    assert answers[1] == Conflict((store.sequencer.incarnation, 1), ((key("a"), (1, raw(b"new"))),))
 
 
 def test_what_gathers_lies_above_what_flies() -> None:
     # Given
     store = LocalStore()
-    store.submit(put(1, "a", b"flies"))
+    store.submit(put(1, "a", raw(b"flies")))
     flight = store.sequencer.take()
     assert flight is not None
-    store.submit(put(2, "a", b"gathers"))
+    store.submit(put(2, "a", raw(b"gathers")))
     # When
     answers = store.submit(put(3, "b", reads=((key("a"), 2),)), put(4, "c", reads=((key("a"), 1),)))
     # Then
@@ -84,7 +85,7 @@ def test_what_gathers_lies_above_what_flies() -> None:
     store.land()
     assert answers[0] == Committed(3, 1)
     assert isinstance(answers[1], Conflict)
-    assert answers[1].fresh == ((key("a"), (2, b"gathers")),)
+    assert answers[1].fresh == ((key("a"), (2, raw(b"gathers"))),)
 
 
 def test_a_conflict_on_more_than_an_answer_holds_brings_nothing() -> None:
@@ -101,7 +102,7 @@ def test_a_conflict_on_more_than_an_answer_holds_brings_nothing() -> None:
 
 def test_a_conflict_with_the_batch_in_flight_waits_for_that() -> None:
     store = LocalStore()
-    store.submit(put(1, "a", b"new"))
+    store.submit(put(1, "a", raw(b"new")))
     flight = store.sequencer.take()
     assert flight is not None
     answers = store.submit(put(2, "b", reads=((key("a"), 0),)))
@@ -246,7 +247,7 @@ def test_a_change_that_is_expected_right_does_all_it_says() -> None:
         needs=(keys.function(DIGEST),),
         absent=(keys.tombstone(REF),),
         reads=((key("a"), 0),),
-        ops=((key("a"), b"v"), (keys.once(REF, "x"), b"w"), (keys.user(REF, b"\x00"), b"x")),
+        ops=((key("a"), raw(b"v")), (keys.once(REF, "x"), raw(b"w")), (keys.user(REF, b"\x00"), raw(b"x"))),
     )
     assert store.change(change) is None
     assert store.record(REF) == done
@@ -299,7 +300,7 @@ def test_jobs_that_cannot_be_added_refuse_the_whole_transaction() -> None:
 def test_a_transaction_may_write_to_the_job_that_it_adds() -> None:
     store = LocalStore()
     store.change(Change(tag=0, puts=((keys.function(DIGEST), b"code"),)))
-    own = ((keys.user(REF, b"\x00"), b"v"),)
+    own = ((keys.user(REF, b"\x00"), raw(b"v")),)
     commit = Commit(b"t" * 16, 1, writes=own, jobs=(NewJob(REF, DIGEST, b""),))
     assert isinstance(store.ask(commit), Committed)
     assert store.value(REF, b"\x00") == b"v"
@@ -307,7 +308,12 @@ def test_a_transaction_may_write_to_the_job_that_it_adds() -> None:
 
 # -- histories ------------------------------------------------------------------------------------
 
-NAMES = st.sampled_from("abc")
+NAMES = st.sampled_from("abcd")
+BOUNDS = st.sampled_from("abcde")
+
+
+def seqs_between(state: dict[bytes, Found], lo: bytes, hi: bytes) -> list[tuple[bytes, int]]:
+    return [(entry, found[0]) for entry, found in sorted(state.items()) if found is not None and lo <= entry < hi]
 
 
 class Histories(RuleBasedStateMachine):
@@ -338,15 +344,34 @@ class Histories(RuleBasedStateMachine):
             return
         answer = self.store.read(attempt.ask_for([key(name)]))
         if isinstance(answer, Conflict):
-            now = self.states[answer.snapshot[1]]
-            assert any(self.seq_in(now, entry) != seq for entry, seq in attempt.reads)
+            assert not self.holds(self.states[answer.snapshot[1]], attempt)
             self.check_fresh(answer)
             self.attempts[client] = self.begin(answer)
         else:
             assert isinstance(answer, Values)
             attempt.take_in([key(name)], answer)
 
-    @rule(client=st.integers(0, 2), name=NAMES, value=st.none() | st.binary(max_size=2))
+    @rule(client=st.integers(0, 2), bounds=st.tuples(BOUNDS, BOUNDS), limit=st.integers(1, 3), reverse=st.booleans())
+    def scan(self, client: int, bounds: tuple[str, str], limit: int, *, reverse: bool) -> None:
+        attempt = self.attempts[client]
+        lo, hi = map(key, sorted(bounds))
+        while isinstance(found := attempt.peek_range(RangeRead(lo, hi, limit, reverse)), RangeRead):
+            answer = self.store.read(attempt.ask_for((), [found]))
+            if isinstance(answer, Conflict):
+                self.check_fresh(answer)
+                self.attempts[client] = self.begin(answer)
+                return
+            assert isinstance(answer, Values)
+            attempt.take_in((), answer, [found])
+        # As a dictionary would have it, with its own writes in it.
+        state: dict[bytes, bytes | None] = {
+            entry: item[1] for entry, item in self.state_of(attempt).items() if item is not None
+        }
+        state.update(attempt.writes)
+        items = sorted((item for item in state.items() if item[1] is not None), reverse=reverse)
+        assert found == [item for item in items if lo <= item[0] < hi][:limit]
+
+    @rule(client=st.integers(0, 2), name=NAMES, value=st.none() | st.binary(max_size=2).map(raw))
     def write(self, client: int, name: str, value: bytes | None) -> None:
         self.attempts[client].write(key(name), value)
 
@@ -355,7 +380,7 @@ class Histories(RuleBasedStateMachine):
         attempt = self.attempts[client]
         if not attempt.is_read_only:
             answers = self.store.submit(attempt.to_commit())
-            holds = all(self.seq(entry) == seq for entry, seq in attempt.reads)
+            holds = self.holds(self.states[-1], attempt) and all(map(self.can_tell, attempt.ranges))
             if holds:
                 self.apply(attempt)
             self.waiting.append((attempt, answers, len(self.states) - 1 if holds else -1))
@@ -384,7 +409,7 @@ class Histories(RuleBasedStateMachine):
     def every_run_sees_one_state(self) -> None:
         for attempt in self.attempts:
             state = self.state_of(attempt)
-            assert all(self.seq_in(state, entry) == seq for entry, seq in attempt.reads)
+            assert self.holds(state, attempt)
 
     @invariant()
     def answers_are_right_and_durable(self) -> None:
@@ -403,6 +428,17 @@ class Histories(RuleBasedStateMachine):
         seq = conflict.snapshot[1]
         assert seq <= self.store.engine.disk.seq
         assert all(self.states[seq].get(entry) == found for entry, found in conflict.fresh)
+
+    def holds(self, state: dict[bytes, Found], attempt: Attempt) -> bool:
+        return all(self.seq_in(state, entry) == seq for entry, seq in attempt.reads) and all(
+            entry == range_entry(entry.lo, entry.hi, seqs_between(state, entry.lo, entry.hi))
+            for entry in attempt.ranges
+        )
+
+    def can_tell(self, entry: RangeEntry) -> bool:
+        """What the disk has more is taken for a change, though a batch may be about to delete it."""
+        scan = EngineScan(entry.lo, entry.hi, 10)
+        return len(self.store.engine.read(ReadPlan((), [scan])).scans[0]) <= entry.count
 
     def apply(self, attempt: Attempt) -> None:
         state = dict(self.states[-1])

@@ -34,6 +34,7 @@ from actorcloud.actor import ActorRef, System
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Read, Values
 from actorcloud.store import LmdbEngine, StoreActor, WriterActor, encode_key, keys
 from actorcloud.store.writer import Write, Written
+from tests.store.local import raw
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +96,7 @@ def write(path: str, first: int) -> None:
             committed = answer.get(LONG)
             assert isinstance(committed, Committed)
             say("acked", commit.txn.hex(), committed.seq)
-            accounts.extend((key, committed.seq, int(value or b"")) for key, value in commit.writes[:2])
+            accounts.extend((key, committed.seq, int((value or b"")[1:])) for key, value in commit.writes[:2])
 
 
 def answer_and_commit(self: WriterActor, message: object) -> None:
@@ -114,16 +115,16 @@ def transfer(number: int, snapshot: Any, between: list[tuple[bytes, int, int]], 
         snapshot,
         reads=((payer, payer_seq), (payee, payee_seq)),
         writes=(
-            (payer, str(has - amount).encode()),
-            (payee, str(had + amount).encode()),
-            (entry(number), bytes(chance.randrange(300))),
+            (payer, raw(str(has - amount).encode())),
+            (payee, raw(str(had + amount).encode())),
+            (entry(number), raw(bytes(chance.randrange(300)))),
         ),
     )
 
 
 def balance(found: tuple[int, bytes] | None) -> tuple[int, int]:
     """Return (seq, balance) of an account."""
-    return (0, EACH) if found is None else (found[0], int(found[1]))
+    return (0, EACH) if found is None else (found[0], int(found[1][1:]))
 
 
 class Writers:

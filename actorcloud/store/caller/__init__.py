@@ -6,11 +6,12 @@ Loaded by clients and workers: knows no engine and no actor.
 
 from __future__ import annotations
 
+from actorcloud.store.caller.codec import Codec, Inspected, Inspector
 from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Staged, Transactions, run_callbacks
 from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.rehearsal import rehearsed
-from actorcloud.store.caller.transaction import Ask, Codec, Space, Transaction
+from actorcloud.store.caller.transaction import Ask, Space, Transaction
 
 __all__ = [
     "TRANSACTION_TIMEOUT_DEFAULT",
@@ -20,6 +21,8 @@ __all__ = [
     "Commit",
     "Fail",
     "FencedRun",
+    "Inspected",
+    "Inspector",
     "Means",
     "Space",
     "Staged",

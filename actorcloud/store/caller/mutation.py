@@ -31,11 +31,12 @@ from actorcloud.base.errors import (
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
 from actorcloud.store import keys
+from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.repetition import Parts, Repetition
-from actorcloud.store.caller.transaction import Ask, Codec, Space, Transaction, running, user_key
+from actorcloud.store.caller.transaction import Ask, Space, Transaction, place, running, user_key
 from actorcloud.store.key_codec import Key
 
 logger = logging.getLogger("actorcloud.store")
@@ -177,7 +178,7 @@ class Transactions:
         answer = self._ask(wire.Read((where,), fence=self._fence))
         match answer:
             case wire.Values(_, (found,)):
-                return default if found is None else self._codec.loads(found[1])
+                return default if found is None else self._codec.loads(found[1], place(space, key))
             case wire.Refused(code, text):
                 raise from_code(code, text)
         raise TypeError(f"the store answered a Read with {answer!r}")

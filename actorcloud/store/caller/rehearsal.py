@@ -23,8 +23,9 @@ from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import Read, Refused
 from actorcloud.store import keys
 from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.outcome import Commit, Fail
-from actorcloud.store.caller.transaction import Ask, Codec
+from actorcloud.store.caller.transaction import Ask
 from actorcloud.store.key_codec import decode_key
 
 _ABSENT = object()

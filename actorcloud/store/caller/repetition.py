@@ -18,10 +18,11 @@ from actorcloud.base.errors import ImpureTransaction, NestedTransaction
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
 from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means, Pacer
 from actorcloud.store.caller.rehearsal import Recording, Rehearsing, compare, compare_ends
-from actorcloud.store.caller.transaction import Ask, Codec, Origin, Restart, Transaction, running
+from actorcloud.store.caller.transaction import Ask, Origin, Restart, Transaction, running
 
 T = TypeVar("T")
 R = TypeVar("R")

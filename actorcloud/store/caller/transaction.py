@@ -32,7 +32,9 @@ from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, RangeRead, Read, Refused, Values
 from actorcloud.store import keys
 from actorcloud.store.caller.attempt import Attempt, Unknown
+from actorcloud.store.caller.codec import Codec
 from actorcloud.store.key_codec import Key, decode_key, encode_key, prefix_range
+from actorcloud.store.value import CODEC_BYTES
 
 #: Sends a message to the store and waits for the answer; see `Transactions`.
 Ask = Callable[[Message], Message]
@@ -42,13 +44,6 @@ Space = JobRef[Any] | str
 
 #: The transaction whose function runs on this thread.
 running: ContextVar[Transaction | None] = ContextVar("actorcloud.store.running", default=None)
-
-
-class Codec(NamedTuple):
-    """How users' values become bytes, and back."""
-
-    dumps: Callable[[Any], bytes]
-    loads: Callable[[bytes], Any]
 
 
 class Origin(NamedTuple):
@@ -142,7 +137,7 @@ class Transaction:
             for a round trip to the head, unless this transaction has seen the key before.
         """
         payload = self.read(user_key(space, key))
-        return default if payload is None else self._codec.loads(payload)
+        return default if payload is None else self._codec.loads(payload, place(space, key))
 
     def scan(  # noqa: PLR0913  one for each thing there is to choose
         self,
@@ -178,22 +173,32 @@ class Transaction:
         whole, lo, hi = range_of(space, prefix, start, stop)
         wanted = RangeRead(lo, hi, sys.maxsize if limit is None else limit, reverse)
         found = self.read_range(wanted) if lo < hi and wanted.limit > 0 else []
-        return [(decode_key(key[len(whole) :]), self._codec.loads(payload)) for key, payload in found]
+        items = ((decode_key(key[len(whole) :]), payload) for key, payload in found)
+        return [(key, self._codec.loads(payload, place(space, key))) for key, payload in items]
 
-    def store(self, space: Space, key: Key, value: object) -> None:
+    def store(self, space: Space, key: Key, value: object, codec: str | None = None) -> None:
         """Set `key` to `value` when the transaction commits.
+
+        Args:
+            space: a job, or the name of a space.
+            key: of the value.
+            value: anything that its codec takes.
+            codec: "raw" (bytes as they are), "int" (for `add` and its like), "msgpack" or "pickle"; None:
+                "int" and "raw" for what is exactly an int or bytes, "pickle" for everything else.
 
         Raises:
             BadKey: the key cannot be one.
+            BadValue: the codec does not take this value.
             ValueTooLarge: the value takes more than 1 MiB.
             ReadOnlyTransaction: in a snapshot.
             NotInTransaction: the transaction has ended.
         """
         where = user_key(space, key)
-        payload = self._codec.dumps(value)
-        if len(payload) > VALUE_LIMIT_BYTES:
+        payload = self._codec.dumps(value, codec)
+        size = len(payload) - CODEC_BYTES
+        if size > VALUE_LIMIT_BYTES:
             raise ValueTooLarge(
-                f"the value for the key {key!r} takes {len(payload)} bytes; the limit is {VALUE_LIMIT_BYTES}: "
+                f"the value for the key {key!r} takes {size} bytes; the limit is {VALUE_LIMIT_BYTES}: "
                 "keep it in a file and store its name"
             )
         self.write(where, payload)
@@ -287,6 +292,11 @@ def user_key(space: Space, key: Key) -> bytes:
         BadKey: there is none.
     """
     return keys.user(_name(space), encode_key(key))
+
+
+def place(space: Space, key: Key) -> str:
+    """Return how errors name a value."""
+    return f"the value under the key {key!r} of {space!r}"
 
 
 def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, bytes, bytes]:

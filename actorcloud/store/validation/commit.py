@@ -63,9 +63,9 @@ def keys_of_commit(commit: Commit) -> set[bytes]:
 
 def validate_commit(view: View, moment: Moment, commit: Commit) -> CommitVerdict:
     """Judge a checked `commit`."""
-    known = view.found(keys.commit_id(commit.txn))
+    known = view.value(keys.commit_id(commit.txn))
     if known is not None:
-        return Committed(*stored.commit_id_of(known[1]))
+        return Committed(*stored.commit_id_of(stored.payload_of(known)))
     if commit.fence is not None and not _holds(view, commit.fence):
         return Fenced()
     new = {job.ref for job in commit.jobs}

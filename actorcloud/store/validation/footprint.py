@@ -25,6 +25,7 @@ from actorcloud.protocol.transaction import (
     Write,
 )
 from actorcloud.store import keys, stored
+from actorcloud.store.value import CODEC_BYTES, codec_of
 
 
 def check_footprint(
@@ -40,7 +41,7 @@ def check_footprint(
 
     Raises:
         TransactionTooLarge, ValueTooLarge: with what there is, and the limit.
-        BadKey: a range is none.
+        BadKey, BadValue: a range or a value is none.
     """
     check_count(max(len(reads), len(writes)))
     check_ranges(ranges)
@@ -48,7 +49,10 @@ def check_footprint(
     size += sum(len(key) for key, _ in reads) + sum(len(entry.lo) + len(entry.hi) for entry in ranges)
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
-    largest = max((len(value or b"") for _, value in writes), default=0)
+    values = [value for _, value in writes if value is not None]
+    for value in values:
+        codec_of(value)
+    largest = max(map(len, values), default=0) - CODEC_BYTES
     if largest > VALUE_LIMIT_BYTES:
         raise ValueTooLarge(f"a value has {largest} bytes; the limit is {VALUE_LIMIT_BYTES}: keep it in a file")
 
@@ -115,4 +119,4 @@ def stamps_of(fence: Fence | None) -> tuple[bytes, ...]:
 def add_writes(into: dict[bytes, bytes | None], seq: int, writes: Iterable[Write]) -> None:
     """Add what a transaction writes, as the commit number `seq` stores it."""
     for key, value in writes:
-        into[key] = None if value is None else stored.pack(seq, value)
+        into[key] = None if value is None else stored.pack_value(seq, value)
