@@ -15,8 +15,8 @@
     |   |   |-- TransactionTooLarge
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- ReadOnlyTransaction, ImpureTransaction
-    |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, NoSpace, BadKey, BadValue, ValueTooLarge
-    |   |-- ValueUnreadable
+    |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
+    |   |-- NoSpace, BadKey, BadValue, ValueTooLarge, ValueUnreadable
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
         |-- RemoteError, Unpicklable, PayloadTooLarge, ResultUnreadable, NoSuchNode
@@ -269,6 +269,18 @@ class StoreDamaged(StoreError):
     """The store's file is damaged; restore it from a backup."""
 
     code = "store-damaged"
+
+
+class StoreNotEmpty(StoreError):
+    """There is something where a store was to be made; name a new directory."""
+
+    code = "store-not-empty"
+
+
+class BadExport(StoreError, ValueError):
+    """This file is no whole export of a store."""
+
+    code = "bad-export"
 
 
 class NoSpace(StoreError):

@@ -7,7 +7,7 @@ code   name                                meaning
 1      FAILED                              it did not work; of `result`: the job raised
 2      USAGE                               the command line or a setting is wrong
 69     UNAVAILABLE                         no head answers there; of a head: the port is in use
-73     CANNOT_CREATE                       the store is damaged, too new or not a store
+73     CANNOT_CREATE                       a store or export is damaged, too new, none, or in the way
 75     TRY_AGAIN                           the same may work later; of a head: another has the store
 77     NO_PERMISSION                       a key, a join string or a file's permissions
 124    TIMED_OUT                           of `result`: the wait, or the job's own limit
@@ -25,6 +25,7 @@ from enum import IntEnum
 from actorcloud.base.errors import (
     ActorCloudError,
     AddressInUse,
+    BadExport,
     BadJobRef,
     BadJoinString,
     CommitUnknown,
@@ -42,6 +43,7 @@ from actorcloud.base.errors import (
     ResultTimeout,
     StoreDamaged,
     StoreLocked,
+    StoreNotEmpty,
     StoreTooNew,
     TransactionError,
     UnknownHead,
@@ -70,7 +72,7 @@ FINAL_CODES = frozenset({ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.CANNOT_C
 _CODES: tuple[tuple[ExitCode, tuple[type[ActorCloudError], ...]], ...] = (
     (ExitCode.USAGE, (ConfigError, BadJobRef, BadJoinString)),
     (ExitCode.UNAVAILABLE, (HeadUnreachable, AddressInUse, CurveMissing)),
-    (ExitCode.CANNOT_CREATE, (NotAStore, StoreTooNew, StoreDamaged)),
+    (ExitCode.CANNOT_CREATE, (NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport)),
     (ExitCode.TRY_AGAIN, (StoreLocked, TransactionError, CommitUnknown, NoSpace)),
     (ExitCode.NO_PERMISSION, (UnknownHead, JoinRefused, InsecureKey, OpenDoor)),
     (ExitCode.TIMED_OUT, (ResultTimeout, JobTimeout)),

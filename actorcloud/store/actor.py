@@ -36,11 +36,12 @@ from actorcloud.protocol.transaction import Commit, Read, Status
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
-from actorcloud.store.engine import Engine, ReadPlan, ReadView
+from actorcloud.store.engine import Engine, Opened, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
+from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -85,6 +86,7 @@ class StoreActor(Actor):
         writer: a `WriterActor` on the same engine; None: one is started and linked.
         listener: is told `Fed`.
         owner: who this is, for the error of the next one who wants the store.
+        plan: what to do with a store of an older format.
 
     Raises:
         StoreLocked, NotAStore, StoreTooNew, StoreDamaged: as the engine says; `start` raises them.
@@ -99,8 +101,9 @@ class StoreActor(Actor):
         writer: ActorRef[Any] | None = None,
         listener: own.Recipient | None = None,
         owner: str = "head",
+        plan: Plan = PLAN_DEFAULT,
     ) -> None:
-        opened = engine.open(owner)
+        opened = _open(engine, owner, plan)
         self._engine = engine
         self._epoch = opened.epoch
         self._sequencer = Sequencer(opened.incarnation, opened.seq)
@@ -382,6 +385,15 @@ class _Answers:
                 self._apply.reply_to.tell(own.Applied(tuple(zip(tags, self._refused, strict=True))))
 
         return fill
+
+
+def _open(engine: Engine, owner: str, plan: Plan) -> Opened:
+    opened = engine.open(owner)
+    try:
+        return prepare(engine, opened, owner, plan)
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _payload(value: bytes | None) -> bytes | None:

@@ -17,7 +17,7 @@ import pytest
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked, StoreTooNew
 from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, Unresolved, keys
 from actorcloud.store.engine import lmdb as lmdb_engine
-from actorcloud.store.engine.lmdb import FormatRecord
+from actorcloud.store.format import FormatRecord
 
 MIB = 1 << 20
 
@@ -117,14 +117,14 @@ def test_a_file_of_another_kind_is_no_store(path: Path) -> None:
 def test_a_store_of_a_newer_format_is_refused(path: Path) -> None:
     file = made(path)
     with lmdb.open(str(file.parent)) as env, env.begin(write=True) as txn:
-        txn.put(keys.meta("fmt"), msgspec.msgpack.encode(FormatRecord(major=9, min_reader=9)))
-    refused(path, StoreTooNew, "format 9")
+        txn.put(keys.meta("fmt"), msgspec.msgpack.encode(FormatRecord(major=9, created_by="7.1")))
+    refused(path, StoreTooNew, r"format 9\.1, written by actorcloud 7\.1")
 
 
-def test_a_newer_format_that_we_can_read_is_read(path: Path) -> None:
+def test_a_newer_minor_format_that_we_can_write_to_is_opened(path: Path) -> None:
     file = made(path)
     with lmdb.open(str(file.parent)) as env, env.begin(write=True) as txn:
-        txn.put(keys.meta("fmt"), msgspec.msgpack.encode({**msgspec.structs.asdict(FormatRecord(major=9)), "x": 1}))
+        txn.put(keys.meta("fmt"), msgspec.msgpack.encode({**msgspec.structs.asdict(FormatRecord(minor=9)), "x": 1}))
     engine = LmdbEngine(path)
     assert engine.open("test").seq == 1
     engine.close()

@@ -26,9 +26,8 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NoReturn
 
 import lmdb
-import msgspec
 
-from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreTooNew
+from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine.directory import StoreDirectory
 from actorcloud.store.engine.port import (
@@ -43,11 +42,9 @@ from actorcloud.store.engine.port import (
     Scan,
     Unresolved,
 )
+from actorcloud.store.format import FORMAT, FormatRecord, check_format, pack_format
 
 logger = logging.getLogger("actorcloud.store")
-
-#: Goes up when older releases cannot read what this one writes.
-FORMAT_MAJOR = 1
 
 #: Address space, not disk: files are sparse. Tried in turn where a limit on memory forbids it.
 MAP_BYTES_DEFAULT = 64 << 30
@@ -59,7 +56,6 @@ MAP_BYTES_LIMIT = 1 << 40
 #: Reads are one-shot, so a handful at a time; the rest is room for tools.
 _MAX_READERS = 512
 
-_FORMAT = keys.meta("fmt")
 _INCARNATION = keys.meta("incarnation")
 _EPOCH = keys.meta("epoch")
 _SEQ = keys.meta("seq")
@@ -67,16 +63,6 @@ _CLEAN = keys.meta("clean")
 
 #: The disk is full, or a quota or file-size limit is reached.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class FormatRecord(msgspec.Struct, frozen=True):
-    """What a store says about its own format."""
-
-    magic: str = "actorcloud"
-    major: int = FORMAT_MAJOR
-    #: Releases older than this format must not open it.
-    min_reader: int = FORMAT_MAJOR
-    tuple_codec: int = 1
 
 
 class LmdbEngine:
@@ -152,7 +138,7 @@ class LmdbEngine:
         self._directory.new.mkdir(mode=0o700)
         env = self._open_env(str(self._directory.new), create=True)
         with env.begin(write=True) as txn:
-            txn.put(_FORMAT, msgspec.msgpack.encode(FormatRecord()))
+            txn.put(FORMAT, pack_format(FormatRecord()))
             txn.put(_INCARNATION, self._random(16))
             txn.put(_EPOCH, _bytes(0))
             txn.put(_SEQ, _bytes(0))
@@ -174,7 +160,7 @@ class LmdbEngine:
     def _take_over(self, env: lmdb.Environment) -> Opened:
         env.reader_check()
         with env.begin(write=True) as txn:
-            _check_format(str(self._directory.path), txn.get(_FORMAT))
+            check_format(f"{self._directory.path} is an LMDB environment", txn.get(FORMAT))
             if not txn.delete(_CLEAN):
                 logger.info("the store %s was not closed in order; its last commit counts", self._directory.path)
             epoch = _number(txn.get(_EPOCH)) + 1
@@ -302,19 +288,6 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
         create=create,
         lib_version=0,
     )
-
-
-def _check_format(path: str, raw: bytes | None) -> None:
-    try:
-        record = msgspec.msgpack.decode(raw or b"", type=FormatRecord)
-    except msgspec.DecodeError:
-        record = None
-    if record is None or record.magic != "actorcloud":
-        raise NotAStore(f"{path} is an LMDB environment, but none of actorcloud's")
-    if record.min_reader > FORMAT_MAJOR:
-        raise StoreTooNew(
-            f"the store {path} has format {record.major}; this actorcloud reads up to {FORMAT_MAJOR}: upgrade it"
-        )
 
 
 def _read(env: lmdb.Environment, plan: ReadPlan) -> ReadView:

@@ -24,9 +24,11 @@ from actorcloud.store.engine.port import (
     ReadView,
     Scan,
 )
-from actorcloud.store.keys import ENGINE_KEY_LIMIT_BYTES
+from actorcloud.store.keys import ENGINE_KEY_LIMIT_BYTES, meta
 
 _GIB = 1 << 30
+
+_INCARNATION = meta("incarnation")
 
 
 class MemoryDisk:
@@ -65,6 +67,7 @@ class MemoryDisk:
         fresh = [key for key in batch.puts if key not in self._items]
         gone = {key for key in batch.deletes if self._items.pop(key, None) is not None}
         self._items.update(batch.puts)
+        self.incarnation = batch.puts.get(_INCARNATION, self.incarnation)
         if gone:
             self._order = [key for key in self._order if key not in gone]
         if fresh:
