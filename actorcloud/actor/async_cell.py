@@ -92,9 +92,10 @@ class AsyncCell(Cell):
 
     def enter(self) -> None:
         """The next step runs on this thread, as the actor."""
-        self.latch = None
         with GUARD:
             self.thread = get_ident()
+            # In this order: who kills it sees at every moment that it is at work.
+            self.latch = None
             if self.is_ending():
                 fenced.add(self)
         local.cell = self

@@ -59,6 +59,7 @@ def as_completed(futures: Iterable[Future[T]], *, timeout: float | None = None) 
 
     Raises:
         AskTimeout: some were not done in time; those may be waited for again.
+        CallingSelf: those that are left are to be answered by the actor that waits.
         ValueError: `timeout` is no number of seconds >= 0.
     Blocks:
         until the next is done, or `timeout`.
@@ -76,7 +77,14 @@ def _as_completed(futures: list[Future[T]], timeout: float | None) -> Iterator[F
         for future, waiter in waiters.items():
             if not future.add_waiter(waiter):
                 waiter()
+        own: list[Future[T]] | None = None
         for left in range(len(futures), 0, -1):
+            if not arrivals.done:
+                own = [
+                    future for future in (futures if own is None else own) if not future.is_done() and future.is_own()
+                ]
+                if len(own) == left:
+                    own[0].check_asked()
             if not arrivals.wait(None if deadline is None else max(0.0, deadline - clock.monotonic())):
                 raise AskTimeout(f"{left} of {len(futures)} futures were not done within {timeout} s")
             yield arrivals.done.popleft()
@@ -94,6 +102,7 @@ def wait_any(futures: Iterable[Future[T]], *, timeout: float | None = None) -> F
         timeout: seconds; None waits for ever.
 
     Raises:
+        CallingSelf: all are to be answered by the actor that waits.
         ValueError: there are no futures, or `timeout` is no number of seconds >= 0.
     Blocks:
         until one is done, or `timeout`.

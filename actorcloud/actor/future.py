@@ -183,7 +183,7 @@ class Future(pykka.Future[T]):
             self._waiters = (*self._waiters, latch.set)
         try:
             if self._what is not None and timeout != 0:
-                self._check_asked()
+                self.check_asked()
             waits = self._waits if self._waits is not None else _waits_here()
             if waits is None:
                 latch.acquire(timeout)
@@ -245,6 +245,10 @@ class Future(pykka.Future[T]):
         """
         from actorcloud.actor import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
 
+        if not self.is_done() and self._is_from_me():
+            raise CallingSelf(
+                f"{self._what} awaits its own answer, which would never come; return first, or call the method"
+            )
         if not self.is_done() and not (yield from awaiting.until_done(self).__await__()):
             raise self._late(self._timeout)
         if self._may_block():
@@ -340,10 +344,23 @@ class Future(pykka.Future[T]):
         seconds = None if limit is None else round(limit, 3)
         return AskTimeout(f"no answer within {seconds} s from {self._what or 'whom it was asked'}")
 
-    def _check_asked(self) -> None:
-        """Refuse to wait on the stack of who is to answer."""
+    def _is_from_me(self) -> bool:
+        """Whether the actor that runs here is to answer, in a turn after this one."""
+        is_running = getattr(self._what, "_is_running", None)
+        return is_running is not None and is_running() and not self._is_put_off()
+
+    def is_own(self) -> bool:
+        """Whether the actor that is to answer is the one that runs here, so that waiting is in vain."""
         is_me = getattr(self._what, "_is_me", None)
-        if is_me is not None and is_me() and not self._is_put_off():
+        return is_me is not None and is_me() and not self._is_put_off()
+
+    def check_asked(self) -> None:
+        """Refuse to wait on the stack of who is to answer.
+
+        Raises:
+            CallingSelf: this is that stack.
+        """
+        if self.is_own():
             raise CallingSelf(f"{self._what} is waited for on its own stack, and would never come; handle it later")
 
     def _is_put_off(self) -> bool:

@@ -40,6 +40,10 @@ def _check_home(cls: Any) -> None:
         return
     if cls.dispatcher not in {"pool", "thread"}:
         raise TypeError(f'{cls.__qualname__}.dispatcher is {cls.dispatcher!r}; it must be "pool" or "thread"')
+    if cls.inline and (cls.dispatcher == "thread" or cls.isolation == "process"):
+        home = 'dispatcher = "thread"' if cls.dispatcher == "thread" else 'isolation = "process"'
+        text = "its turns would run on the stack of who asks it, and not where it lives; choose one of them"
+        raise TypeError(f"{cls.__qualname__} says inline = True and {home}: {text}")
     for hook in _HOOKS:
         if is_coroutine(getattr(cls, hook)):
             raise TypeError(f"{cls.__qualname__}.{hook} is a coroutine: make the class an AsyncActor")

@@ -24,9 +24,9 @@ from actorcloud.actor.mailbox import BUSY, IDLE
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
-from actorcloud.actor.signals import Down, ExitSignal, Monitor, Signal, new_monitor
+from actorcloud.actor.signals import Demonitor, Down, ExitSignal, Monitor, MonitorRef, Signal, new_monitor
 from actorcloud.actor.view import Inbox, Stopped
-from actorcloud.actor.watcher import ANY, StopWatcher, Watcher
+from actorcloud.actor.watcher import ANY, GIVEN_UP, StopWatcher, Watch
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason, safe_str
 from actorcloud.base.ids import ActorId
@@ -274,9 +274,18 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             raise CallingSelf(f"{self} stops itself and waits; use self.stop()")
         future: Future[bool] = Future(self._waits(), timeout, _End(self))
         watcher = StopWatcher(future, reason if self._stop_tells_reason else ANY)
-        self.signal(Monitor(new_monitor(), watcher, self))
+        name = new_monitor()
+        self.signal(Monitor(name, watcher, self))
         self.deliver(StopOrder(reason))
-        return future.get() if block else future
+        return self._see_end(name, future) if block else future
+
+    def _see_end(self, name: MonitorRef, future: Future[bool]) -> bool:
+        """Wait for what this monitor will tell; who gives up takes it back."""
+        try:
+            return future.get()
+        finally:
+            if not future.is_done():
+                self.signal(Demonitor(name))
 
     @overload
     def proxy(self) -> ActorProxy[A_co]: ...
@@ -315,7 +324,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         self.exit(ExitReason.KILL)
 
     def monitor(self) -> Future[Down]:
-        """Return a Future of the actor's `Down`; for code outside actors, which use `self.monitor`."""
+        """Return a Future of the actor's `Down`; for code outside actors, which use `self.monitor`.
+
+        Who drops the Future, and waits for it no more, has taken the monitor back.
+        """
         return self._down(self)
 
     def info(self, *items: str) -> Any:
@@ -352,9 +364,24 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return info.tell(self._cell, items)
 
     def _down(self, target: object) -> Future[Down]:
-        future: Future[Down] = Future(self._waits(), None, _End(self))
-        self.signal(Monitor(new_monitor(), Watcher(future.set), target))
-        return future
+        while GIVEN_UP:
+            other, name = GIVEN_UP.popleft()
+            other.signal(Demonitor(name))
+        watch = Watch(self._waits(), self, new_monitor(), _End(self))
+        self.signal(Monitor(watch.name, watch.watcher, target))
+        return watch
+
+    @staticmethod
+    def _limit(timeout: Timeout) -> float | None:
+        """Return the seconds that an ask waits.
+
+        Raises:
+            ValueError: `timeout` is no number of seconds >= 0.
+        """
+        if isinstance(timeout, Unset):
+            return ASK_TIMEOUT_DEFAULT
+        check_timeout(timeout)
+        return timeout
 
     def _pass_fence(self, message: Any) -> None:
         """See to a send that is not this class's: a killed actor's is stopped, and a followed one's is told."""
@@ -371,6 +398,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """
         return self._cell.thread == threading.get_ident()
 
+    def _is_running(self) -> bool:
+        """Whether it is this actor that runs here; its other tasks, which may wait for it, are nobody."""
+        return running() is self._cell
+
 
 class _End:
     """What is waited for, as text when it is asked for: most waits are over before."""
@@ -385,6 +416,9 @@ class _End:
 
     def _is_me(self) -> bool:
         return self._ref._is_me()  # noqa: SLF001  one module
+
+    def _is_running(self) -> bool:
+        return self._ref._is_running()  # noqa: SLF001  one module
 
 
 def resolve(actor_id: ActorId) -> ActorRef[Any]:

@@ -161,6 +161,9 @@ class Starter(Generic[P, A]):
         except StartError:
             bonds.kill(cell)
             bonds.die(cell, ExitReason.KILLED)
+            if cell.kind.dispatcher != "pool":
+                # `__init__` may have ended just now: its thread is to see that its actor has ended, too.
+                cell.home.schedule(cell)
             raise
         except (Stop, ActorExit, ActorDeadError) as error:
             if cell.reason is None and not cell.is_dead():

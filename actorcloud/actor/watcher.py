@@ -5,12 +5,15 @@ Thread: any.
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.future import Future
-from actorcloud.actor.signals import Down, DownSignal, Signal
+from actorcloud.actor.ports import Waits
+from actorcloud.actor.signals import Down, DownSignal, MonitorRef, Signal
 from actorcloud.base.exits import ExitReason
 
 
@@ -27,6 +30,64 @@ class Watcher:
         if isinstance(signal, DownSignal):
             self._function(signal.down)
 
+
+class _Faint:
+    """Sets a `Watch` that somebody still has."""
+
+    __slots__ = ("_watch", "kept")
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = weakref.ref(watch)
+        #: The watch itself while somebody is to be called.
+        self.kept: Watch | None = None
+
+    def signal(self, signal: Signal) -> None:
+        """See `Target.signal`."""
+        watch = self._watch()
+        if watch is not None and isinstance(signal, DownSignal):
+            watch.set(signal.down)
+
+
+class Watch(Future[Down]):
+    """What `ActorRef.monitor` returns; the watched actor does not keep it, so that it can be given up.
+
+    Args:
+        waits: as of `Future`.
+        ref: who is watched.
+        name: the monitor's.
+        what: as of `Future`.
+    """
+
+    def __init__(
+        self, waits: Waits | None = None, ref: Any = None, name: MonitorRef | None = None, what: object = None
+    ) -> None:
+        super().__init__(waits, None, what)
+        self._ref = ref
+        self.name: Any = name
+        self.watcher = _Faint(self)
+
+    def add_waiter(self, waiter: Callable[[], object]) -> bool:
+        """See `Future.add_waiter`; from now on it is kept, whoever drops it."""
+        self.watcher.kept = self
+        is_pending = super().add_waiter(waiter)
+        if not is_pending:
+            self.watcher.kept = None
+        return is_pending
+
+    def drop_waiter(self, waiter: Callable[[], object]) -> None:
+        """See `Future.drop_waiter`."""
+        super().drop_waiter(waiter)
+        if not self._waiters:
+            self.watcher.kept = None
+
+    def __del__(self) -> None:
+        # Whatever this thread does: it may hold a lock, so that nothing is sent here.
+        if self._outcome is None and self._ref is not None:
+            GIVEN_UP.append((self._ref, self.name))
+
+
+#: Monitors of watches that nobody has any more; `ActorRef.monitor` takes them back before it makes the next.
+GIVEN_UP: deque[tuple[Any, MonitorRef]] = deque()
 
 #: In place of a reason: it does not matter.
 ANY: Final = object()

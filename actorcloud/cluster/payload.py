@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
+from actorcloud.actor import ActorDeadError
 from actorcloud.base.codec import dump_value, load_value
 from actorcloud.base.errors import ActorCloudError, RemoteError, WireError, from_code
 from actorcloud.base.exits import Crash
+from actorcloud.cluster.reason import pack_reason, unpack_reason
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.signal import Failed, UserMessage
 
@@ -59,6 +61,8 @@ def unpack(body: msgspec.Raw, *, may_unpickle: bool) -> object:
 
 def pack_error(number: int, error: BaseException) -> Failed:
     """Return `error` as the last answer to ask `number`; never raises."""
+    if isinstance(error, ActorDeadError):
+        return Failed(number, error.code, str(error)[:_TEXT_LIMIT_CHARS], reason=pack_reason(error.reason))
     if isinstance(error, ActorCloudError):
         return Failed(number, error.code, str(error)[:_TEXT_LIMIT_CHARS])
     crash = Crash.of(error)
@@ -68,6 +72,8 @@ def pack_error(number: int, error: BaseException) -> Failed:
 def unpack_error(failed: Failed) -> ActorCloudError:
     """Return the error that a peer reported, with its traceback as a note."""
     error = from_code(failed.code, failed.text)
+    if failed.reason is not None and isinstance(error, ActorDeadError):
+        error.reason = unpack_reason(failed.reason)
     if failed.traceback:
         error.add_note(f"The remote traceback:\n{failed.traceback}")
     return error

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from actorcloud.actor import (
-    ASK_TIMEOUT_DEFAULT,
     DEFAULT,
     Actor,
     ActorDeadError,
@@ -201,9 +200,9 @@ class RemoteRef(ActorRef[Any]):
             ActorDeadError: the actor is dead, or its peer not connected.
             RemoteError: what the actor raised.
             Unpicklable: if the message cannot travel.
+            ValueError: `timeout` is no number of seconds >= 0; nothing was sent.
         """
-        limit = timeout if timeout is None or isinstance(timeout, int | float) else ASK_TIMEOUT_DEFAULT
-        future: Future[Any] = Future(self._waits(), limit, self)
+        future: Future[Any] = Future(self._waits(), self._limit(timeout), self)
 
         def on_reply(value: object, more: bool) -> None:  # noqa: FBT001  as `OnReply` says
             if isinstance(value, BaseException):
@@ -252,11 +251,13 @@ class RemoteRef(ActorRef[Any]):
 
         Raises:
             AskTimeout: it did not end in time.
+            ValueError: `timeout` is no number of seconds >= 0; nothing was sent.
         """
-        future: Future[bool] = Future(self._waits(), timeout, f"the end of {self}")
-        self.signal(Monitor(new_monitor(), _Ending(future), self))
+        future: Future[bool] = Future(self._waits(), self._limit(timeout), f"the end of {self}")
+        name = new_monitor()
+        self.signal(Monitor(name, _Ending(future), self))
         self.exit(ExitReason.SHUTDOWN if reason is ExitReason.NORMAL else reason)
-        return future.get() if block else future
+        return self._see_end(name, future) if block else future
 
     def neighbour(self, name: str) -> RemoteRef:
         """Return a ref to the actor that is registered as `name` at the same peer."""
@@ -270,6 +271,16 @@ class RemoteRef(ActorRef[Any]):
 
     def _is_me(self) -> bool:
         return False
+
+    def _is_running(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        # What a supervisor's or a registry's ref can do beside is done by looking into its process.
+        raise AttributeError(
+            f"{self!r} has no {name!r}: the actor lives on another peer; it can be told, asked, monitored "
+            "and linked from here, but what only a registry or a supervisor has works where it lives"
+        )
 
     def _watch(self, ref: MonitorRef, watcher: Target, target: object) -> None:
         line = self._line()

@@ -113,7 +113,10 @@ class Greeter:
         if probe is None:
             return
         text = f"another process named {session.peer.name} is connected; stop it, or give this one another --name"
-        logger.warning("refused a second start of %s: the first one lives", session.peer.name)
+        # It knocks again and again; the time is that of this knock.
+        asked_at = probe.deadline - self._options.timing.probe
+        line = f"refused a second start of {session.peer.name}: the first one lives"
+        self._throttle.warning(asked_at, "second start", line)
         self._refuse(probe.conn, Reject(code="name-taken", text=text, retry_after=5.0))
 
     def _refusal(self, peer: Peer, hello: Hello, user: str) -> Reject | None:

@@ -56,6 +56,8 @@ class Failed(Message, frozen=True, tag=4):
     text: str
     #: The formatted traceback, "" for errors of ours.
     traceback: str = ""
+    #: Of the error for an actor that is dead: what it ended with.
+    reason: Reason | None = None
 
 
 class Forget(Message, frozen=True, tag=5):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.actor.cast import Probe
 
 
@@ -12,3 +14,13 @@ class Iso(Probe):
 
     def add(self, first: int, second: int) -> int:
         return first + second
+
+
+class Lookup:
+    """Looks for a key, where it runs."""
+
+    def __init__(self, registry: Any) -> None:
+        self.registry = registry
+
+    def __call__(self, _: object) -> object:
+        return self.registry.lookup("key")

@@ -426,3 +426,29 @@ def test_work_for_threads_beside_the_loop_is_awaited_and_leaves_none(pool: Syste
 
     # When, Then
     assert run(AsyncProbe.start(), beside).startswith("asyncio")
+
+
+def test_who_awaits_its_own_answer_is_told_at_once(system: System) -> None:
+    async def ask_myself(me: Any) -> object:
+        with pytest.raises(CallingSelf, match="awaits its own answer"):
+            await me.actor_ref.ask("x", block=False, timeout=None)
+        return "told"
+
+    assert run(AsyncProbe.start(), ask_myself) == "told"
+
+
+def test_another_task_of_the_actor_may_await_its_answer(system: System) -> None:
+    async def ask_later(me: Any) -> None:
+        async def other() -> None:
+            me.log.append(await me.actor_ref.ask("x", block=False))
+
+        me.task = asyncio.ensure_future(other())
+
+    async def wait(me: Any) -> object:
+        await me.task
+        return me.log
+
+    a = AsyncProbe.start()
+    run(a, ask_later)
+    assert a.ask("y") == "y"
+    assert run(a, wait).count("x") == 2

@@ -9,6 +9,7 @@ import pytest
 from actorcloud.actor import (
     ActorDeadError,
     AskTimeout,
+    CallingSelf,
     Future,
     System,
     as_completed,
@@ -104,3 +105,31 @@ def test_an_actor_that_waits_for_several_can_be_told_to_exit(system: System) -> 
     with pytest.raises(ActorDeadError):
         waiting.get(PATIENCE)
     assert run(Probe.start(), lambda _: "alive") == "alive"
+
+
+def test_waiting_for_ones_own_answers_fails_at_once(system: System) -> None:
+    def all_of_them(me: Probe) -> object:
+        mine = [me.actor_ref.ask(number, block=False, timeout=None) for number in range(2)]
+        with pytest.raises(CallingSelf):
+            next(as_completed(mine))
+        with pytest.raises(CallingSelf):
+            wait_any(mine)
+        return "done"
+
+    p = Probe.start()
+    assert p.ask(Run(all_of_them), timeout=PATIENCE) == "done"
+
+
+def test_the_answers_of_others_come_before_ones_own_are_refused(system: System) -> None:
+    p, q = Probe.start(), Probe.start()
+
+    def others_first(me: Probe) -> object:
+        mine = me.actor_ref.ask("mine", block=False, timeout=None)
+        theirs = q.ask("theirs", block=False)
+        arriving = as_completed([mine, theirs])
+        first = next(arriving).get()
+        with pytest.raises(CallingSelf):
+            next(arriving)
+        return first
+
+    assert p.ask(Run(others_first), timeout=PATIENCE) == "theirs"

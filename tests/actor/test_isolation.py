@@ -18,6 +18,7 @@ from actorcloud.actor import (
     Exit,
     Ignore,
     NoReply,
+    Registry,
     Supervisor,
     System,
 )
@@ -27,7 +28,7 @@ from actorcloud.base.errors import PayloadTooLarge, RemoteError, StartError, Unp
 from actorcloud.base.exits import Crash, ExitReason
 from actorcloud.testing import Simulation
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run, tell_run
-from tests.actor.isolated import Iso
+from tests.actor.isolated import Iso, Lookup
 
 #: Real processes: they take 0.2 s and more to start.
 REAL = pytest.param("real", marks=pytest.mark.slow)
@@ -457,3 +458,10 @@ def test_a_supervisor_stays_and_isolates_its_children() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Probe.options(**options).start()
+
+
+def test_a_registry_outside_is_refused_with_a_sentence(system: System) -> None:
+    games = Registry.start("unique")
+    iso = Iso.start()
+    with pytest.raises((AttributeError, RemoteError), match="no 'lookup': the actor lives outside of this process"):
+        run(iso, Lookup(games))

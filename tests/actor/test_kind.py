@@ -52,3 +52,9 @@ def test_what_is_plain_everywhere_may_be_no_coroutine(base: Any, method: str) ->
 
     with pytest.raises(TypeError, match=f"Clerk.{method} is a coroutine: it must be plain"):
         type("Clerk", (base,), {method: coroutine})
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("dispatcher", "thread"), ("isolation", "process")])
+def test_who_lives_on_a_thread_or_in_a_process_of_its_own_is_not_inline(attribute: str, value: str) -> None:
+    with pytest.raises(TypeError, match=f'Clerk says inline = True and {attribute} = "{value}"'):
+        type("Clerk", (Actor,), {"inline": True, attribute: value})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from actorcloud.actor import Down, System
+from actorcloud.actor import AskTimeout, Down, System, debug
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
-from tests.actor.cast import Probe, end_of, log, run
+from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
 
 
 @pytest.mark.case(26, 27)
@@ -106,3 +106,44 @@ def test_a_monitor_by_name_is_taken_back_where_it_was_set(system: System) -> Non
     system.register("n", q)
     assert run(a, lambda me: me.demonitor(monitor)) is True
     assert p.info("monitored_by") == []
+
+
+@pytest.mark.parametrize("how", ["dropped", "given up", "stop"])
+def test_who_gives_up_waiting_for_an_end_leaves_no_monitor(how: str, system: System) -> None:
+    p = Probe.start()
+    if how == "dropped":
+        p.monitor()
+    elif how == "given up":
+        with pytest.raises(AskTimeout):
+            p.monitor().get(0.0)
+    else:
+        debug.suspend(p)
+        tell_run(p, lambda me: me.system.sleep(0.05))
+        debug.resume(p)
+        with pytest.raises(AskTimeout):
+            p.stop(timeout=0.0)
+    last = p.monitor()
+    assert len(p._cell.monitors or ()) <= 1
+    p.stop()
+    assert last.get(PATIENCE).reason is ExitReason.NORMAL
+
+
+def test_a_monitor_whose_callback_is_wanted_is_kept_by_nobody_else(system: System) -> None:
+    p = Probe.start()
+    ends: list[Down] = []
+    p.monitor().add_done_callback(lambda future: ends.append(future.get()))
+    watch = p.monitor()
+    p.exit("boom")
+    watch.get(PATIENCE)
+    while not ends:
+        system.sleep(0.001)
+    assert [down.reason for down in ends] == ["boom"]
+
+
+def test_who_gave_up_may_wait_again_and_hears_the_reason(system: System) -> None:
+    p = Probe.start()
+    watch = p.monitor()
+    with pytest.raises(AskTimeout):
+        watch.get(0.0)
+    p.exit("boom")
+    assert watch.get(PATIENCE).reason == "boom"

@@ -309,3 +309,45 @@ def test_a_turn_leaves_the_thread_to_the_next(pool: System) -> None:
     rings.extend(Ring.start() for _ in range(100))
     rings[0].tell(5_000)
     assert done.wait(PATIENCE)
+
+
+def test_a_thread_that_a_ctrl_c_kept_from_starting_is_not_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a pool of one thread, whose start is interrupted
+    pool = Pool(threads=1)
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name == "actorcloud-pool":
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        start(thread)
+
+    with System(dispatcher=pool) as system, system.activate():
+        p = Probe.start()
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            p.tell("x")
+        assert (pool.running, pool.threads) == (1, 1)
+        # Then the actor gets its turn all the same, and the count is right again
+        assert p.ask("y", timeout=PATIENCE) == "y"
+        while pool.starting():
+            time.sleep(0.001)
+        assert pool.threads == 1
+
+
+def test_a_thread_that_comes_late_is_counted_again() -> None:
+    # Given a thread that was given up before it could begin
+    pool = Pool(threads=1)
+    begun = threading.Thread(target=pool._run, daemon=True)
+    pool._threads.add(begun)
+    pool._starting.add(begun)
+    pool._running += 1
+    pool.give_up({begun})
+    assert (pool.running, pool.threads) == (0, 0)
+    # When
+    begun.start()
+    # Then
+    while pool.threads != 1:
+        time.sleep(0.001)
+    pool.close(PATIENCE)
+    assert (pool.running, pool.starting()) == (0, set())

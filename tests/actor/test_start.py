@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from actorcloud.actor import Actor, ActorExit, AlreadyStarted, Stop, System
+from actorcloud.actor.cell import Cell
 from actorcloud.base.errors import ActorError, NameTaken, NoSuchName, StartError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run
@@ -264,3 +265,32 @@ def test_an_actor_counts_as_started_once_its_on_start_has_run(system: System) ->
 
     Starting.start().ask("x")
     assert seen == [False, True]
+
+
+def test_a_start_that_ends_when_its_time_is_over_leaves_no_thread(pool: System) -> None:
+    """`__init__` has returned, and the actor is not idle yet, when its starter gives up."""
+    # Given
+    reached, go_on = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    class SlowToRest(Cell):
+        __slots__ = ()
+
+        def _rest(self) -> None:
+            threads.append(threading.current_thread())
+            reached.set()
+            assert go_on.wait(PATIENCE)
+            super()._rest()
+
+    class Late(Actor):
+        dispatcher = "thread"
+        _cell_class = SlowToRest
+
+    # When
+    with pytest.raises(StartError, match="did not start"):
+        Late.options(start_timeout=0.1).start()
+    assert reached.wait(PATIENCE)
+    go_on.set()
+    # Then
+    threads[0].join(PATIENCE)
+    assert not threads[0].is_alive()

@@ -51,6 +51,12 @@ class StuckPool:
     def is_idle(self) -> bool:
         return self.is_enough.is_set()
 
+    def starting(self) -> set[threading.Thread]:
+        return set()
+
+    def give_up(self, threads: set[threading.Thread]) -> None:
+        raise AssertionError("none was starting")
+
     def add_runner(self, count: int = 1, *, beyond_target: bool = False) -> int:
         for _ in range(count):
             thread = len(self.turns)

@@ -88,8 +88,9 @@ def test_asks_of_an_actor_that_has_died_fail_with_its_reason_or_at_once(pair: To
     pair.simulation.run(1)
     # Then
     for answer in waiting:
-        with pytest.raises(ActorDeadError, match="a reason"):
+        with pytest.raises(ActorDeadError, match="a reason") as died:
             settle(pair, answer)
+        assert died.value.reason == "a reason"
     for ref in refs:
         with pytest.raises(ActorDeadError) as caught:
             settle(pair, ref.ask(1, block=False))
@@ -368,3 +369,17 @@ def test_the_successor_of_a_killed_gateway_frees_its_sockets_first(tmp_path: Pat
         second = Gateway.start(lambda: Reactor(options), neighbours)
         # Then
         assert second.is_alive()
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, True, float("nan")])
+def test_a_wrong_timeout_is_refused_before_anything_is_sent(timeout: Any, pair: Towns) -> None:
+    counter = pair.node.neighbours.ref(pair.head.peer, "counter")
+    for call in (counter.ask, lambda _, timeout: counter.stop(timeout=timeout)):
+        with pytest.raises(ValueError, match="timeout is"):
+            call("later", timeout=timeout)
+    assert settle(pair, counter.ask(Add(1), block=False)) == 2
+
+
+def test_what_only_a_registrys_ref_can_do_is_refused_with_a_sentence(pair: Towns) -> None:
+    with pytest.raises(AttributeError, match="no 'lookup': the actor lives on another peer"):
+        pair.node.neighbours.ref(pair.head.peer, "counter").lookup("key")

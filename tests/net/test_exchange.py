@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import PeerDown, PeerUp
 from actorcloud.net import Close, Desk, Exchange, Gate, NoPins, Open, ReactorOptions, Transmit
-from actorcloud.protocol.envelope import Envelope, encode_envelope
+from actorcloud.protocol.envelope import PONG, Envelope, encode_envelope
 from actorcloud.protocol.handshake import (
     Goodbye,
     Handshake,
@@ -122,6 +123,21 @@ def test_knocking_again_does_not_prolong_a_probe() -> None:
     # Then
     assert [type(word) for word in machine.words()] == [Welcome]
     assert [type(event) for event in machine.desk.take_events()] == [PeerUp, PeerDown, PeerUp]
+
+
+def test_a_second_start_that_knocks_again_and_again_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    # Given
+    machine = Machine()
+    machine.say("old", hello(2))
+    pong = encode_envelope(Envelope(0, 0, [], PONG))
+    # When
+    for attempt in range(3):
+        machine.say(("new", attempt), hello(3), now=1.0 * attempt)
+        machine.exchange.received("old", USER, pong, 1.0 * attempt)
+    # Then
+    refusals = [word.code for word in machine.words() if isinstance(word, Reject)]
+    assert refusals == ["name-taken"] * 3
+    assert caplog.text.count("refused a second start of n1") == 1
 
 
 def test_a_dialled_peer_that_was_let_in_after_a_probe_keeps_its_connection() -> None:

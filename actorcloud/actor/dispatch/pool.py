@@ -83,6 +83,8 @@ class Pool:
         self._running = 0
         self._parked: list[Any] = []
         self._threads: set[threading.Thread] = set()
+        #: Those of them that have not begun to run: a Ctrl-C may have kept one from being started at all.
+        self._starting: set[threading.Thread] = set()
         #: Thread -> what it runs; each thread writes its own without a lock.
         self.turns: dict[int, Turn] = {}
         #: Threads of others that run turns as well.
@@ -230,6 +232,7 @@ class Pool:
                         break
                     thread = threading.Thread(target=self._run, name="actorcloud-pool", daemon=True)
                     self._threads.add(thread)
+                    self._starting.add(thread)
                 self._running += 1
             added += 1
             if parked is not None:
@@ -245,10 +248,33 @@ class Pool:
             # The machine gives no more: those that run must do.
             logger.exception("no thread can be started beside the %d there are", len(self._threads) - 1)
             with self._lock:
-                self._running -= 1
-                self._threads.discard(thread)
+                self._discount(thread)
             return False
         return True
+
+    def starting(self) -> set[threading.Thread]:
+        """Return the threads that have not begun to run. Thread: any."""
+        return self._starting.copy()
+
+    def give_up(self, threads: set[threading.Thread]) -> None:
+        """Do not count on these any more, which were to start long ago; one that comes all the same is counted then."""
+        with self._lock:
+            for thread in threads & self._starting:
+                self._discount(thread)
+
+    def _discount(self, thread: threading.Thread) -> None:
+        """Under the lock: this thread has not started, and will not."""
+        self._running -= 1
+        self._starting.discard(thread)
+        self._threads.discard(thread)
+
+    def _began(self, thread: threading.Thread) -> None:
+        with self._lock:
+            if thread in self._starting:
+                self._starting.discard(thread)
+            else:
+                self._running += 1
+                self._threads.add(thread)
 
     def close(self, timeout: float) -> None:
         """See `Dispatcher.close`."""
@@ -341,6 +367,7 @@ class Pool:
         return self._parked.pop() if self._parked else None
 
     def _run(self) -> None:
+        self._began(threading.current_thread())
         local.pooled = True
         parking = threading.Lock()
         parking.acquire()

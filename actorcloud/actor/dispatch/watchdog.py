@@ -79,9 +79,21 @@ class Watched(Protocol):
         """Let others run in place of this thread until its turn of this number ends."""
         ...
 
+    def starting(self) -> set[threading.Thread]:
+        """Return the threads that have not begun to run."""
+        ...
+
+    def give_up(self, threads: set[threading.Thread], /) -> None:
+        """Do not count on these any more."""
+        ...
+
     def add_runner(self, count: int = 1, *, beyond_target: bool = False) -> int:
         """Let more threads run; returns how many."""
         ...
+
+
+#: Ticks after which a thread that has not begun to run was not started: a Ctrl-C came in between.
+_START_TICKS = 20
 
 
 class Watchdog:
@@ -139,6 +151,7 @@ class Watchdog:
         """Look once a tick until nothing has run for a while."""
         pool = self._pool
         idle_ticks = 0
+        starting: dict[threading.Thread, int] = {}
         while not self._is_closed:
             if pool.is_idle():
                 idle_ticks += 1
@@ -155,8 +168,17 @@ class Watchdog:
             cpu = time.process_time()
             tick.acquire(True, _TICK)
             self._hurry_guests(turns)
+            starting = self._await_starts(starting)
             if pool.queued and self._begun() < due:
                 self._relieve(turns, time.process_time() - cpu)
+
+    def _await_starts(self, before: dict[threading.Thread, int]) -> dict[threading.Thread, int]:
+        """Return for how many ticks threads have not begun to run; those that have not for long are given up."""
+        ticks = {thread: before.get(thread, 0) + 1 for thread in self._pool.starting()}
+        lost = {thread for thread, count in ticks.items() if count > _START_TICKS and thread.ident is None}
+        if lost:
+            self._pool.give_up(lost)
+        return ticks
 
     def _begun(self) -> int:
         """Return the number of turns begun, roughly: nobody waits for an exact figure."""

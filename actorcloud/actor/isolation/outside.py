@@ -133,3 +133,13 @@ class OutsideRef(ActorRef[Any]):
 
     def _is_me(self) -> bool:
         return False
+
+    def _is_running(self) -> bool:
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        # What a supervisor's or a registry's ref can do beside is done by looking into its process.
+        raise AttributeError(
+            f"{self!r} has no {name!r}: the actor lives outside of this process; it can be told, asked, monitored "
+            "and linked from here, but what only a registry or a supervisor has works where it lives"
+        )
