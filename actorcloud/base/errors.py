@@ -14,7 +14,7 @@
     |   |-- TransactionError
     |   |   |-- TransactionTooLarge
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
-    |   |-- ReadOnlyTransaction, ImpureTransaction
+    |   |-- ReadOnlyTransaction, ImpureTransaction, TooManyWatches
     |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
     |   |-- NoSpace, BadKey, BadValue, ValueTooLarge, ValueUnreadable
     |-- JobsError                        floor: jobs
@@ -245,6 +245,12 @@ class NotInJob(StoreError):
     """`once=` and `current()` exist only inside a job."""
 
     code = "not-in-job"
+
+
+class TooManyWatches(StoreError):
+    """This client, or node with its jobs, watches as many keys as it may; close some of its watches."""
+
+    code = "too-many-watches"
 
 
 class StoreLocked(StoreError):

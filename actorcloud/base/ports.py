@@ -111,6 +111,13 @@ class FromPeer(msgspec.Struct, frozen=True):
     message: object
 
 
+class Abandoned(msgspec.Struct, frozen=True, eq=False):
+    """To an actor whose class says `gets_abandoned = True`: nobody waits for this answer any more."""
+
+    #: What `self.sender` was.
+    reply_to: Any
+
+
 TransportEvent = PeerUp | PeerSuspect | PeerDown | Received | DialFailed
 
 

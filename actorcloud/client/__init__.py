@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actorcloud.client.private import runtime_directory, usable_cpus
     from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT
     from actorcloud.client.temporary import remove_abandoned
+    from actorcloud.client.watching import Watch
 
 __all__ = [
     "HEAD_TIMEOUT_DEFAULT",
@@ -40,6 +41,7 @@ __all__ = [
     "NodeInfo",
     "OnReply",
     "Waiters",
+    "Watch",
     "child_environment",
     "current",
     "fill",
@@ -68,6 +70,7 @@ _HOMES = {
     "private": ("runtime_directory", "usable_cpus"),
     "session": ("HEAD_TIMEOUT_DEFAULT",),
     "temporary": ("remove_abandoned",),
+    "watching": ("Watch",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -30,10 +30,11 @@ from actorcloud.base.ids import JobRef
 from actorcloud.base.states import JobError
 from actorcloud.base.version import VERSION
 from actorcloud.client.current_job import CurrentJob, filled
-from actorcloud.client.link import OnReply, Waiters
+from actorcloud.client.link import Asking, OnReply, Waiters
 from actorcloud.protocol import job as wire
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, NewJob, Outcome
+from actorcloud.protocol.transaction import WatchKey
 from actorcloud.store import FencedRun, SingleStore
 
 #: The name of the only node.
@@ -71,6 +72,19 @@ class _Forgotten:
         """See `link.Asking`."""
 
 
+class _Watching:
+    """The handle of a watch."""
+
+    def __init__(self, world: _World, to: Callable[[Message], None]) -> None:
+        self._world = world
+        self._to = to
+
+    def forget(self) -> None:
+        """See `link.Asking`."""
+        with self._world.lock:
+            self._world.store.unwatch(self._to)
+
+
 class InlineHead:
     """A head in this process; see the module.
 
@@ -85,12 +99,14 @@ class InlineHead:
         self._open_cloud = open_cloud
         self._world = world or _World()
 
-    def ask(self, to: str, message: Message, on_reply: OnReply) -> _Forgotten:
+    def ask(self, to: str, message: Message, on_reply: OnReply) -> Asking:
         """See `link.Head`; answers before it returns, but for jobs that another thread runs."""
         world = self._world
         try:
             if isinstance(message, wire.Await):
                 self._await(message.refs, on_reply)
+            elif isinstance(message, WatchKey):
+                return self._watch(message, on_reply)
             else:
                 with world.lock:
                     answer = world.store.answer(message) if to == wire.STORE else world.answer(message)
@@ -114,6 +130,14 @@ class InlineHead:
     def close(self) -> None:
         """See `link.Head`."""
         self._world.waiters.check()
+
+    def _watch(self, message: WatchKey, on_reply: OnReply) -> _Watching:
+        def to(answer: Message) -> None:
+            on_reply(answer, False)
+
+        with self._world.lock:
+            self._world.store.watch(message, to)
+        return _Watching(self._world, to)
 
     # -- running -------------------------------------------------------------------------------------
 

@@ -231,6 +231,7 @@ class Session:
         *,
         about: Callable[[], str],
         refs: Callable[[], Sequence[JobRef[Any]]] = tuple,
+        warns: bool = True,
     ) -> None:
         """Wait until `ready()`.
 
@@ -239,6 +240,7 @@ class Session:
             timeout: seconds; None: as long as the head answers.
             about: says what is waited for.
             refs: the jobs that an error should name.
+            warns: whether it is worth a warning that this takes long.
 
         Raises:
             ResultTimeout: after `timeout`.
@@ -250,7 +252,7 @@ class Session:
         clock = self.head.clock
         start = clock.monotonic()
         deadline = None if timeout is None else start + timeout
-        warning_at: float | None = start + self._warning_after
+        warning_at = start + self._warning_after if warns else None
         while not self.head.wait(lambda: self.closed or ready(), self._pause(deadline, warning_at)):
             now = clock.monotonic()
             if deadline is not None and now >= deadline:

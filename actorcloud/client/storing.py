@@ -14,6 +14,7 @@ from actorcloud.base.ids import JobRef
 from actorcloud.client.room import Room
 
 if TYPE_CHECKING:
+    from actorcloud.client.watching import Watch
     from actorcloud.store import Commit, Fail, Key, Transaction, Transactions
 
 T = TypeVar("T")
@@ -117,6 +118,26 @@ class StoreCalls:
         transaction = self._transactions.current()
         source = self._transactions if transaction is None else transaction
         return source.scan(ref, prefix, start=start, stop=stop, limit=limit, reverse=reverse)
+
+    def watch(self, ref: JobRef[Any] | str, key: Key, default: Any = None) -> Watch:
+        """Return an iterator over what is stored for `ref` under `key`: now, and after each change.
+
+        Changes that come while nobody waits are one: it yields the present value, not each one that
+        was. None is missed, also when the connection is lost or the head restarts. It ends by its
+        `close`, or the end of its with-block.
+
+        Args:
+            ref: a job, or the name of a space.
+            key: as for `fetch`.
+            default: for an absent key.
+
+        Raises:
+            BadKey: the key cannot be one.
+        """
+        from actorcloud.client.watching import Watch  # noqa: PLC0415  most programs never need it
+        from actorcloud.store import user_key  # noqa: PLC0415  as above
+
+        return Watch(self._room.session, self._transactions, (ref, key), user_key(ref, key), default)
 
     def store(self, ref: JobRef[Any] | str, key: Key, val: Any, codec: str | None = None) -> None:
         """Store `val` for `ref` under `key` when the running transaction commits.

@@ -4,7 +4,7 @@
 payload      bodies of messages; who may unpickle
 reason       exit reasons across the wire; pure
 line         the asking half of a stream: asks, watches; over any `Link`
-serving      the answering half: `RemoteReply`, `Abandoned`
+serving      the answering half: `RemoteReply`
 neighbours   the peers of this process, and how refs find their way
 remote       `RemoteRef`
 gateway      the actor between the transport and the others
@@ -20,10 +20,9 @@ from actorcloud.cluster.line import Asking, Line, Link, OnReply
 from actorcloud.cluster.neighbours import Neighbours
 from actorcloud.cluster.payload import pack, pack_error, unpack, unpack_error
 from actorcloud.cluster.remote import RemoteRef
-from actorcloud.cluster.serving import Abandoned, RemoteReply
+from actorcloud.cluster.serving import RemoteReply
 
 __all__ = [
-    "Abandoned",
     "Asking",
     "Gateway",
     "Line",

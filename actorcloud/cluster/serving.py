@@ -30,7 +30,7 @@ from actorcloud.actor import (
 from actorcloud.base.errors import ActorCloudError, WireError
 from actorcloud.base.exits import ExitReason
 from actorcloud.base.ids import ActorId, Peer
-from actorcloud.base.ports import FromPeer
+from actorcloud.base.ports import Abandoned, FromPeer
 from actorcloud.cluster.line import Line, To
 from actorcloud.cluster.neighbours import Neighbours
 from actorcloud.cluster.payload import pack, pack_error, unpack
@@ -43,13 +43,6 @@ OPEN_LIMIT = 100_000
 
 #: Watches of one peer.
 WATCHES_LIMIT = 100_000
-
-
-class Abandoned(msgspec.Struct, frozen=True, eq=False):
-    """To an actor: nobody waits for this answer any more."""
-
-    #: What `self.sender` was.
-    reply_to: RemoteReply
 
 
 class RemoteReply:

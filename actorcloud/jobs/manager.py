@@ -24,8 +24,8 @@ import msgspec
 from actorcloud.actor import Actor, ActorDeadError, ActorRef, NoReply
 from actorcloud.base.errors import ActorCloudError, WireError
 from actorcloud.base.ids import new_incarnation
+from actorcloud.base.ports import Abandoned
 from actorcloud.base.telemetry import telemetry
-from actorcloud.cluster import Abandoned
 from actorcloud.jobs import border
 from actorcloud.jobs.admission import Admission
 from actorcloud.jobs.attachment import Attachment

@@ -14,6 +14,8 @@ them; the store refuses all but users' own (prefix 03) and the once-names of the
 
       | -- Status(id) -------------------------> |   whatever was sent before is judged before
       | <- Committed | NotCommitted              |
+      | -- WatchKey(key, seen) ----------------> |   once the key is not as it was seen,
+      | <-- KeyChanged | Refused ---------------- |   as soon as that is durable
 
 A Commit may be sent again as it is: its id is remembered in the same batch as its writes, until
 the caller acknowledges it with a later request (or for a day).
@@ -182,3 +184,18 @@ class Status(Message, tag=45, frozen=True):
 
 class NotCommitted(Message, tag=46, frozen=True):
     """It was not committed and never will be: the store refuses a copy that comes late."""
+
+
+class WatchKey(Message, tag=47, frozen=True):
+    """Tell me once, when this key is not as I have seen it; at once, if that is so already."""
+
+    key: bytes
+    #: Number of the commit that wrote what was seen; 0: the key was absent.
+    seen: int
+
+
+class KeyChanged(Message, tag=48, frozen=True):
+    """The key has changed; what it is now is to be read."""
+
+    #: Number of the commit that wrote it; 0: it is absent.
+    seq: int

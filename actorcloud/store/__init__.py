@@ -27,6 +27,7 @@ from actorcloud.store.caller import (
     Transactions,
     rehearsed,
     run_callbacks,
+    user_key,
 )
 from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
 from actorcloud.store.engine import (
@@ -105,6 +106,7 @@ __all__ = [
     "rehearsed",
     "run_callbacks",
     "time_of",
+    "user_key",
 ]
 
 

@@ -25,14 +25,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
+from actorcloud.base.ports import Abandoned
 from actorcloud.base.telemetry import telemetry
 from actorcloud.protocol.storestats import GetStoreStats, StoreStats
-from actorcloud.protocol.transaction import Commit, Read, Status
+from actorcloud.protocol.transaction import Commit, Read, Status, WatchKey
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
@@ -44,6 +45,7 @@ from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
+from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
 
 logger = logging.getLogger("actorcloud.store")
@@ -93,6 +95,7 @@ class StoreActor(Actor):
     """
 
     trap_exit = True
+    gets_abandoned = True
     id: ClassVar[str] = "store"
 
     def __init__(
@@ -114,6 +117,15 @@ class StoreActor(Actor):
         self._queries: list[_Query] = []
         self._janitor = Janitor(self._sequencer)
         self._metrics = Metrics()
+        self._watches = Watches()
+        #: What is asked, and may be answered later.
+        self._asked: dict[type, Callable[[Any], object]] = {
+            Read: self._take_read,
+            Commit: self._take_commit,
+            Status: self._take_status,
+            WatchKey: self._take_watch,
+            GetStoreStats: lambda _: self._stats(),
+        }
         self._is_collecting_soon = False
         self._is_cleaning = False
         if writer is None:
@@ -134,25 +146,22 @@ class StoreActor(Actor):
 
     def on_receive(self, message: object) -> object:
         """Take a message; what needs the engine waits for the end of the turn."""
+        asked = self._asked.get(type(message))
+        if asked is not None:
+            return asked(message)
         match message:
-            case Read():
-                return self._take_read(message)
-            case Commit():
-                return self._take_commit(message)
-            case Status():
-                return self._take_status(message)
             case own.Apply():
                 self._take_apply(message)
             case own.Get():
                 self._take_get(message)
             case own.Scan():
                 self._take_scan(message)
-            case GetStoreStats():
-                return self._stats()
             case Written():
                 self._land(message)
             case Clean():
                 self._clean(message)
+            case Abandoned(reply_to):
+                self._watches.drop(reply_to)
             case _:
                 return super().on_receive(message)
         return None
@@ -227,6 +236,25 @@ class StoreActor(Actor):
             return refused
         asker = self.sender
         self._pending.append(Request(status, lambda answer: self._answer(asker, answer)))
+        return NoReply
+
+    def _take_watch(self, watch: WatchKey) -> object:
+        refused = check_watch(watch)
+        asker = self.sender
+        if refused is not None or asker is None:
+            return refused
+
+        def found(view: ReadView, _: object) -> Callable[[], None]:
+            def register() -> None:
+                # Whoever gave up before this was not there to be dropped.
+                if not getattr(asker, "is_closed", False):
+                    now = self._watches.add(View(view.values), watch, asker, getattr(asker, "peer", None))
+                    if now is not None:
+                        self.reply(asker, now)
+
+            return register
+
+        self._queries.append(_Query(keys_of_watch(watch), (), found))
         return NoReply
 
     def _take_apply(self, apply: own.Apply) -> None:
@@ -308,6 +336,8 @@ class StoreActor(Actor):
         for answer in durable.answers:
             answer()
         deleted = [ref for ref, record in durable.jobs if record is None]
+        for to, told in (*self._watches.deleted(deleted), *self._watches.landed(durable.layer)):
+            self._answer(cast("ReplyTo", to), told)
         for ref in deleted:
             self._janitor.collect(ref)
         if deleted:

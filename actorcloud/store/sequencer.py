@@ -16,6 +16,7 @@ Reference: store-design 1.9; etcd issue 14370 for what happens otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from actorcloud.base.errors import TransactionError
@@ -76,6 +77,8 @@ class Durable(NamedTuple):
     answers: tuple[Callable[[], None], ...]
     #: Transactions in it.
     transactions: int = 0
+    #: What it wrote: key -> stored value; None: deleted.
+    layer: Layer = MappingProxyType({})
 
 
 class InFlight(NamedTuple):
@@ -193,7 +196,7 @@ class Sequencer:
         """The batch in flight is durable."""
         flying = self._landed()
         self.durable = flying.last
-        return Durable(tuple(flying.jobs.items()), tuple(flying.answers), flying.last - flying.first)
+        return Durable(tuple(flying.jobs.items()), tuple(flying.answers), flying.last - flying.first, flying.layer)
 
     def failed(self) -> tuple[list[Request], list[Request]]:
         """Nothing of the batch in flight was written.

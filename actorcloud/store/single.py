@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import msgspec
 
@@ -17,13 +18,14 @@ from actorcloud.base.errors import WireError
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
-from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Status
+from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Status, WatchKey
 from actorcloud.store import keys, validation
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.engine.memory import MemoryDisk
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.stored import commit_id_of, pack, payload_of
 from actorcloud.store.view import Moment, View, rescan_of
+from actorcloud.store.watches import Told, Watches, check_watch, keys_of_watch
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -53,6 +55,7 @@ class SingleStore:
         self._named = named
         self._add_job = add_job
         self._disk = MemoryDisk()
+        self._watches = Watches()
 
     @property
     def seq(self) -> int:
@@ -73,8 +76,21 @@ class SingleStore:
                 return StoreStats(StoreFigures(seq=self.seq, commits=self.seq, entries=len(self._disk)))
         raise WireError(f"the store does not know {message!r}")
 
+    def watch(self, watch: WatchKey, to: Callable[[Message], object]) -> None:
+        """Answer a watch, once: by calling `to`, now or in a later call of this object."""
+        now: Message | None = check_watch(watch)
+        if now is None:
+            now = self._watches.add(self._view(keys_of_watch(watch), ()), watch, to, None)
+        if now is not None:
+            to(now)
+
+    def unwatch(self, to: Callable[[Message], object]) -> None:
+        """Want no answer any more."""
+        self._watches.drop(to)
+
     def forget(self, ref: bytes) -> None:
         """Delete everything that a job keys."""
+        self._tell(self._watches.deleted([ref]))
         for prefix in (keys.job_space(ref), keys.once_names(ref)):
             scan = Scan(prefix, keys.after_prefix(prefix), _PAGE)
             while items := self._disk.scan(scan):
@@ -94,7 +110,12 @@ class SingleStore:
         self._disk.apply(Batch(puts, [key for key, value in writes.items() if value is None]), verdict.seq)
         for job in commit.jobs:
             self._add_job(job)
+        self._tell(self._watches.landed(writes))
         return Committed(verdict.seq, commit.attempt)
+
+    def _tell(self, told: Iterable[Told]) -> None:
+        for to, message in told:
+            cast("Callable[[Message], object]", to)(message)
 
     def _moment(self) -> Moment:
         return Moment(self._disk.incarnation, self.seq, time.time())

@@ -51,7 +51,17 @@ from actorcloud.protocol.job import (
     Outcomes,
 )
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, Outcome
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, NotCommitted, Refused, Status, Values
+from actorcloud.protocol.transaction import (
+    Commit,
+    Committed,
+    Conflict,
+    Fenced,
+    KeyChanged,
+    NotCommitted,
+    Refused,
+    Status,
+    Values,
+)
 from actorcloud.store import Batch, EngineScan, keys
 from actorcloud.store.stored import payload_of
 from actorcloud.testing.history import Change, History, Shadow
@@ -131,6 +141,7 @@ class Auditor:
             Refused: self._told_denied,
             Fenced: self._told_denied,
             Values: self._told_values,
+            KeyChanged: self._told_change,
         }
 
     # -- after every step -------------------------------------------------------------------------
@@ -305,6 +316,9 @@ class Auditor:
 
     def _told_values(self, _request: object, answer: Values) -> None:
         self._require(answer.snapshot[1] <= self._disk.durable.seq, "5: a read saw what is not durable", b"")
+
+    def _told_change(self, _request: object, answer: KeyChanged) -> None:
+        self._require(answer.seq <= self._disk.durable.seq, "5: a watch was told what is not durable", b"")
 
     def _is_known(self, ref: bytes) -> bool:
         return ref in self.history.records or ref in self.history.deleted

@@ -45,6 +45,7 @@ from actorcloud.protocol.job import (
 )
 from actorcloud.protocol.message import Message, decode, encode
 from actorcloud.protocol.record import FINAL, JobRecord, NewJob, Outcome
+from actorcloud.protocol.transaction import WatchKey
 from actorcloud.store import SingleStore
 
 
@@ -192,6 +193,9 @@ class FakeHead:
     def _answer(self, to: str, ask: FakeAsk) -> None:
         if isinstance(ask.message, Await):
             self._await(ask, ask.message.refs)
+            return
+        if isinstance(ask.message, WatchKey):
+            self.store.watch(ask.message, lambda reply: self._due.append((ask, reply, False)))
             return
         try:
             reply = self.store.answer(ask.message) if to == STORE else self._reply(ask.message)

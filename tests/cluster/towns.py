@@ -10,7 +10,8 @@ import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Down, NoReply, System
 from actorcloud.base.ids import Peer
-from actorcloud.cluster import Abandoned, Gateway, Neighbours, RemoteReply, Subscribe
+from actorcloud.base.ports import Abandoned
+from actorcloud.cluster import Gateway, Neighbours, RemoteReply, Subscribe
 from actorcloud.net import LinkLimits
 from actorcloud.testing import Simulation
 from actorcloud.testing.network import SimNetwork

@@ -128,3 +128,31 @@ def die() -> None:
 
     rest(current().cloud, 0.005)
     kill_worker()
+
+
+def step(space: str, key: str, number: int) -> int:
+    """Count a key up, each step exactly once."""
+    cloud = current().cloud
+    for turn in range(number):
+        rest(cloud, 0.03 * (turn % 3))
+        cloud.mutate_store(lambda: increment(cloud, space, key), once=f"step {turn}")
+    return number
+
+
+def follow(space: str, key: str, until: int) -> int:
+    """Watch a key until it has this value; return how often it was seen to change."""
+    cloud = current().cloud
+    changes, last = 0, -1
+    with cloud.watch(space, key, 0) as watch:
+        for value in watch:
+            assert value >= last, "it was seen to go back"
+            changes, last = changes + 1, value
+            if value == until:
+                break
+    return changes
+
+
+def delete_after(ref: JobRef[Any], seconds: float) -> None:
+    cloud = current().cloud
+    rest(cloud, seconds)
+    cloud.delete_job(ref)

@@ -11,7 +11,7 @@ from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Staged
 from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.rehearsal import rehearsed
-from actorcloud.store.caller.transaction import Ask, Space, Transaction
+from actorcloud.store.caller.transaction import Ask, Space, Transaction, user_key
 
 __all__ = [
     "TRANSACTION_TIMEOUT_DEFAULT",
@@ -30,4 +30,5 @@ __all__ = [
     "Transactions",
     "rehearsed",
     "run_callbacks",
+    "user_key",
 ]

@@ -174,11 +174,23 @@ class Transactions:
         Blocks:
             for a round trip to the head.
         """
+        return self.value_of(self.find(space, key), space, key, default)
+
+    def value_of(self, found: wire.Found, space: Space, key: Key, default: object) -> Any:  # noqa: ANN401  as above
+        """Return the value of what was found under `key`.
+
+        Raises:
+            ValueUnreadable: it cannot be decoded here.
+        """
+        return default if found is None else self._codec.loads(found[1], place(space, key))
+
+    def find(self, space: Space, key: Key) -> wire.Found:
+        """Return what is under `key`, as it is on the wire; raises as `fetch` does."""
         where = user_key(space, key)
         answer = self._ask(wire.Read((where,), fence=self._fence))
         match answer:
             case wire.Values(_, (found,)):
-                return default if found is None else self._codec.loads(found[1], place(space, key))
+                return found
             case wire.Refused(code, text):
                 raise from_code(code, text)
         raise TypeError(f"the store answered a Read with {answer!r}")
