@@ -194,8 +194,8 @@ def forgets_commit_ids() -> Iterator[None]:
     def make(original: Any) -> Any:
         def validate(view: Any, moment: Any, commit: Any) -> Any:
             class Forgetful:
-                def found(self, key: bytes) -> Any:
-                    return None if key[:1] == keys.COMMIT_ID else view.found(key)
+                def value(self, key: bytes) -> Any:
+                    return None if key[:1] == keys.COMMIT_ID else view.value(key)
 
                 def __getattr__(self, name: str) -> Any:
                     return getattr(view, name)
