@@ -32,6 +32,7 @@ from actorcloud.store.caller import (
 from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
 from actorcloud.store.engine import (
     Batch,
+    CheckLevel,
     Engine,
     EngineCaps,
     EngineFailed,
@@ -40,6 +41,7 @@ from actorcloud.store.engine import (
     Opened,
     ReadPlan,
     ReadView,
+    Report,
     Unresolved,
 )
 from actorcloud.store.engine import Scan as EngineScan
@@ -62,6 +64,7 @@ __all__ = [
     "Ask",
     "Batch",
     "Change",
+    "CheckLevel",
     "Codec",
     "Commit",
     "Engine",
@@ -89,6 +92,7 @@ __all__ = [
     "ReadView",
     "Recipient",
     "Refused",
+    "Report",
     "Scan",
     "SingleStore",
     "Space",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from actorcloud.store.engine.port import (
     Batch,
+    CheckLevel,
     Engine,
     EngineCaps,
     EngineFailed,
@@ -15,12 +16,14 @@ from actorcloud.store.engine.port import (
     Opened,
     ReadPlan,
     ReadView,
+    Report,
     Scan,
     Unresolved,
 )
 
 __all__ = [
     "Batch",
+    "CheckLevel",
     "Engine",
     "EngineCaps",
     "EngineFailed",
@@ -29,6 +32,7 @@ __all__ = [
     "Opened",
     "ReadPlan",
     "ReadView",
+    "Report",
     "Scan",
     "Unresolved",
 ]

@@ -1,14 +1,10 @@
-"""The directory of an LMDB store: who has it, whether it is one, whether its file is whole.
+"""The directory of a store in files: who has it, whether it is one, how it is made.
 
 ::
 
     PATH/head.lock       flock for the life of the owner; its text says who that is
-    PATH/data/data.mdb   the environment; data/lock.mdb is LMDB's own
-    PATH/data.new/       while a store is being created; renamed when it is complete
-
-Opening a damaged file through LMDB can end the process by SIGBUS or SIGABRT, and an emptied one
-looks like a fresh store; so the meta pages are read first, by hand. That must happen before LMDB has
-the file: closing any descriptor of it would drop LMDB's own locks.
+    PATH/data/           the engine's files: `data.mdb` of LMDB, or `data.sqlite`
+    PATH/data.new/       while a store is being created, or restored; renamed when it is complete
 
 Owns: the descriptor of the lock file.
 
@@ -20,29 +16,24 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import struct
 from collections.abc import Collection
 from pathlib import Path
 
-from lmdb import verify
-
 from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLocked
+
+LMDB_FILE = "data.mdb"
+SQLITE_FILE = "data.sqlite"
+
+#: File -> how a store with it is named when it is opened.
+_PREFIXES = {LMDB_FILE: "", SQLITE_FILE: "sqlite:"}
 
 _LOCK = "head.lock"
 _DATA = "data"
 _NEW = "data.new"
-_FILE = "data.mdb"
 _OURS = frozenset({_LOCK, _DATA, _NEW})
 
 #: Bytes of the lock file's text that an error shows.
 _OWNER_LIMIT = 200
-
-_MAGIC = 0xBEEFC0DE
-_PAGE_HEADER_BYTES = 16
-#: magic, version, address, map size, free-list's md_pad (the page size), skip to last_pg, txnid.
-_META = struct.Struct("=IIQQI92xQQ")
-#: Pages are 512 bytes to 64 KiB; the second meta page is the second page.
-_PAGE_SIZES = frozenset(1 << shift for shift in range(9, 17))
 
 
 class StoreDirectory:
@@ -51,21 +42,30 @@ class StoreDirectory:
     Args:
         path: the directory; it is created if it does not exist.
         companions: names that others may have put beside the store (sockets, keys).
+        file: name of the engine's file, `LMDB_FILE` or `SQLITE_FILE`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], companions: Collection[str] = ()) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], companions: Collection[str] = (), *, file: str = LMDB_FILE
+    ) -> None:
         self.path = Path(path)
+        self._file = file
         self._companions = frozenset(companions) | _OURS
         self._lock: int | None = None
 
     @property
     def data(self) -> Path:
-        """Where LMDB's environment is."""
+        """Where the engine's files are."""
         return self.path / _DATA
 
     @property
+    def file(self) -> Path:
+        """The engine's own file."""
+        return self.data / self._file
+
+    @property
     def new(self) -> Path:
-        """Where it is made."""
+        """Where they are made."""
         return self.path / _NEW
 
     def lock(self, owner: str) -> None:
@@ -101,31 +101,33 @@ class StoreDirectory:
         return not self.data.exists()
 
     def publish(self) -> None:
-        """Make the environment in `new` the store, so that it survives a power cut."""
+        """Make what is in `new` the store, so that it survives a power cut."""
+        for file in self.new.iterdir():
+            _sync(file)
         _sync(self.new)
         self.new.rename(self.data)
         _sync(self.path)
         _sync(self.path.parent)
 
-    def check(self) -> None:
-        """Look at the file before LMDB does.
+    def make_empty(self) -> None:
+        """Make the directory, and `new` in it, for a store that is to be written there.
 
         Raises:
-            NotAStore: it is no LMDB file.
-            StoreDamaged: it is cut short or its pages are broken.
+            NotAStore: there is something in it, or it is a file.
         """
-        file = self.data / _FILE
-        if not file.is_file():
-            raise StoreDamaged(f"the store {self.path} has lost its file {_DATA}/{_FILE}; restore it from a backup")
-        needed = _needed_bytes(file)
-        if file.stat().st_size >= needed:
-            return
-        # Free pages at the end may never have been written: only a walk over the pages can tell.
-        problems = verify.verify(str(file))  # type: ignore[no-untyped-call]  # py-lmdb's stubs stop there
-        if problems:
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise NotAStore(f"{self.path} is not empty; give an empty or new directory")
+        self.new.mkdir(mode=0o700, parents=True)
+
+    def check_file(self) -> None:
+        """Refuse a store whose file is gone: it must not look like a new one.
+
+        Raises:
+            StoreDamaged: it is.
+        """
+        if not self.file.is_file():
             raise StoreDamaged(
-                f"the file {file} has {file.stat().st_size} bytes where {needed} are needed, and is damaged "
-                f"({problems[0]}); restore it from a backup"
+                f"the store {self.path} has lost its file {_DATA}/{self._file}; restore it from a backup"
             )
 
     def _check_contents(self) -> None:
@@ -140,35 +142,21 @@ class StoreDirectory:
             raise NotAStore(
                 f"{self.path} holds other things ({example!r}) and no store; give an empty or new directory"
             )
-        if _DATA in names and not (self.data / _FILE).exists() and _LOCK not in names:
+        if (engine := file_of(self.path)) not in {None, self._file}:
+            raise NotAStore(f"{self.path} is a store in {engine}; open it as {_PREFIXES[str(engine)]}{self.path}")
+        if _DATA in names and engine is None and _LOCK not in names:
             raise NotAStore(
                 f"{self.path} has a directory {_DATA!r} that is none of ours; give an empty or new directory"
             )
 
 
-def _needed_bytes(file: Path) -> int:
-    """Return the size of which the newest meta page speaks."""
-    with file.open("rb") as stream:
-        head = stream.read(_PAGE_HEADER_BYTES + _META.size)
-        page_size, first = _read_meta(file, head)
-        stream.seek(page_size)
-        _, second = _read_meta(file, stream.read(_PAGE_HEADER_BYTES + _META.size))
-    _, last_page = max(first, second)
-    return (last_page + 1) * page_size
+def file_of(path: Path) -> str | None:
+    """Return the name of the engine's file in a store's directory; None: there is no store."""
+    return next((file for file in _PREFIXES if (path / _DATA / file).exists()), None)
 
 
-def _read_meta(file: Path, page: bytes) -> tuple[int, tuple[int, int]]:
-    """Return (page size, (transaction, last page)) of a meta page."""
-    if len(page) < _PAGE_HEADER_BYTES + _META.size:
-        raise StoreDamaged(f"the file {file} has been emptied or cut short; restore it from a backup")
-    magic, _, _, _, page_size, last_page, transaction = _META.unpack_from(page, _PAGE_HEADER_BYTES)
-    if magic != _MAGIC or page_size not in _PAGE_SIZES:
-        raise NotAStore(f"the file {file} is no LMDB file")
-    return page_size, (transaction, last_page)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -20,18 +20,23 @@ import errno
 import itertools
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import lmdb
 
 from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
+from actorcloud.store.engine import lmdb_file
 from actorcloud.store.engine.directory import StoreDirectory
 from actorcloud.store.engine.port import (
     Batch,
+    CheckLevel,
     EngineCaps,
     EngineFailed,
     EngineStats,
@@ -39,6 +44,7 @@ from actorcloud.store.engine.port import (
     Opened,
     ReadPlan,
     ReadView,
+    Report,
     Scan,
     Unresolved,
 )
@@ -113,7 +119,8 @@ class LmdbEngine:
         try:
             if self._directory.is_new():
                 self._create()
-            self._directory.check()
+            self._directory.check_file()
+            lmdb_file.check_size(self._directory.file)
             self._env = self._open_env(str(self._directory.data), create=False)
             return self._take_over(self._env)
         except BaseException:
@@ -254,6 +261,66 @@ class LmdbEngine:
             raise Unresolved(f"the disk of {self._directory.path} is full, but the commit is there") from error
         raise NoSpace(f"the disk of {self._directory.path} is full: {error}; make room, or delete jobs") from error
 
+    # -- administration ---------------------------------------------------------------------------
+
+    def backup(self, dest: str | os.PathLike[str]) -> None:
+        """See `Engine.backup`; free pages stay behind."""
+        directory = StoreDirectory(dest)
+        directory.make_empty()
+        try:
+            self._copy(directory.new, compact=True)
+            problems = lmdb_file.walk(directory.new / directory.file.name)
+            if problems:
+                raise StoreDamaged(f"the copy of {self._directory.path} is not sound: {problems[0]}; check the store")
+            directory.publish()
+        except BaseException:
+            shutil.rmtree(directory.new, ignore_errors=True)
+            raise
+
+    def check(self, level: CheckLevel) -> Report:
+        """See `Engine.check`; of a store that is open a copy of the pages is walked, which needs room."""
+        if self._env is None:
+            return self._check_closed(level)
+        if level == "quick":
+            return Report(level, (), self.stats().used_bytes)
+        # Never the live file: closing it would drop LMDB's locks.
+        with tempfile.TemporaryDirectory(prefix="check-", dir=self._directory.path) as copy:
+            self._copy(Path(copy), compact=False)
+            file = Path(copy) / self._directory.file.name
+            return Report(level, lmdb_file.walk(file), file.stat().st_size)
+
+    def _check_closed(self, level: CheckLevel) -> Report:
+        file = self._directory.file
+        self._directory.lock("a check")
+        try:
+            self._directory.check_file()
+            lmdb_file.check_size(file)
+            return Report(level, lmdb_file.walk(file) if level == "full" else (), file.stat().st_size)
+        except StoreDamaged as damage:
+            return Report(level, (str(damage),), 0)
+        finally:
+            self._directory.unlock()
+
+    def _copy(self, place: Path, *, compact: bool) -> None:
+        try:
+            if self._env is None:
+                self._copy_closed(place, compact=compact)
+            else:
+                self._checked_env().copy(str(place), compact=compact)
+        except lmdb.Error as error:
+            if isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL:
+                raise NoSpace(f"the copy of {self._directory.path} does not fit into {place}: {error}") from error
+            raise StoreDamaged(f"the store {self._directory.path} cannot be copied: {error}") from error
+
+    def _copy_closed(self, place: Path, *, compact: bool) -> None:
+        """Copy as a reader among others: another process may have the store, and goes on writing."""
+        self._directory.check_file()
+        lmdb_file.check_size(self._directory.file)
+        with _open_lmdb(str(self._directory.data), self._map_bytes, create=False, readonly=True) as env:
+            with env.begin() as txn:
+                check_format(f"{self._directory.path} is an LMDB environment", txn.get(FORMAT))
+            env.copy(str(place), compact=compact)
+
     # -- guards -----------------------------------------------------------------------------------
 
     def _checked_env(self) -> lmdb.Environment:
@@ -271,7 +338,7 @@ class LmdbEngine:
             raise EngineFailed(f"a second thread wants to write to {self._directory.path}; LMDB would deadlock")
 
 
-def _open_lmdb(path: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
+def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = False) -> lmdb.Environment:
     return lmdb.open(
         path,
         map_size=map_bytes,
@@ -286,6 +353,7 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
         max_spare_txns=0,
         mode=0o600,
         create=create,
+        readonly=readonly,
         lib_version=0,
     )
 

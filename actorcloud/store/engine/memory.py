@@ -13,8 +13,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 
+from actorcloud.base.errors import NotAStore
 from actorcloud.store.engine.port import (
     Batch,
+    CheckLevel,
     EngineCaps,
     EngineFailed,
     EngineStats,
@@ -22,6 +24,7 @@ from actorcloud.store.engine.port import (
     Opened,
     ReadPlan,
     ReadView,
+    Report,
     Scan,
 )
 from actorcloud.store.keys import ENGINE_KEY_LIMIT_BYTES, meta
@@ -61,6 +64,10 @@ class MemoryDisk:
         else:
             found = self._order[start : min(end, start + scan.limit)]
         return [(key, self._items[key][: scan.value_bytes]) for key in _within(found, self._items, scan.limit_bytes)]
+
+    def is_sound(self) -> bool:
+        """Tell whether the keys are in order."""
+        return self._order == sorted(self._items)
 
     def apply(self, batch: Batch, seq: int) -> None:
         """Change the items; the store is then at commit `seq`."""
@@ -125,6 +132,16 @@ class MemoryEngine:
         with self._lock:
             self._check(epoch, self.disk.seq)
             return self.disk.seq == new
+
+    def backup(self, dest: str | os.PathLike[str]) -> None:
+        """See `Engine.backup`; there is none of a memory."""
+        raise NotAStore(f"a store in memory cannot be backed up to {dest}")
+
+    def check(self, level: CheckLevel) -> Report:
+        """See `Engine.check`: whether the order and the items agree."""
+        with self._lock:
+            problems = () if self.disk.is_sound() else ("the order of the keys is not that of the items",)
+        return Report(level, problems, self.stats().used_bytes)
 
     def close(self) -> None:
         """See `Engine.close`; the disk stays."""

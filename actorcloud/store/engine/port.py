@@ -6,20 +6,22 @@
     read(plan) -> ReadView                           ONE snapshot, its seq from the same snapshot
     commit(batch, epoch, expect, new)                all or nothing, and durable when it returns
     resolve(epoch, expect, new) -> bool              after Unresolved: was it applied?
+    backup(dest), check(level) -> Report             for whoever administers a store
 
 Engines never interpret keys (but their own, prefix 00) or values. No cursor, transaction or
 callback crosses the port; `expect` and `new` make a commit idempotent, `epoch` fences an engine
 that was opened elsewhere after us. One conformance suite runs against each engine.
 
-Thread: `read` from any thread; `commit` always from one and the same.
+Thread: `read`, `backup` and `check` from any thread; `commit` always from one and the same.
 
 Reference: store-design 3.1.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from actorcloud.base.errors import StoreError
 
@@ -119,6 +121,20 @@ class EngineStats(NamedTuple):
     readers: int = 0
 
 
+#: `quick`: what can be told without reading all; `full`: every page.
+CheckLevel = Literal["quick", "full"]
+
+
+class Report(NamedTuple):
+    """What a check has found."""
+
+    level: CheckLevel
+    #: A line for people each; empty: the store is sound.
+    problems: tuple[str, ...]
+    #: How much was looked at.
+    checked_bytes: int
+
+
 class Engine(Protocol):
     """See the module."""
 
@@ -161,6 +177,32 @@ class Engine(Protocol):
         Raises:
             FencedOut: another one has opened the store.
             EngineFailed: it cannot be told before the next open.
+        """
+        ...
+
+    def backup(self, dest: str | os.PathLike[str]) -> None:
+        """Write what is durable now into a store of its own, and check that one; commits go on meanwhile.
+
+        Also of a store that this object has not opened, and another process may have.
+
+        Args:
+            dest: a directory that is empty, or is made.
+
+        Raises:
+            NotAStore: there is something in it.
+            NoSpace: it does not fit; what was written is removed.
+            StoreDamaged: the copy is not sound, and has been removed.
+        """
+        ...
+
+    def check(self, level: CheckLevel) -> Report:
+        """Look for damage, without changing anything; an unsound store is a report, not an error.
+
+        One that this object has not opened is locked meanwhile.
+
+        Raises:
+            StoreLocked: another process has it.
+            NoSpace: it needs room for a copy.
         """
         ...
 

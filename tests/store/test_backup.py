@@ -1,0 +1,132 @@
+"""Copies of an LMDB store: whole, checked, also of one that another process writes to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLocked
+from actorcloud.store import Batch, LmdbEngine, ReadPlan
+from actorcloud.store.engine import lmdb_file
+
+MIB = 1 << 20
+
+#: Moves a unit between two accounts at each commit, until it is killed.
+WRITER = """
+import sys
+from actorcloud.store import Batch, LmdbEngine
+engine = LmdbEngine(sys.argv[1], map_bytes=64 << 20)
+opened = engine.open("writer")
+for seq in range(opened.seq, 1_000_000):
+    accounts = {b"\\x03a": b"%d" % (1000 - seq), b"\\x03b": b"%d" % seq}
+    engine.commit(Batch(accounts, ()), epoch=opened.epoch, expect=seq, new=seq + 1)
+    if seq == opened.seq + 20:
+        print("ready", flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[LmdbEngine]:
+    engine = LmdbEngine(path, map_bytes=16 * MIB)
+    engine.open("a test")
+    engine.commit(Batch({b"k%d" % n: bytes(5000) for n in range(20)}, ()), epoch=1, expect=0, new=1)
+    yield engine
+    engine.close()
+
+
+def test_a_backup_is_a_store_with_what_was_durable(engine: LmdbEngine, tmp_path: Path) -> None:
+    # When
+    engine.backup(tmp_path / "copy")
+    # Then
+    engine.commit(Batch({b"k0": b"later"}, ()), epoch=1, expect=1, new=2)
+    copy = LmdbEngine(tmp_path / "copy", map_bytes=16 * MIB)
+    assert copy.open("next").seq == 1
+    assert copy.read(ReadPlan([b"k0"])).values == {b"k0": bytes(5000)}
+    copy.close()
+
+
+def test_a_backup_of_a_store_that_another_process_writes_to_is_one_moment_of_it(path: Path, tmp_path: Path) -> None:
+    # Given
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        # When
+        copies = [tmp_path / f"copy-{number}" for number in range(3)]
+        for copy in copies:
+            LmdbEngine(path).backup(copy)
+        writer.kill()
+    # Then
+    seqs = []
+    for copy in copies:
+        engine = LmdbEngine(copy, map_bytes=64 * MIB)
+        seqs.append(engine.open("next").seq)
+        values = engine.read(ReadPlan([b"\x03a", b"\x03b"])).values
+        engine.close()
+        assert sum(int(value or b"0") for value in values.values()) == 1000
+    assert seqs == sorted(seqs)
+    assert seqs[0] > 0
+
+
+def test_a_backup_goes_into_an_empty_directory_only(engine: LmdbEngine, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear reader")
+    with pytest.raises(NotAStore, match="not empty"):
+        engine.backup(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "dear reader"
+
+
+def test_a_backup_that_is_not_sound_is_no_store(
+    engine: LmdbEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lmdb_file, "walk", lambda _: ("page 7 is two pages",))
+    with pytest.raises(StoreDamaged, match="page 7"):
+        engine.backup(tmp_path / "copy")
+    assert not (tmp_path / "copy" / "data").exists()
+
+
+def test_there_is_no_backup_of_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreDamaged):
+        LmdbEngine(tmp_path / "other").backup(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_a_sound_store_has_no_problems_open_or_closed(engine: LmdbEngine, level: str) -> None:
+    is_open = engine.check(level)  # type: ignore[arg-type]
+    engine.close()
+    is_closed = engine.check(level)  # type: ignore[arg-type]
+    assert (is_open.problems, is_closed.problems) == ((), ())
+    assert is_open.checked_bytes > 20 * 5000
+    assert is_closed.level == level
+
+
+def test_a_check_finds_a_flipped_page(engine: LmdbEngine, path: Path) -> None:
+    # Given
+    engine.close()
+    file = path / "data" / "data.mdb"
+    with file.open("r+b") as stream:
+        stream.seek(2 * os.sysconf("SC_PAGE_SIZE"))
+        stream.write(b"\xff" * (file.stat().st_size - stream.tell()))
+    # When
+    report = engine.check("full")
+    # Then
+    assert report.problems
+
+
+def test_a_check_of_a_file_that_was_cut_short_is_a_report(engine: LmdbEngine, path: Path) -> None:
+    engine.close()
+    os.truncate(path / "data" / "data.mdb", 100)
+    assert "cut short" in engine.check("quick").problems[0]
+
+
+def test_a_check_leaves_alone_what_another_has(engine: LmdbEngine, path: Path) -> None:
+    with pytest.raises(StoreLocked):
+        LmdbEngine(path).check("full")
