@@ -12,7 +12,7 @@
     |   |-- WireError, MessageTooLarge, CurveMissing, InsecureKey, OpenDoor
     |-- StoreError                       floor: store
     |   |-- TransactionError
-    |   |   |-- TransactionTooLarge
+    |   |   |-- TransactionTooLarge, ConditionFailed
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- ReadOnlyTransaction, ImpureTransaction, TooManyWatches
     |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
@@ -203,6 +203,15 @@ class TransactionTooLarge(TransactionError):
     """The transaction reads or writes more than one transaction may; split it."""
 
     code = "transaction-too-large"
+
+
+class ConditionFailed(TransactionError):
+    """A condition of the transaction did not hold when it was to be committed; nothing of it is in the store."""
+
+    code = "condition-failed"
+
+    #: Whether the function is to be run again rather than told.
+    retry: bool = False
 
 
 class CommitUnknown(StoreError):

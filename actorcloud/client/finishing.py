@@ -42,7 +42,8 @@ def finish_job(cloud: Cloud, outcome: Outcome, staged: Sequence[Callable[[], obj
 
     while True:
         part = room.transactions.stage(run)
-        answer = room.session.call(FinishJob(fence, outcome, part.reads, part.writes, part.ranges), Message)
+        finish = FinishJob(fence, outcome, part.reads, part.writes, part.ranges, part.atomics)
+        answer = room.session.call(finish, Message)
         from actorcloud.store import run_callbacks  # noqa: PLC0415  loaded by now
 
         match answer:

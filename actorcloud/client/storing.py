@@ -154,6 +154,18 @@ class StoreCalls:
         """
         self.txn.store(ref, key, val, codec)
 
+    def add(self, ref: JobRef[Any] | str, key: Key, number: int = 1) -> None:
+        """Add `number` to the int stored for `ref` under `key` at the commit, 0 if there is none.
+
+        The value is not read: others may add to it at the same time, and nobody runs again for it.
+        `txn` has more such calls.
+
+        Raises:
+            NotInTransaction: outside `mutate_store`.
+            BadKey, BadValue: the key or the number cannot be one.
+        """
+        self.txn.add(ref, key, number)
+
     def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
         """Delete what is stored for `ref` under `key` when the running transaction commits.
 

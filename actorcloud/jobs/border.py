@@ -27,7 +27,7 @@ def check(request: object) -> None:
         case FinishJob():
             if request.outcome.state != "done":
                 raise TransactionError(f"a transaction finishes a job as done, not as {request.outcome.state}")
-            check_footprint(request.reads, request.ranges, request.writes)
+            check_footprint(request)
 
 
 def _check_add(request: AddJobs) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from actorcloud.base.errors import from_code
 from actorcloud.base.states import JobError
 from actorcloud.jobs import transition
 from actorcloud.jobs.commits import Part, Then
@@ -76,7 +77,7 @@ class Completion:
             elif refused.code == "conflict":
                 reply.set(Conflict(snapshot=(b"", 0)))
             else:
-                self._answer_from_record(ref, run, reply)
+                self._answer_from_record(ref, run, reply, refused)
 
         after = transition.end(record, "done", self._desk.now())
         part = self._part(ref, record, after, request.outcome, then)
@@ -86,8 +87,9 @@ class Completion:
             records=((ref, after),),
             puts=part.puts,
             reads=request.reads,
-            ops=request.writes,
+            writes=request.writes,
             ranges=request.ranges,
+            atomics=request.atomics,
         )
         self._desk.commits.stage(change, part.then, insist=True)
 
@@ -136,9 +138,16 @@ class Completion:
 
         self._desk.commits.read([keys.record(ref)], found)
 
-    def _answer_from_record(self, ref: bytes, run: bytes, reply: Reply) -> None:
-        key = [keys.record(ref)]
-        self._desk.commits.read(key, lambda values: reply.set(Finished(_is_finish_of(values[0], run, "done"))))
+    def _answer_from_record(self, ref: bytes, run: bytes, reply: Reply, refused: Refused | None = None) -> None:
+        def found(values: Sequence[bytes | None]) -> None:
+            record = _record.decode(values[0]) if values[0] is not None else None
+            if refused is not None and record is not None and (record.state, record.run) == ("running", run):
+                # Nobody has taken over: what the transaction wants cannot be done.
+                reply.set_exception(from_code(refused.code, refused.text))
+            else:
+                reply.set(Finished(_is_finish_of(values[0], run, "done")))
+
+        self._desk.commits.read([keys.record(ref)], found)
 
 
 def _is_finish_of(record: bytes | None, run: bytes, state: str | None = None) -> bool:

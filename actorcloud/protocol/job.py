@@ -15,7 +15,7 @@ import msgspec
 
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord, Outcome
-from actorcloud.protocol.transaction import RangeEntry, ReadEntry, Write
+from actorcloud.protocol.transaction import Atomic, RangeEntry, ReadEntry, Write
 
 #: The name under which the manager is registered on the head.
 JOBS = "jobs"
@@ -188,6 +188,7 @@ class FinishJob(Message, tag=77, frozen=True):
     reads: tuple[ReadEntry, ...]
     writes: tuple[Write, ...]
     ranges: tuple[RangeEntry, ...] = ()
+    atomics: tuple[Atomic, ...] = ()
 
 
 class Finished(Message, tag=78, frozen=True):

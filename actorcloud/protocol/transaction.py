@@ -99,6 +99,30 @@ class RangeFound(msgspec.Struct, frozen=True, array_like=True, gc=False):
     more: bool
 
 
+class AtomicStep(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something that the store does with a value at the commit; see `store.atomic`."""
+
+    #: "add", "append", "compare_and_set", ...
+    op: str
+    #: The operand, or the new value.
+    value: bytes = b""
+    #: What the value must be.
+    expected: bytes = b""
+    #: Bytes that the value may have afterwards.
+    cap: int = 0
+    #: If the condition does not hold, it is a `Conflict`.
+    retry: bool = False
+
+
+class Atomic(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the store does with a key at the commit, whatever its value is then."""
+
+    #: For "push", what the key begins with: a tuple without its end.
+    key: bytes
+    #: At least one; "push" only with others of its kind.
+    steps: tuple[AtomicStep, ...]
+
+
 class Read(Message, tag=30, frozen=True):
     """What is there, as of a snapshot at which everything read so far still holds?"""
 
@@ -153,6 +177,8 @@ class Commit(Message, tag=33, frozen=True):
     acked: tuple[bytes, ...] = ()
     #: All that was scanned.
     ranges: tuple[RangeEntry, ...] = ()
+    #: Of keys that are not in `writes`.
+    atomics: tuple[Atomic, ...] = ()
 
 
 class Committed(Message, tag=34, frozen=True):

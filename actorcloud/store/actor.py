@@ -213,6 +213,7 @@ class StoreActor(Actor):
         if refused is not None:
             return refused
         size = sum(len(value or b"") for _, value in commit.writes)
+        size += sum(len(step.value) for atomic in commit.atomics for step in atomic.steps)
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
             self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from actorcloud.protocol.record import JobRecord
-from actorcloud.protocol.transaction import RangeEntry, ReadEntry, Write
+from actorcloud.protocol.transaction import Atomic, RangeEntry, ReadEntry, Write
 
 
 class Recipient(Protocol):
@@ -55,8 +55,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     absent: tuple[bytes, ...] = ()
     #: What a user's transaction that goes along has read, and writes.
     reads: tuple[ReadEntry, ...] = ()
-    ops: tuple[Write, ...] = ()
+    writes: tuple[Write, ...] = ()
     ranges: tuple[RangeEntry, ...] = ()
+    atomics: tuple[Atomic, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True):

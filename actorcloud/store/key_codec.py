@@ -39,6 +39,9 @@ Key = Union[None, bool, int, float, str, bytes, "tuple[Key, ...]"]
 #: Bytes of an encoded key: LMDB's limit of 511 less prefix, space and a reserve.
 KEY_LIMIT_BYTES = 480
 
+#: Bytes that `stamped_key` adds at most: two ints of 8 bytes, and the end.
+STAMP_LIMIT_BYTES = 19
+
 #: Tuples inside tuples; deeper ones would make the decoder recurse without bound.
 DEPTH_LIMIT = 32
 
@@ -92,6 +95,20 @@ def prefix_range(prefix: Key) -> tuple[bytes, bytes]:
             head = encoded[:-1].rstrip(b"\xff")
             return encoded[:-1], head[:-1] + bytes((head[-1] + 1,))
     raise BadKey(f"{_short(prefix)} is no prefix of keys: a tuple, a str or bytes is needed; or give start and stop")
+
+
+def stamped_key(prefix: bytes, seq: int, count: int) -> bytes:
+    """Return an encoded tuple with two more elements.
+
+    Args:
+        prefix: the tuple, as `prefix_range` begins it; whatever is in front of it.
+        seq: number of a commit.
+        count: counts the keys of that commit from 0.
+
+    >>> decode_key(stamped_key(prefix_range(("queue",))[0], 7, 0))
+    ('queue', 7, 0)
+    """
+    return prefix + _encode_int(seq, seq) + _encode_int(count, count) + _END
 
 
 def decode_key(data: bytes) -> Key:

@@ -118,6 +118,26 @@ def test_on_done_commits_with_the_job(cloud: Cloud) -> None:
     assert cloud.fetch("s", "paid") is True
 
 
+def test_jobs_scan_count_and_push(cloud: Cloud) -> None:
+    # Given
+    def work(number: int) -> list[object]:
+        own = current().cloud
+
+        def staged() -> None:
+            own.add("s", "done", len(own.scan("s", ("queue",))))
+            own.txn.push("s", ("queue",), number)
+
+        current().on_done(staged)
+        return [value for _, value in own.scan("s", ("queue",), limit=1, reverse=True)]
+
+    # When
+    values = [cloud.result(cloud.add_job(work, number)) for number in (1, 2, 3)]
+    # Then
+    assert values == [[], [1], [2]]
+    assert cloud.fetch("s", "done") == 0 + 1 + 2
+    assert [value for _, value in cloud.scan("s", ("queue",))] == [1, 2, 3]
+
+
 def test_a_staged_abort_fails_the_job(cloud: Cloud) -> None:
     # Given
     def refuse() -> None:

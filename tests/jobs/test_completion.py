@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from actorcloud.base.clock import ManualClock
+from actorcloud.base.errors import ConditionFailed
 from actorcloud.jobs.commits import NO_SPACE_PAUSE, Commits, StageAgain
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
@@ -74,6 +75,9 @@ class Answer:
     def set(self, value: Any) -> None:
         self.values.append(value)
 
+    def set_exception(self, error: BaseException) -> None:
+        self.values.append(error)
+
 
 @pytest.fixture
 def room() -> Room:
@@ -103,6 +107,20 @@ def test_the_finish_of_a_run_that_was_lost_is_refused(room: Room) -> None:
     room.show(change.records[0][1] or RUNNING)
     # Then it hears that it counts for nothing
     assert answer.values == [Finished(stored=False)]
+
+
+def test_a_finish_whose_transaction_cannot_be_done_is_told_why(room: Room) -> None:
+    # Given a job whose `on_done` has a condition that does not hold
+    answer: Any = Answer()
+    room.completion.finish(FinishJob((REF, RUN), Outcome("done"), (), ()), answer)
+    (finish,) = room.changes()
+    room.judge(finish, Refused("condition-failed", "the key is there"))
+    # When it is still the job's current run
+    room.show(RUNNING)
+    # Then it hears the reason, and fails of it
+    (error,) = answer.values
+    assert isinstance(error, ConditionFailed)
+    assert str(error) == "the key is there"
 
 
 def test_a_crash_told_while_a_finish_is_judged_counts_if_the_finish_does_not(room: Room) -> None:

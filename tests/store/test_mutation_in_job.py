@@ -71,7 +71,7 @@ def test_staged_writes_go_with_another_commit(store: LocalStore, job: Transactio
 
     # When
     staged = job.stage(work)
-    change = Change(tag=0, expect=(Expect(*FENCE[:1], "running", FENCE[1]),), reads=staged.reads, ops=staged.writes)
+    change = Change(tag=0, expect=(Expect(*FENCE[:1], "running", FENCE[1]),), reads=staged.reads, writes=staged.writes)
     # Then
     assert staged.value == "ready"
     assert store.value(REF, encode_key("n")) is None

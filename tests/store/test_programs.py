@@ -17,6 +17,10 @@ STEPS = st.one_of(
     st.tuples(st.just("fetch"), NAMES, st.just(0)),
     st.tuples(st.just("add"), NAMES, st.integers(1, 9)),
     st.tuples(st.just("delete"), NAMES, st.just(0)),
+    # The store adds; nothing is read.
+    st.tuples(st.just("count"), NAMES, st.integers(1, 9)),
+    # The sum of the first so many from a name on, in either direction.
+    st.tuples(st.sampled_from(["sum", "sum back"]), NAMES, st.integers(1, 3)),
 )
 PROGRAMS = st.lists(st.lists(STEPS, min_size=1, max_size=4), min_size=1, max_size=5)
 
@@ -56,6 +60,13 @@ class Programs:
             if what == "delete":
                 txn.delete("s", name)
                 continue
+            if what == "count":
+                txn.add("s", name, amount)
+                continue
+            if what.startswith("sum"):
+                items = txn.scan("s", start=name, stop="d", limit=amount, reverse=what != "sum")
+                seen.append(sum(value for _, value in items))
+                continue
             seen.append(txn.fetch("s", name, 0))
             if what == "add":
                 txn.store("s", name, seen[-1] + amount)
@@ -67,6 +78,13 @@ def play_on(model: dict[str, int], program: list[Step]) -> list[int]:
     for what, name, amount in program:
         if what == "delete":
             model.pop(name, None)
+            continue
+        if what == "count":
+            model[name] = model.get(name, 0) + amount
+            continue
+        if what.startswith("sum"):
+            names = sorted((other for other in model if other >= name), reverse=what != "sum")
+            seen.append(sum(model[other] for other in names[:amount]))
             continue
         seen.append(model.get(name, 0))
         if what == "add":

@@ -220,9 +220,9 @@ def test_a_change_is_refused_by_what_it_expects() -> None:
     assert refusal(store, needs=(keys.function(DIGEST),)) == "need-function"
     assert refusal(store, needs=(keys.result(REF),)) == "missing"
     assert refusal(store, reads=((key("a"), 3),)) == "conflict"
-    assert refusal(store, ops=((keys.record(REF), b""),)) == "bad-key"
-    assert refusal(store, ops=((keys.user(OTHER, b"\x00"), b""),)) == "no-such-job"
-    assert refusal(store, expect=(Expect(REF, "running"),), ops=((keys.once(OTHER, "x"), b""),)) == "bad-key"
+    assert refusal(store, writes=((keys.record(REF), b""),)) == "bad-key"
+    assert refusal(store, writes=((keys.user(OTHER, b"\x00"), b""),)) == "no-such-job"
+    assert refusal(store, expect=(Expect(REF, "running"),), writes=((keys.once(OTHER, "x"), b""),)) == "bad-key"
     assert store.sequencer.durable == 2
 
 
@@ -247,7 +247,7 @@ def test_a_change_that_is_expected_right_does_all_it_says() -> None:
         needs=(keys.function(DIGEST),),
         absent=(keys.tombstone(REF),),
         reads=((key("a"), 0),),
-        ops=((key("a"), raw(b"v")), (keys.once(REF, "x"), raw(b"w")), (keys.user(REF, b"\x00"), raw(b"x"))),
+        writes=((key("a"), raw(b"v")), (keys.once(REF, "x"), raw(b"w")), (keys.user(REF, b"\x00"), raw(b"x"))),
     )
     assert store.change(change) is None
     assert store.record(REF) == done

@@ -11,7 +11,8 @@ from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Staged
 from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.rehearsal import rehearsed
-from actorcloud.store.caller.transaction import Ask, Space, Transaction, user_key
+from actorcloud.store.caller.space import Space, user_key
+from actorcloud.store.caller.transaction import Ask, Transaction
 
 __all__ = [
     "TRANSACTION_TIMEOUT_DEFAULT",

@@ -17,6 +17,8 @@ from actorcloud.protocol.record import Fence, NewJob
 from actorcloud.protocol.transaction import (
     RANGE_LIMIT,
     RECORD_LIMIT,
+    Atomic,
+    AtomicStep,
     Commit,
     Conflict,
     Found,
@@ -30,6 +32,7 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import keys
 from actorcloud.store.caller.coverage import Coverage, merged
+from actorcloud.store.caller.pending import Pending
 
 
 class Unknown:
@@ -60,18 +63,18 @@ class Attempt:
         self.snapshot: Snapshot | None = None
         self._seen: dict[bytes, Found] = {}
         self._scanned = Coverage()
-        self._writes: dict[bytes, bytes | None] = {}
+        self._pending = Pending()
         self._jobs: dict[bytes, NewJob] = {}
         self._seed = seed
         self._ahead: dict[bytes, Found] = dict(seed.fresh) if seed is not None else {}
 
     def __repr__(self) -> str:
-        return f"<Attempt {self.number} of {self.txn.hex()[:8]}: {len(self._seen)} read, {len(self._writes)} written>"
+        return f"<Attempt {self.number} of {self.txn.hex()[:8]}: {len(self._seen)} read, {len(self._pending)} written>"
 
     @property
     def is_read_only(self) -> bool:
         """Whether there is nothing to commit."""
-        return not self._writes and not self._jobs
+        return not self._pending and not self._jobs
 
     @property
     def reads(self) -> tuple[ReadEntry, ...]:
@@ -85,8 +88,13 @@ class Attempt:
 
     @property
     def writes(self) -> tuple[Write, ...]:
-        """All that is to be written, one entry a key."""
-        return tuple(self._writes.items())
+        """All that is to be set or deleted, one entry a key."""
+        return self._pending.writes
+
+    @property
+    def atomics(self) -> tuple[Atomic, ...]:
+        """All that the store is to do itself, one entry for each other key."""
+        return self._pending.atomics
 
     @property
     def jobs(self) -> tuple[NewJob, ...]:
@@ -94,9 +102,15 @@ class Attempt:
         return tuple(self._jobs.values())
 
     def peek(self, key: bytes) -> bytes | Unknown | None:
-        """Return the payload under an engine key, None if it is absent, `UNKNOWN` if it must be asked for."""
-        if key in self._writes:
-            return self._writes[key]
+        """Return the payload under an engine key, None if it is absent, `UNKNOWN` if it must be asked for.
+
+        Raises:
+            BadValue, ValueTooLarge, ConditionFailed: what the run wants to be done with it cannot be.
+        """
+        before = None if self._pending.has(key) else self._before(key)
+        return before if isinstance(before, Unknown) else self._pending.seen(key, before)
+
+    def _before(self, key: bytes) -> bytes | Unknown | None:
         if key not in self._seen:
             if self._scanned.has(key):
                 found = self._scanned.found(key)
@@ -116,14 +130,14 @@ class Attempt:
 
         Raises:
             TransactionTooLarge: the run has scanned as much as a transaction may.
+            BadValue, ValueTooLarge, ConditionFailed: what the run wants to be done with an item cannot be.
         """
         seen: list[tuple[bytes, bytes]] = []
         for lo, hi, items in self._scanned.walk(wanted.lo, wanted.hi, reverse=wanted.reverse):
             known = {} if items is None and self._is_of_new_job(lo) else items
             if known is None:
                 return self._part(RangeRead(lo, hi, wanted.limit - len(seen), wanted.reverse))
-            mine = ((key, payload) for key, payload in self._writes.items() if lo <= key < hi)
-            seen += merged(known, mine, reverse=wanted.reverse)
+            seen += merged(known, self._pending.between(lo, hi, known), reverse=wanted.reverse)
             if len(seen) >= wanted.limit:
                 break
         return seen[: wanted.limit]
@@ -144,7 +158,18 @@ class Attempt:
 
     def write(self, key: bytes, payload: bytes | None) -> None:
         """Set a key, or delete it (None)."""
-        self._writes[key] = payload
+        self._pending.write(key, payload)
+
+    def do(self, key: bytes, step: AtomicStep) -> None:
+        """Have the store do something with a key.
+
+        Raises:
+            BadValue, ValueTooLarge, ConditionFailed: it cannot be done to what this run has set.
+        """
+        if step.op == "push":
+            self._pending.push(key, step.value)
+        else:
+            self._pending.do(key, step)
 
     def add_job(self, job: NewJob) -> None:
         """Add a job."""
@@ -162,6 +187,7 @@ class Attempt:
             self.fence,
             acked,
             self.ranges,
+            self.atomics,
         )
 
     def _part(self, gap: RangeRead) -> RangeRead:

@@ -9,7 +9,7 @@ Thread: the one that runs the function.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from actorcloud.protocol.transaction import Found, RangeEntry, RangeFound, RangeRead
@@ -107,17 +107,17 @@ def _joined(first: _Interval, second: _Interval) -> _Interval:
 
 
 def merged(
-    items: Mapping[bytes, Found], writes: Iterable[tuple[bytes, bytes | None]], *, reverse: bool
+    items: Mapping[bytes, Found], mine: Mapping[bytes, bytes | None], *, reverse: bool
 ) -> list[tuple[bytes, bytes]]:
     """Return the payloads that a run sees in a part: what was there, under its own writes.
 
     Args:
         items: what was there.
-        writes: those of the run in this part; None: deleted.
+        mine: what the run sees under keys that it changes; None: deleted.
         reverse: the largest key first.
     """
     seen = {key: found[1] for key, found in items.items() if found is not None}
-    for key, payload in writes:
+    for key, payload in mine.items():
         if payload is None:
             seen.pop(key, None)
         else:

@@ -36,7 +36,8 @@ from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.repetition import Parts, Repetition
-from actorcloud.store.caller.transaction import Ask, Space, Transaction, place, running, user_key
+from actorcloud.store.caller.space import Space, place, user_key
+from actorcloud.store.caller.transaction import Ask, Transaction, running
 from actorcloud.store.key_codec import Key
 
 logger = logging.getLogger("actorcloud.store")
@@ -55,6 +56,7 @@ class Staged(NamedTuple):
     reads: tuple[wire.ReadEntry, ...]
     writes: tuple[wire.Write, ...]
     ranges: tuple[wire.RangeEntry, ...] = ()
+    atomics: tuple[wire.Atomic, ...] = ()
     #: What `on_commit` was given; for `run_callbacks`, once that commit counts.
     callbacks: tuple[Callable[[], object], ...] = ()
 
@@ -157,7 +159,14 @@ class Transactions:
 
         def keep(transaction: Transaction, outcome: Commit[T]) -> Staged:
             attempt = transaction.end()
-            return Staged(outcome.value, attempt.reads, attempt.writes, attempt.ranges, tuple(transaction.callbacks))
+            return Staged(
+                outcome.value,
+                attempt.reads,
+                attempt.writes,
+                attempt.ranges,
+                attempt.atomics,
+                tuple(transaction.callbacks),
+            )
 
         staged = Repetition(self.parts, timeout).repeat(fun, None, keep)
         if isinstance(staged, Fail):

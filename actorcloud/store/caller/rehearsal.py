@@ -92,6 +92,8 @@ def compare(first: Attempt, second: Attempt, codec: Codec) -> str | None:
         if not _is_same(one, two, codec):
             shown = f"the first run writes {_shown(one, codec)}, the second {_shown(two, codec)}"
             return f"under the key {describe(key)} {shown}"
+    if first.atomics != second.atomics:
+        return "two runs have the store do different things with its values"
     if tuple(map(_nameless, first.jobs)) != tuple(map(_nameless, second.jobs)):
         return f"the first run adds {len(first.jobs)} jobs, the second {len(second.jobs)}, or others"
     return None

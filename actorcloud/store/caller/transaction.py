@@ -16,31 +16,30 @@ import sys
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from actorcloud.base.errors import (
     ActorCloudError,
-    BadKey,
+    ConditionFailed,
     NotInTransaction,
     ReadOnlyTransaction,
     ValueTooLarge,
     from_code,
 )
-from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
-from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, Conflict, RangeRead, Read, Refused, Values
-from actorcloud.store import keys
+from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep, Conflict, RangeRead, Read, Refused, Values
+from actorcloud.store.caller.atomics import AtomicCalls
 from actorcloud.store.caller.attempt import Attempt, Unknown
 from actorcloud.store.caller.codec import Codec
-from actorcloud.store.key_codec import Key, decode_key, encode_key, prefix_range
+from actorcloud.store.caller.space import Space, place, range_of, user_key
+from actorcloud.store.key_codec import Key, decode_key
 from actorcloud.store.value import CODEC_BYTES
+
+T = TypeVar("T")
 
 #: Sends a message to the store and waits for the answer; see `Transactions`.
 Ask = Callable[[Message], Message]
-
-#: What keys a part of the store: a job, or a space's name.
-Space = JobRef[Any] | str
 
 #: The transaction whose function runs on this thread.
 running: ContextVar[Transaction | None] = ContextVar("actorcloud.store.running", default=None)
@@ -59,7 +58,7 @@ class Restart(BaseException):
     """What the function has read has changed: it is run again. Never leaves this package."""
 
 
-class Transaction:
+class Transaction(AtomicCalls):
     """A serializable view of the store, while the function runs.
 
     Args:
@@ -232,17 +231,17 @@ class Transaction:
     def read(self, key: bytes) -> bytes | None:
         """Return the payload under an engine key."""
         self._check()
-        payload = self._attempt.peek(key)
+        payload = self._peek(lambda: self._attempt.peek(key))
         if isinstance(payload, Unknown):
             self._attempt.take_in([key], self._values(self._attempt.ask_for([key])))
-            payload = self._attempt.peek(key)
+            payload = self._peek(lambda: self._attempt.peek(key))
         assert not isinstance(payload, Unknown)
         return payload
 
     def read_range(self, wanted: RangeRead) -> list[tuple[bytes, bytes]]:
         """Return the payloads in a range of engine keys."""
         self._check()
-        while isinstance(found := self._attempt.peek_range(wanted), RangeRead):
+        while isinstance(found := self._peek(lambda: self._attempt.peek_range(wanted)), RangeRead):
             values = self._values(self._attempt.ask_for((), [found]))
             self._attempt.take_in((), values, [found])
         return found
@@ -251,6 +250,11 @@ class Transaction:
         """Set or delete (None) an engine key."""
         self._check_writable()
         self._attempt.write(key, payload)
+
+    def do(self, key: bytes, step: AtomicStep) -> None:
+        """See `AtomicCalls.do`."""
+        self._check_writable()
+        self._peek(lambda: self._attempt.do(key, step))
 
     def end(self) -> Attempt:
         """Close the handle; return what has gathered."""
@@ -271,6 +275,16 @@ class Transaction:
         self._check()
         raise AssertionError("unreachable")
 
+    def _peek(self, look: Callable[[], T]) -> T:
+        """Look at what an attempt makes of a value; a condition that is to be tried again ends the run."""
+        try:
+            return look()
+        except ConditionFailed as failed:
+            if not failed.retry:
+                raise
+            self.conflict = Conflict((b"", 0))
+            raise Restart from failed
+
     def _check_writable(self) -> None:
         self._check()
         if self._origin.is_snapshot:
@@ -283,38 +297,3 @@ class Transaction:
             raise Restart
         if self.refusal is not None:
             raise self.refusal
-
-
-def user_key(space: Space, key: Key) -> bytes:
-    """Return the engine key of a user's key.
-
-    Raises:
-        BadKey: there is none.
-    """
-    return keys.user(_name(space), encode_key(key))
-
-
-def place(space: Space, key: Key) -> str:
-    """Return how errors name a value."""
-    return f"the value under the key {key!r} of {space!r}"
-
-
-def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, bytes, bytes]:
-    """Return (what all keys of the space begin with, the first engine key of a scan, the first behind it).
-
-    Raises:
-        BadKey: there is none.
-    """
-    whole = keys.space(_name(space))
-    first, end = (b"", b"\xff") if prefix is None else prefix_range(prefix)
-    if start is not None:
-        first = max(first, encode_key(start))
-    if stop is not None:
-        end = min(end, encode_key(stop))
-    return whole, whole + first, whole + end
-
-
-def _name(space: Space) -> bytes | str:
-    if not isinstance(space, JobRef | str):
-        raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
-    return space.raw if isinstance(space, JobRef) else space

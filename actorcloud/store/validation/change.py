@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
-from actorcloud.base.errors import BadKey, NoSuchJob
+from actorcloud.base.errors import BadKey, ConditionFailed, NoSuchJob
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
-from actorcloud.store.validation.footprint import add_writes, owners
+from actorcloud.store.validation.effect import effect_of, keys_of_atomics
+from actorcloud.store.validation.footprint import owners
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -34,7 +35,7 @@ def check_change(change: own.Change) -> own.Refused | None:
 def keys_of_change(change: own.Change) -> set[bytes]:
     """Return the engine keys on which the verdict on a checked `change` depends."""
     wanted = {keys.record(expect.ref) for expect in change.expect}
-    wanted.update(change.needs, change.absent, (key for key, _ in change.reads))
+    wanted.update(change.needs, change.absent, (key for key, _ in change.reads), keys_of_atomics(change.atomics))
     wanted.update(map(keys.record, _owners(change)))
     return wanted
 
@@ -45,11 +46,20 @@ def validate_change(view: View, moment: Moment, change: own.Change) -> ChangeVer
         _refuse_expectation(view, change)
         or _refuse_presence(view, change)
         or _refuse_user(view, change)
-        or _accept_change(moment.seq + 1, change)
+        or _apply(view, moment.seq + 1, change)
     )
 
 
-def _accept_change(seq: int, change: own.Change) -> Accepted:
+def _apply(view: View, seq: int, change: own.Change) -> ChangeVerdict:
+    effect = effect_of(view, seq, change.writes, change.atomics)
+    if isinstance(effect, dict):
+        return _accept_change(seq, change, effect)
+    if isinstance(effect, ConditionFailed) and effect.retry:
+        return own.Refused("conflict", str(effect))
+    return own.Refused(effect.code, str(effect))
+
+
+def _accept_change(seq: int, change: own.Change, effect: dict[bytes, bytes | None]) -> Accepted:
     writes: dict[bytes, bytes | None] = {key: stored.pack(seq, payload) for key, payload in change.puts}
     new = {expect.ref for expect in change.expect if expect.state is None}
     records: list[tuple[bytes, JobRecord | None]] = []
@@ -57,7 +67,7 @@ def _accept_change(seq: int, change: own.Change) -> Accepted:
         record = msgspec.structs.replace(given, order=seq) if given is not None and ref in new else given
         writes[keys.record(ref)] = None if record is None else stored.pack(seq, _encode(record))
         records.append((ref, record))
-    add_writes(writes, seq, change.ops)
+    writes.update(effect)
     writes.update(dict.fromkeys(change.deletes))
     return Accepted(seq, writes, tuple(records))
 
@@ -102,6 +112,6 @@ def _refuse_user(view: View, change: own.Change) -> own.Refused | None:
 
 def _owners(change: own.Change) -> set[bytes]:
     # Nearly all changes are the manager's alone, and have a thousand jobs in them.
-    if not (change.reads or change.ranges or change.ops):
+    if not (change.reads or change.ranges or change.writes or change.atomics):
         return set()
-    return owners(change.reads, change.ranges, change.ops, {expect.ref for expect in change.expect})
+    return owners(change, {expect.ref for expect in change.expect})

@@ -8,6 +8,7 @@ Pure. In order:
 4. each job whose space it read or writes exists; else Refused.
 5. each key it read is as it was read, absent ones absent, and each range as found; else Conflict.
 6. its new jobs are new and their functions known; else Refused.
+7. its atomic operations can be applied; else Refused, or Conflict where the caller wants to try again.
 
 Reference: store-design 2.4, 2.8, 2.9; Kung and Robinson 1981.
 """
@@ -18,13 +19,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from actorcloud.base.errors import ActorCloudError, JobConflict, NoSuchJob, TransactionError
+from actorcloud.base.errors import ActorCloudError, ConditionFailed, JobConflict, NoSuchJob, TransactionError
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
 from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import keys, stored
-from actorcloud.store.validation.footprint import add_writes, check_count, check_footprint, owners, stamps_of
+from actorcloud.store.validation.effect import effect_of, keys_of_atomics
+from actorcloud.store.validation.footprint import check_count, check_footprint, owners, stamps_of
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -50,7 +52,7 @@ def check_commit(commit: Commit) -> Refused | None:
 
 def keys_of_commit(commit: Commit) -> set[bytes]:
     """Return the engine keys on which the verdict on a checked `commit` depends."""
-    wanted = {keys.commit_id(commit.txn), *(key for key, _ in commit.reads)}
+    wanted = {keys.commit_id(commit.txn), *(key for key, _ in commit.reads), *keys_of_atomics(commit.atomics)}
     wanted.update(map(keys.record, _owners(commit)))
     if commit.fence is not None:
         wanted.add(keys.record(commit.fence[0]))
@@ -75,10 +77,18 @@ def validate_commit(view: View, moment: Moment, commit: Commit) -> CommitVerdict
     elsewhere = commit.snapshot is not None and commit.snapshot[0] != moment.incarnation
     if elsewhere or not view.still_holds(commit.reads, commit.ranges):
         return view.conflict(moment, (key for key, _ in commit.reads))
-    return _refuse_jobs(view, commit.jobs) or _accept_commit(moment, commit)
+    refused = _refuse_jobs(view, commit.jobs)
+    if refused is not None:
+        return refused
+    effect = effect_of(view, moment.seq + 1, commit.writes, commit.atomics)
+    if isinstance(effect, dict):
+        return _accept_commit(moment, commit, effect)
+    if isinstance(effect, ConditionFailed) and effect.retry:
+        return view.conflict(moment, (key for key, _ in commit.reads))
+    return Refused(effect.code, str(effect))
 
 
-def _accept_commit(moment: Moment, commit: Commit) -> Accepted:
+def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | None]) -> Accepted:
     seq = moment.seq + 1
     writes: dict[bytes, bytes | None] = {keys.commit_id(txn): None for txn in commit.acked}
     writes[keys.commit_id(commit.txn)] = stored.pack(seq, stored.pack_commit_id(moment.now, seq, commit.attempt))
@@ -88,19 +98,19 @@ def _accept_commit(moment: Moment, commit: Commit) -> Accepted:
         writes[keys.arguments(ref)] = stored.pack(seq, job.arguments)
         if job.key is not None:
             writes[keys.job_key(job.key)] = stored.pack(seq, ref)
-    add_writes(writes, seq, commit.writes)
+    writes.update(effect)
     return Accepted(seq, writes, records)
 
 
 def _owners(commit: Commit) -> set[bytes]:
-    return owners(commit.reads, commit.ranges, commit.writes, stamps_of(commit.fence))
+    return owners(commit, stamps_of(commit.fence))
 
 
 def _check_limits(commit: Commit) -> None:
     if len(commit.txn) != TXN_ID_BYTES or any(len(txn) != TXN_ID_BYTES for txn in commit.acked):
         raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
     check_count(max(len(commit.jobs), len(commit.acked)))
-    check_footprint(commit.reads, commit.ranges, commit.writes, sum(len(job.arguments) for job in commit.jobs))
+    check_footprint(commit, sum(len(job.arguments) for job in commit.jobs))
 
 
 def _check_names(commit: Commit) -> None:

@@ -9,6 +9,7 @@ Reference: store-design 2.11.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from actorcloud.base.errors import BadKey, TransactionTooLarge, ValueTooLarge
 from actorcloud.protocol.record import Fence
@@ -19,42 +20,88 @@ from actorcloud.protocol.transaction import (
     RANGE_LIMIT,
     RECORD_LIMIT,
     VALUE_LIMIT_BYTES,
+    Atomic,
     RangeEntry,
     RangeRead,
     ReadEntry,
     Write,
 )
-from actorcloud.store import keys, stored
+from actorcloud.store import keys
+from actorcloud.store.atomic import check_step
 from actorcloud.store.value import CODEC_BYTES, codec_of
 
 
-def check_footprint(
-    reads: Sequence[ReadEntry], ranges: Sequence[RangeEntry], writes: Sequence[Write], others_bytes: int = 0
-) -> None:
+class Footprint(Protocol):
+    """What a message says of a user's transaction."""
+
+    @property
+    def reads(self) -> Sequence[ReadEntry]:
+        """The keys it has read."""
+        ...
+
+    @property
+    def ranges(self) -> Sequence[RangeEntry]:
+        """What it has scanned."""
+        ...
+
+    @property
+    def writes(self) -> Sequence[Write]:
+        """What it writes."""
+        ...
+
+    @property
+    def atomics(self) -> Sequence[Atomic]:
+        """What the store does for it."""
+        ...
+
+
+def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
     """Refuse a transaction that is too large.
 
     Args:
-        reads: the keys it has read.
-        ranges: what it has scanned.
-        writes: what it writes.
+        body: the message that has it.
         others_bytes: what else it carries.
 
     Raises:
         TransactionTooLarge, ValueTooLarge: with what there is, and the limit.
-        BadKey, BadValue: a range or a value is none.
+        BadKey, BadValue: a range, a value or an atomic operation is none.
     """
-    check_count(max(len(reads), len(writes)))
-    check_ranges(ranges)
-    size = others_bytes + sum(len(key) + len(value or b"") for key, value in writes)
-    size += sum(len(key) for key, _ in reads) + sum(len(entry.lo) + len(entry.hi) for entry in ranges)
+    check_count(max(len(body.reads), len(body.writes) + sum(len(atomic.steps) for atomic in body.atomics)))
+    check_ranges(body.ranges)
+    size = others_bytes + size_of_writes(body.writes, body.atomics)
+    size += sum(len(key) for key, _ in body.reads) + sum(len(entry.lo) + len(entry.hi) for entry in body.ranges)
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
+    _check_values(body.writes)
+    _check_atomics(body)
+
+
+def size_of_writes(writes: Iterable[Write], atomics: Iterable[Atomic]) -> int:
+    """Return the bytes of keys and values that a transaction brings."""
+    size = sum(len(key) + len(value or b"") for key, value in writes)
+    for atomic in atomics:
+        size += len(atomic.key) + sum(len(step.value) + len(step.expected) for step in atomic.steps)
+    return size
+
+
+def _check_values(writes: Iterable[Write]) -> None:
     values = [value for _, value in writes if value is not None]
     for value in values:
         codec_of(value)
     largest = max(map(len, values), default=0) - CODEC_BYTES
     if largest > VALUE_LIMIT_BYTES:
         raise ValueTooLarge(f"a value has {largest} bytes; the limit is {VALUE_LIMIT_BYTES}: keep it in a file")
+
+
+def _check_atomics(body: Footprint) -> None:
+    touched = {key for key, _ in body.writes}
+    for atomic in body.atomics:
+        pushes = [step.op == "push" for step in atomic.steps]
+        if atomic.key in touched or not pushes or any(pushes) != all(pushes):
+            raise BadKey(f"the key {atomic.key[:32].hex()} has atomic operations that do not go together")
+        touched.add(atomic.key)
+        for step in atomic.steps:
+            check_step(step)
 
 
 def check_count(count: int) -> None:
@@ -90,33 +137,24 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         )
 
 
-def owners(
-    reads: Iterable[ReadEntry], ranges: Iterable[RangeEntry], writes: Iterable[Write], stamps: Iterable[bytes]
-) -> set[bytes]:
+def owners(body: Footprint, stamps: Iterable[bytes]) -> set[bytes]:
     """Return the jobs whose spaces a transaction touches.
 
     Args:
-        reads: the keys it has read.
-        ranges: what it has scanned.
-        writes: what it writes.
+        body: the message that has it.
         stamps: the jobs whose once-names it may touch.
 
     Raises:
         BadKey: callers may not touch one of these.
     """
     known = frozenset(stamps)
-    found = {keys.owner_of(key, known) for key, _ in reads}
-    found.update(keys.owner_of(key, known) for key, _ in writes)
-    found.update(keys.owner_of_range(entry.lo, entry.hi) for entry in ranges)
+    found = {keys.owner_of(key, known) for key, _ in body.reads}
+    found.update(keys.owner_of(key, known) for key, _ in body.writes)
+    found.update(keys.owner_of(atomic.key, known) for atomic in body.atomics)
+    found.update(keys.owner_of_range(entry.lo, entry.hi) for entry in body.ranges)
     return {owner for owner in found if owner is not None}
 
 
 def stamps_of(fence: Fence | None) -> tuple[bytes, ...]:
     """Return the jobs whose once-names a caller with this fence may touch."""
     return () if fence is None else (fence[0],)
-
-
-def add_writes(into: dict[bytes, bytes | None], seq: int, writes: Iterable[Write]) -> None:
-    """Add what a transaction writes, as the commit number `seq` stores it."""
-    for key, value in writes:
-        into[key] = None if value is None else stored.pack_value(seq, value)

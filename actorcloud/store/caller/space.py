@@ -1,0 +1,63 @@
+"""Users' spaces and keys as engine keys. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorcloud.base.errors import BadKey
+from actorcloud.base.ids import JobRef
+from actorcloud.store import keys
+from actorcloud.store.key_codec import KEY_LIMIT_BYTES, STAMP_LIMIT_BYTES, Key, encode_key, prefix_range
+
+#: What keys a part of the store: a job, or a space's name.
+Space = JobRef[Any] | str
+
+
+def user_key(space: Space, key: Key) -> bytes:
+    """Return the engine key of a user's key.
+
+    Raises:
+        BadKey: there is none.
+    """
+    return keys.user(_name(space), encode_key(key))
+
+
+def prefix_key(space: Space, prefix: tuple[Key, ...]) -> bytes:
+    """Return what the engine keys of all tuples begin with that begin with `prefix`.
+
+    Raises:
+        BadKey: it is no tuple of keys.
+    """
+    if not isinstance(prefix, tuple):
+        raise BadKey(f"{prefix!r} is no tuple, and what is pushed gets a key with two more elements: ('queue',)")
+    encoded = prefix_range(prefix)[0]
+    if len(encoded) + STAMP_LIMIT_BYTES > KEY_LIMIT_BYTES:
+        limit = KEY_LIMIT_BYTES - STAMP_LIMIT_BYTES
+        raise BadKey(f"a prefix takes {len(encoded)} bytes; the limit is {limit}, for the key goes on: shorten it")
+    return keys.user(_name(space), encoded)
+
+
+def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, bytes, bytes]:
+    """Return (what all keys of the space begin with, the first engine key of a scan, the first behind it).
+
+    Raises:
+        BadKey: there is none.
+    """
+    whole = keys.space(_name(space))
+    first, end = (b"", b"\xff") if prefix is None else prefix_range(prefix)
+    if start is not None:
+        first = max(first, encode_key(start))
+    if stop is not None:
+        end = min(end, encode_key(stop))
+    return whole, whole + first, whole + end
+
+
+def place(space: Space, key: Key) -> str:
+    """Return how errors name a value."""
+    return f"the value under the key {key!r} of {space!r}"
+
+
+def _name(space: Space) -> bytes | str:
+    if not isinstance(space, JobRef | str):
+        raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
+    return space.raw if isinstance(space, JobRef) else space
