@@ -37,7 +37,7 @@ from actorcloud.protocol.transaction import Commit, Read, Status, WatchKey
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
-from actorcloud.store.engine import Engine, Opened, ReadPlan, ReadView
+from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
@@ -309,6 +309,9 @@ class StoreActor(Actor):
         scans = [scan for query in queries for scan in query.scans]
         rescans = list(set().union(*(scans_of(request.body) for request in requests)))
         view = self._engine.read(ReadPlan(wanted, scans + rescans))
+        if view.seq > self._sequencer.sent:
+            # What it says now would name the wrong moment; its next commit would be refused anyway.
+            raise FencedOut(f"the store is at commit {view.seq}, which is not ours: another process has opened it")
         found = dict(zip(rescans, view.scans[len(scans) :], strict=True))
         self._sequencer.add(requests, view.values, self.system.clock.time(), found)
         at = 0

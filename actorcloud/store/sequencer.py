@@ -140,6 +140,11 @@ class Sequencer:
         return self._flying is not None
 
     @property
+    def sent(self) -> int:
+        """Number of the last transaction that the engine was given."""
+        return self._flying.last if self._flying is not None else self.durable
+
+    @property
     def room(self) -> int:
         """How many more requests the gathering batch takes."""
         return 0 if self._gathering.size_bytes >= BATCH_BYTES else BATCH_REQUESTS - self._gathering.count
