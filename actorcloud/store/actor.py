@@ -40,7 +40,7 @@ from actorcloud.store import keys, stored
 from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
-from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_EVERY, Janitor
+from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
@@ -115,7 +115,7 @@ class StoreActor(Actor):
         self._pending: deque[Request] = deque()
         self._pending_bytes = 0
         self._queries: list[_Query] = []
-        self._janitor = Janitor(self._sequencer)
+        self._janitor = Janitor(self._sequencer, opened.seq)
         self._metrics = Metrics()
         self._watches = Watches()
         #: What is asked, and may be answered later.
@@ -139,7 +139,8 @@ class StoreActor(Actor):
         prefix = keys.GARBAGE
         scan = EngineScan(prefix, keys.after_prefix(prefix), PAGE_LIMIT)
         self._janitor.start(key for key, _ in self._engine.read(ReadPlan((), (scan,))).scans[0])
-        self.actor_ref.tell(Clean(sweep=True))
+        self.actor_ref.tell(Clean())
+        self.send_after(SWEEP_AFTER, Clean(sweep=True))
         self._collect_functions_soon()
 
     # -- messages ---------------------------------------------------------------------------------
@@ -360,7 +361,7 @@ class StoreActor(Actor):
 
     def _clean(self, message: Clean) -> None:
         if message.sweep:
-            self._janitor.sweep()
+            self._janitor.sweep(self._sequencer.durable)
             self.send_after(SWEEP_EVERY, Clean(sweep=True))
         if message.functions:
             self._is_collecting_soon = False

@@ -5,7 +5,9 @@ Pure: says what to scan next, and makes of what was found a change for the store
 * The user keys and once-names of deleted jobs. Deleting a job removes its record and leaves a
   garbage key (prefix 05); nothing of the job can be reached from then on. The garbage key goes last,
   so that a restart goes on where this one stopped.
-* Commit ids and tombstones that are a day old.
+* Commit ids and tombstones that are a day old, and were there already at the look before: a wall clock
+  that jumps ahead by a day must not make the store forget a commit whose answer was lost just now, which
+  would then be made once more.
 * Functions that no job has any more: first all records are read, and what they name is marked, then
   all functions. Transactions go on meanwhile, and mark what they bring or use the moment they are
   accepted; so the change that deletes must be judged at the very moment at which it is made. Who adds a
@@ -34,6 +36,9 @@ KEPT = 86_400.0
 
 #: Seconds between two looks for what has aged.
 SWEEP_EVERY = 3600.0
+
+#: Seconds from the start until the first look: by then nobody sends again what an earlier head was sent.
+SWEEP_AFTER = 900.0
 
 #: Seconds from a deletion, and from the start, until functions are looked through: many deletions
 #: share one look, which reads every record.
@@ -84,10 +89,13 @@ class Janitor:
 
     Args:
         marks: gathers functions while they are looked through.
+        seq: number of the last commit at the start.
     """
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, seq: int = 0) -> None:
         self._marks = marks
+        #: Number of the last commit at the last look for what has aged, and at the one before.
+        self._looked_at = self._old = seq
         self._tasks: deque[_Task] = deque()
         #: Prefixes that are being looked through for what has aged, or nobody uses.
         self._sweeping: set[bytes] = set()
@@ -117,12 +125,17 @@ class Janitor:
             _Task(keys.once_names(ref), lambda items, _now, last: _deletion(ref, items, (garbage,) if last else ()))
         )
 
-    def sweep(self) -> None:
-        """Look for what has aged, unless that is going on."""
+    def sweep(self, seq: int) -> None:
+        """Look for what has aged, unless that is going on.
+
+        Args:
+            seq: number of the last commit.
+        """
+        self._old, self._looked_at = self._looked_at, seq
         for prefix in _AGING:
             if prefix not in self._sweeping:
                 self._sweeping.add(prefix)
-                self._tasks.append(_Task(prefix, _aged))
+                self._tasks.append(_Task(prefix, self._aged))
 
     def collect_functions(self) -> None:
         """Look for functions that no job has, unless that is going on."""
@@ -169,6 +182,14 @@ class Janitor:
             task.after = items[-1][0] + b"\0"
         return task.choose(items, now, is_last)
 
+    def _aged(self, items: Items, now: float, _last: bool) -> Change | None:  # noqa: FBT001  a task's
+        gone = tuple(
+            key
+            for key, value in items
+            if stored.seq_of(value) <= self._old and stored.time_of(stored.payload_of(value)) <= now - KEPT
+        )
+        return Change(tag=None, deletes=gone) if gone else None
+
     def _mark(self, items: Items, _now: float, is_last: bool) -> None:  # noqa: FBT001  a task's
         self._wanted.update(_named.decode(stored.payload_of(value)).function for _, value in items)
         if is_last:
@@ -186,8 +207,3 @@ class Janitor:
 def _deletion(ref: bytes, items: Items, last: tuple[bytes, ...] = ()) -> Change | None:
     gone = (*(key for key, _ in items), *last)
     return Change(tag=None, absent=(keys.record(ref),), deletes=gone) if gone else None
-
-
-def _aged(items: Items, now: float, _last: bool) -> Change | None:  # noqa: FBT001  a task's
-    gone = tuple(key for key, value in items if stored.time_of(stored.payload_of(value)) <= now - KEPT)
-    return Change(tag=None, deletes=gone) if gone else None
