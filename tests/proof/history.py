@@ -116,7 +116,8 @@ def outside(run: Run) -> Outside:
         elif kind == APPEND:
             _append(found, state, key, value)
         else:
-            found.passing.extend((key, old) for old in found.writes.get(key, ()))
+            # That a key was absent names nobody.
+            found.passing.extend((key, old) for old in found.writes.get(key, ()) if old is not None)
             found.writes[key] = [value]
             state[key] = value
     return found
