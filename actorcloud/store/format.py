@@ -7,7 +7,10 @@ Pure. Every engine keeps a `FormatRecord` under `00 fmt`::
     minor       goes up when something is added. A release that is older than `min_reader` may not read
                 the store, one older than `min_writer` may not write to it
 
-History: 1.1, the first.
+History::
+
+    1.1   the first
+    2.1   users' values have a codec (`store.stored`); those of format 1 were all pickles
 
 Reference: store-design 2.13; ext4's compatible, read-only compatible and incompatible features.
 """
@@ -21,7 +24,7 @@ from actorcloud.base.version import VERSION
 from actorcloud.store import keys
 
 #: What this release writes.
-FORMAT_MAJOR, FORMAT_MINOR = 1, 1
+FORMAT_MAJOR, FORMAT_MINOR = 2, 1
 
 FORMAT = keys.meta("fmt")
 

@@ -31,6 +31,7 @@ from actorcloud.store import keys
 from actorcloud.store.bulk import Bulk
 from actorcloud.store.engine import Engine, Opened, ReadPlan
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FormatRecord, check_format, pack_format
+from actorcloud.store.stored import pack_value, seq_of, value_of
 
 logger = logging.getLogger("actorcloud.store")
 
@@ -51,8 +52,12 @@ class Step(NamedTuple):
     change: Callable[[bytes, bytes], Mapping[bytes, bytes | None]]
 
 
+def _name_codec(key: bytes, value: bytes) -> Mapping[bytes, bytes | None]:
+    return {key: pack_value(seq_of(value), value_of(value))}
+
+
 #: All there are, ascending. Format 1 is the first.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (Step(2, (keys.USER, keys.ONCE), _name_codec),)
 
 
 class Plan(NamedTuple):

@@ -57,6 +57,12 @@ def make_engine(disk: Disk) -> Callable[[], Engine]:
 
 
 @pytest.fixture
+def engine(make_engine: Callable[[], Engine]) -> Engine:
+    """A new engine of each kind, not yet opened."""
+    return make_engine()
+
+
+@pytest.fixture
 def store() -> LocalStore:
     return LocalStore()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,18 @@ from actorcloud.base.ids import JobRef
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence, JobRecord
 from actorcloud.protocol.transaction import Commit, Read, Status
-from actorcloud.store import Codec, Key, Means, MemoryDisk, MemoryEngine, ReadPlan, Transaction, Transactions, keys
+from actorcloud.store import (
+    Codec,
+    Engine,
+    Key,
+    Means,
+    MemoryDisk,
+    MemoryEngine,
+    ReadPlan,
+    Transaction,
+    Transactions,
+    keys,
+)
 from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
@@ -69,8 +81,9 @@ def means(clock: Clock) -> Means:
 class LocalStore:
     """Answers messages at once; each commit is a batch of its own unless `hold` is on."""
 
-    def __init__(self, disk: MemoryDisk | None = None) -> None:
-        self.engine = MemoryEngine(disk)
+    def __init__(self, disk: MemoryDisk | None = None, engine: Engine | None = None) -> None:
+        # Most tests have the one in memory, and look at its disk.
+        self.engine: Any = MemoryEngine(disk) if engine is None else engine
         opened = self.engine.open("test")
         self.epoch = opened.epoch
         self.sequencer = Sequencer(opened.incarnation, opened.seq)

@@ -1,18 +1,21 @@
-"""The Hermitage suite for a store of keys: each row of store-design 4.1 that needs no ranges.
+"""The Hermitage suite for a store of keys, on every engine: each row of store-design 4.1.
 
-Setup of each: a=10, b=20. One call is one step; `f` fetches, `s` stores, `d` deletes, `c` commits.
+Setup of each: a=10, b=20. One call is one step; `f` fetches, `s` stores, `d` deletes, `c` commits,
+`scan` gives the keys whose values fulfil a predicate, by a scan of all.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from actorcloud.protocol.message import Message
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Refused
-from actorcloud.store import Change, Expect, Transaction, encode_key, keys
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, NotCommitted, Refused, Status
+from actorcloud.store import Change, Engine, Expect, Transaction, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin, Restart
 from tests.store.local import PICKLE, REF, LocalStore, raw, run_of
@@ -39,6 +42,13 @@ class Steps:
     def d(self, key: str) -> None:
         self._handle.delete("test", key)
 
+    def scan(self, predicate: Callable[[Any], bool] = lambda _: True, **options: Any) -> dict[str, object]:
+        found = self._handle.scan("test", **options)
+        return {str(key): value for key, value in found if predicate(value)}
+
+    def add(self, key: str, number: int) -> None:
+        self._handle.add("test", key, number)
+
     def c(self) -> Message | None:
         """Commit; None for a transaction that only read."""
         return None if self._attempt.is_read_only else self._store.ask(self._attempt.to_commit())
@@ -49,8 +59,8 @@ class Steps:
 
 
 @pytest.fixture
-def store() -> LocalStore:
-    store = LocalStore()
+def store(engine: Engine) -> LocalStore:
+    store = LocalStore(engine=engine)
     first = Steps(store)
     first.s("a", 10)
     first.s("b", 20)
@@ -160,6 +170,118 @@ def test_g2_item_write_skew(store: LocalStore) -> None:
     assert not t2.commits()
 
 
+# -- with predicates ------------------------------------------------------------------------------
+
+
+def is_30(value: int) -> bool:
+    return value == 30
+
+
+def by_3(value: int) -> bool:
+    return value % 3 == 0
+
+
+def test_pmp_predicate_many_preceders(store: LocalStore) -> None:
+    t1, t2 = Steps(store), Steps(store)
+    assert t1.scan(is_30) == {}
+    t2.s("c", 30)
+    assert t2.commits()
+    # What was scanned is as it was at this run's moment; it cannot commit anything on that, or go on from there.
+    assert t1.scan(by_3) == {}
+    t1.s("seen", 0)
+    assert not t1.commits()
+    with pytest.raises(Restart):
+        t1._handle.fetch("elsewhere", "x")
+    # Run again, it is there in both.
+    again = Steps(store)
+    assert again.scan(is_30) == again.scan(by_3) == {"c": 30}
+
+
+def test_pmp_with_a_write_predicate(store: LocalStore) -> None:
+    t1, t2 = Steps(store), Steps(store)
+    assert (t1.f("a"), t1.f("b")) == (10, 20)
+    t1.s("a", 20)
+    t1.s("b", 30)
+    for key in t2.scan(lambda value: value == 20):
+        t2.d(key)
+    assert t1.commits()
+    assert not t2.commits()
+    # Run again, it deletes the one that is 20 now.
+    again = Steps(store)
+    for key in again.scan(lambda value: value == 20):
+        again.d(key)
+    assert again.commits()
+    assert Steps(store).scan() == {"b": 30}
+
+
+def test_g_single_with_predicates(store: LocalStore) -> None:
+    t1, t2 = Steps(store), Steps(store)
+    assert t1.scan(lambda value: value % 5 == 0, stop="c") == {"a": 10, "b": 20}
+    t2.s("a", 12)
+    assert t2.commits()
+    with pytest.raises(Restart):
+        t1.scan(by_3, start="c")
+    assert Steps(store).scan(by_3) == {"a": 12}
+
+
+def test_g_single_with_a_write_predicate(store: LocalStore) -> None:
+    t1, t2 = Steps(store), Steps(store)
+    assert t1.f("a") == 10
+    assert t2.scan() == {"a": 10, "b": 20}
+    t2.s("a", 12)
+    t2.s("b", 18)
+    assert t2.commits()
+    with pytest.raises(Restart):
+        t1.scan(lambda value: value == 20)
+
+
+def test_g2_phantoms(store: LocalStore) -> None:
+    t1, t2 = Steps(store), Steps(store)
+    assert t1.scan(by_3) == t2.scan(by_3) == {}
+    t1.s("c", 30)
+    t2.s("d", 42)
+    assert t1.commits()
+    assert not t2.commits()
+
+
+def test_g2_with_two_anti_dependencies(store: LocalStore) -> None:
+    t1, t2, t3 = Steps(store), Steps(store), Steps(store)
+    assert t1.scan() == {"a": 10, "b": 20}
+    t2.s("b", 25)
+    assert t2.commits()
+    assert t3.scan() == {"a": 10, "b": 25}
+    assert t3.commits()
+    t1.s("a", 0)
+    assert not t1.commits()
+
+
+@pytest.mark.parametrize(("key", "commits"), [("k9", True), ("k15", False), ("k2", False), ("k0", False)])
+def test_a_limited_scan_conflicts_up_to_its_last_key(store: LocalStore, key: str, *, commits: bool) -> None:
+    setup, t1, t2 = Steps(store), Steps(store), Steps(store)
+    setup.s("k1", 1)
+    setup.s("k2", 2)
+    assert setup.commits()
+    assert t1.scan(prefix="k", limit=2) == {"k1": 1, "k2": 2}
+    t2.s(key, 9)
+    assert t2.commits()
+    t1.s("a", 0)
+    assert t1.commits() == commits
+
+
+def test_a_hundred_additions_and_a_reader(store: LocalStore) -> None:
+    t1 = Steps(store)
+    t1.s("a", t1.f("a"))
+    for _ in range(100):
+        adder = Steps(store)
+        adder.add("a", 1)
+        assert adder.commits()
+    assert not t1.commits()
+    assert Steps(store).f("a") == 110
+
+
+# -- more of keys ---------------------------------------------------------------------------------
+
+
 def test_skew_on_absent_keys(store: LocalStore) -> None:
     t1, t2 = Steps(store), Steps(store)
     for t in (t1, t2):
@@ -221,13 +343,16 @@ def test_a_deletion_is_no_reason_to_call_a_key_absent_before(store: LocalStore) 
         t1.f("b")
 
 
-def test_an_acknowledged_commit_is_seen_by_whoever_starts_later(store: LocalStore) -> None:
+def test_an_acknowledged_commit_is_seen_by_whoever_starts_later(
+    store: LocalStore, make_engine: Callable[[], Engine]
+) -> None:
     t1 = Steps(store)
     t1.s("a", 11)
     assert t1.commits()
     assert Steps(store).f("a") == 11
     # A head that starts anew on the same disk shows it too.
-    assert Steps(LocalStore(store.engine.disk)).f("a") == 11
+    again = Steps(LocalStore(engine=make_engine()))
+    assert (again.f("a"), again.scan()) == (11, {"a": 11, "b": 20})
 
 
 def test_a_superseded_run_is_fenced(store: LocalStore) -> None:
@@ -256,7 +381,7 @@ def test_a_deleted_jobs_space_takes_no_more_writes(store: LocalStore) -> None:
     assert store.value(REF, encode_key("k")) is None
 
 
-def test_a_commit_whose_reply_was_lost_counts_once(store: LocalStore) -> None:
+def test_a_commit_whose_reply_was_lost_counts_once(store: LocalStore, make_engine: Callable[[], Engine]) -> None:
     t1 = Steps(store)
     t1.s("a", t1.f("a"))
     commit = t1._attempt.to_commit()
@@ -265,7 +390,18 @@ def test_a_commit_whose_reply_was_lost_counts_once(store: LocalStore) -> None:
     assert store.ask(commit) == first
     assert store.sequencer.durable == first.seq
     # Also for a head that starts anew.
-    assert LocalStore(store.engine.disk).ask(commit) == first
+    assert LocalStore(engine=make_engine()).ask(commit) == first
+
+
+def test_a_late_copy_of_what_was_given_up_is_refused(store: LocalStore) -> None:
+    t1 = Steps(store)
+    t1.s("a", 11)
+    commit = t1._attempt.to_commit()
+    assert store.ask(Status(commit.txn)) == NotCommitted()
+    late = store.ask(commit)
+    assert isinstance(late, Refused)
+    assert late.code == "transaction"
+    assert now(store) == (10, 20)
 
 
 def test_a_conflict_brings_all_that_was_read_as_it_is_now(store: LocalStore) -> None:

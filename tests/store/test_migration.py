@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from actorcloud.base.errors import NotAStore, StoreDamaged, StoreTooNew
 from actorcloud.store import Batch, Engine, EngineFailed, LmdbEngine, MemoryEngine, StoreActor, keys
 from actorcloud.store.bulk import BULK_ITEMS, Bulk
 from actorcloud.store.engine.port import Opened
-from actorcloud.store.format import FORMAT, FORMAT_MINOR, FormatRecord, check_format, pack_format
+from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FORMAT_MINOR, FormatRecord, check_format, pack_format
 from actorcloud.store.migration import MIGRATING, UNFINISHED, Plan, Step, prepare
+from actorcloud.store.stored import payload_of, seq_of
 from tests.store.conftest import Disk
 
 ITEMS = 2 * BULK_ITEMS + 7
@@ -144,6 +146,23 @@ def test_two_steps_follow_one_another_and_only_one_backup_is_made() -> None:
     assert crashes >= 8
 
 
+def test_values_of_the_first_format_get_their_codec(make_engine: Callable[[], Engine]) -> None:
+    # Given: pickles without one, and records of our own.
+    engine = make_engine()
+    bulk = Bulk(engine, engine.open("old"))
+    old = b"\x01" + (7).to_bytes(8, "big")
+    where = [keys.user("s", b"\x00"), keys.once(bytes(16), "paid"), keys.record(bytes(16))]
+    bulk.commit({FORMAT: pack_format(FormatRecord(major=1)), **{key: old + pickle.dumps("v") for key in where}})
+    # When
+    after = prepare(engine, bulk.opened._replace(seq=bulk.seq), "new")
+    # Then
+    values = Bulk(engine, after)
+    stored = [values.get(key) or b"" for key in where]
+    assert [value[0] for value in stored] == [0x22, 0x22, 0x01]
+    assert [(seq_of(value), payload_of(value)) for value in stored] == [(7, pickle.dumps("v"))] * 3
+    assert check_format("it", values.get(FORMAT)).major == FORMAT_MAJOR
+
+
 def test_a_backup_that_cannot_be_made_leaves_the_store_as_it_was() -> None:
     # Given
     engine = MemoryEngine()
@@ -170,7 +189,7 @@ def test_an_old_format_from_which_no_way_leads_is_refused() -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        FormatRecord(major=2),
+        FormatRecord(major=FORMAT_MAJOR + 1),
         FormatRecord(minor=FORMAT_MINOR + 1, min_reader=FORMAT_MINOR + 1),
         FormatRecord(minor=FORMAT_MINOR + 1, min_writer=FORMAT_MINOR + 1),
     ],
