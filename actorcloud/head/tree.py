@@ -8,7 +8,8 @@
         store        and, linked, its writer
         scheduler
         jobs         the job manager
-        nodes        the roster and, linked, a proxy for each node
+        proxies (dynamic)  a proxy for each node that is up; temporary, see `jobs.roster`
+        nodes        the roster, which has them started
         gateway      the network; last, so that whom it lets in finds everybody there
 
 The end of any part of the core restarts it whole: sockets closed, links reset, memory read anew from
@@ -24,7 +25,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from actorcloud.actor import INFINITY, ActorRef, ChildSpec, Supervisor
+from actorcloud.actor import INFINITY, ActorRef, ChildSpec, DynamicSupervisor, Supervisor
 from actorcloud.base.ports import Transport
 from actorcloud.cluster import Gateway, Neighbours
 from actorcloud.jobs import JobManager, Roster, Scheduler
@@ -40,6 +41,7 @@ GRACE_MARGIN = 1.0
 
 GATEWAY = "gateway"
 SCHEDULER = "scheduler"
+PROXIES = "proxies"
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +87,8 @@ class Core(Supervisor):
             ChildSpec(id=STORE, start=start_store, shutdown=INFINITY),
             Scheduler.child_spec(jobs, name=SCHEDULER),
             JobManager.child_spec(store, scheduler, grace=grace, name=JOBS),
-            Roster.child_spec(neighbours, python=parts.python, actors=actors, name=NODES),
+            DynamicSupervisor.child_spec(name=PROXIES),
+            Roster.child_spec(neighbours, python=parts.python, proxies=named(PROXIES), actors=actors, name=NODES),
             Gateway.child_spec(
                 parts.make_transport,
                 neighbours,

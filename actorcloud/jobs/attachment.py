@@ -4,14 +4,20 @@ A node's inventory is believed at its reset, and at once: what it does not hold 
 give it is lost; what it holds beyond them is killed (design 6.1, rule 14). Nodes that the records
 name and that have not come back within the grace after the head's start lose their runs: head
 losses, which are never the job's fault.
+
+A node whose proxy has crashed is parted from the head, and keeps its runs: nothing is sent to it until
+its next inventory, after the reset of its link, has told what it holds.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+from actorcloud.actor import ActorRef
 from actorcloud.base.telemetry import telemetry
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
-from actorcloud.jobs.message import Attached, Closed, Detached, Opened, Paused, Removed, Seated
+from actorcloud.jobs.message import Attached, Closed, Detached, Opened, Parted, Paused, Removed, Seated
 from actorcloud.jobs.removal import Removal
 from actorcloud.protocol.job import NodeLine
 
@@ -24,11 +30,14 @@ class Attachment:
         self._completion = completion
         self._removal = removal
         self._lines: dict[str, NodeLine] = {}
+        #: The crashed proxies of nodes that have not said again what they hold; one for each node at most.
+        self._parted: dict[str, ActorRef[Any]] = {}
 
     def attached(self, message: Attached) -> None:
         """Reconcile what the node holds with what the records say."""
         desk, node, inventory = self._desk, message.node, message.inventory
         desk.proxies[node] = message.proxy
+        self._parted.pop(node, None)
         expected = desk.ledger.on_node(node)
         told = {*inventory.held, *inventory.done}
         held = tuple(ref for ref, record in expected.items() if (ref, record.run) in told)
@@ -46,18 +55,28 @@ class Attachment:
 
     def paused(self, message: Paused) -> None:
         """Place nothing more on a node that does not answer; or place again."""
-        line = self._lines.get(message.node)
-        if line is None or message.node not in self._desk.proxies:
-            return
-        state = "suspect" if message.away else "up"
-        self._lines[message.node] = NodeLine(line.name, state, line.slots, line.held, line.facts)
-        self._desk.scheduler.tell(Closed(line.name) if message.away else Opened(line.name))
+        if message.node in self._desk.proxies:
+            self._show(message.node, "suspect" if message.away else "up")
+            self._desk.scheduler.tell(Closed(message.node) if message.away else Opened(message.node))
+
+    def _show(self, node: str, state: str) -> None:
+        line = self._lines[node]
+        self._lines[node] = NodeLine(line.name, state, line.slots, line.held, line.facts)
+
+    def parted(self, message: Parted) -> None:
+        """Send nothing to a node until it says again what it holds; what it holds goes on."""
+        node = message.node
+        if self._desk.proxies.get(node) == message.proxy:
+            self._parted[node] = self._desk.proxies.pop(node)
+            self._show(node, "suspect")
+            self._desk.scheduler.tell(Closed(node))
 
     def detached(self, message: Detached) -> None:
         """Lose what a node held; a word of a proxy that was replaced counts for nothing."""
-        if self._desk.proxies.get(message.node) != message.proxy:
+        if message.proxy not in (self._desk.proxies.get(message.node), self._parted.get(message.node)):
             return
-        del self._desk.proxies[message.node]
+        self._desk.proxies.pop(message.node, None)
+        self._parted.pop(message.node, None)
         self._lines.pop(message.node, None)
         self._desk.scheduler.tell(Removed(message.node))
         lost = self._desk.ledger.on_node(message.node)
@@ -69,7 +88,7 @@ class Attachment:
     def grace_ended(self) -> None:
         """Lose the runs of nodes that have not come back since the head started."""
         for node in self._desk.ledger.nodes():
-            if node in self._desk.proxies:
+            if node in self._desk.proxies or node in self._parted:
                 continue
             for ref, record in self._desk.ledger.on_node(node).items():
                 self._completion.lost(ref, record, head_lost=True)

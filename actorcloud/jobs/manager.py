@@ -35,7 +35,7 @@ from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.dispatch import Dispatch
 from actorcloud.jobs.ledger import Step
 from actorcloud.jobs.loading import Loading
-from actorcloud.jobs.message import Attached, Dead, Detached, Ended, Paused, Placed, Unrun, Withdraw
+from actorcloud.jobs.message import Attached, Dead, Detached, Ended, Parted, Paused, Placed, Unrun, Withdraw
 from actorcloud.jobs.query import SETTLED, Query
 from actorcloud.jobs.removal import KillExpired, Removal
 from actorcloud.jobs.reply import Reply
@@ -138,6 +138,7 @@ class JobManager(Actor):
             Unrun: lambda message, _: self.dispatch.unrun(message.runs),
             Attached: lambda message, _: attachment.attached(message),
             Paused: lambda message, _: attachment.paused(message),
+            Parted: lambda message, _: attachment.parted(message),
             Detached: lambda message, _: attachment.detached(message),
             Abandoned: lambda message, _: self.desk.waiters.drop(message.reply_to),
             _GraceEnded: lambda _message, _: attachment.grace_ended(),

@@ -7,6 +7,7 @@
     manager -- Seated, Closed, Opened, Removed --> scheduler
     proxy ---- Resized ------------------------> scheduler
     proxy ---- Attached, Paused, Detached, Ended, Unrun, Dead --> manager
+    roster --- Parted, Detached ---------------> manager
     proxy <--- protocol.node.Run, Stored, Refused, Kill --------- manager
     roster --- Suspected, Resumed, Gone, messages of the node --> proxy
 """
@@ -109,6 +110,13 @@ class Paused(msgspec.Struct, frozen=True):
 
 class Detached(msgspec.Struct, frozen=True):
     """A node, or its proxy, is gone: what it held is lost. Ignored if `proxy` is not the current one."""
+
+    node: str
+    proxy: ActorRef[Any]
+
+
+class Parted(msgspec.Struct, frozen=True):
+    """The proxy of a node has crashed; the node keeps what it holds, and will say so. Ignored as `Detached`."""
 
     node: str
     proxy: ActorRef[Any]

@@ -2,8 +2,9 @@
 
 It cuts what goes to the node into messages of bounded size, fetches functions that the node lacks,
 and tells the manager what the node says. It holds nothing that the node's inventory would not tell
-again: when it dies, the roster resets the node's link, and a new proxy begins with an inventory
-(design 6.1, rule 2).
+again: when it crashes, the roster resets the node's link, and a new proxy begins with an inventory
+(design 6.1, rule 2). So it is a temporary child: a restart at once would begin in the middle of what
+the node says.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ RUN_LIMIT = 1024
 
 
 class NodeProxy(Actor):
-    """Child of the roster, one for each node that is up.
+    """Child of the supervisor of proxies, one for each node that is up.
 
     Args:
         node: the node's name.

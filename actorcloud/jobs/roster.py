@@ -1,8 +1,14 @@
-"""The roster: starts a proxy for each node that joins, and passes on what the node says.
+"""The roster: has a proxy started for each node that joins, and passes on what the node says.
 
-It is the supervisor of the proxies in all but name: they are linked to it, temporary, and what
-follows the end of one is not a restart but a reset of the node's link, after which the node's
-inventory tells everything to a new proxy (design 6.1, rule 2).
+The proxies are children of a supervisor of their own. The roster watches them: after the crash of one
+it resets the node's link, and after that has a new one started, to which the node's inventory tells
+everything (design 6.1, rule 2). The node keeps its jobs meanwhile.
+
+::
+
+    PeerUp --> starting: words wait --proxy is there--> served: words go on --PeerDown--> gone
+                  ^                                        |
+                  '--- PeerUp(reset) --- parted <--crash---'
 
 Which node said something is the gateway's word (`FromPeer`), never the message's.
 """
@@ -12,18 +18,41 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
+import msgspec
+
+from actorcloud.actor import Actor, ActorRef, ChildSpec, Down, Future, NoReply, ReplyTo, StartChild
 from actorcloud.base.errors import ActorCloudError, ConfigError, HeadUnreachable, NoSuchNode
-from actorcloud.base.exits import is_normal
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import DialFailed, FromPeer, PeerDown, PeerSuspect, PeerUp
 from actorcloud.cluster import Neighbours
-from actorcloud.jobs.message import Detached, Gone, Joined, Resumed, Suspected
+from actorcloud.jobs.message import Detached, Gone, Joined, Parted, Resumed, Suspected
 from actorcloud.jobs.proxy import NodeProxy
 from actorcloud.protocol.job import AddNode, Answer, NodeAdded, RemoveNode
 from actorcloud.protocol.node import AGENT
 
 logger = logging.getLogger("actorcloud.jobs")
+
+
+#: Words of a node that wait for its proxy to be started: a node that says more before its head answers is reset.
+EARLY_LIMIT = 1_000
+
+
+class _Start:
+    """A proxy that was ordered and is not there yet."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        #: What it is to be told first; at most `EARLY_LIMIT`.
+        self.waiting: list[object] = []
+
+
+class _Started(msgspec.Struct, frozen=True):
+    """From the roster to itself: the supervisor has answered."""
+
+    peer: Peer
+    start: _Start
+    answer: Future[ActorRef[Any]]
 
 
 class Roster(Actor):
@@ -32,16 +61,22 @@ class Roster(Actor):
     Args:
         neighbours: the peers of this head.
         python: the minor version that jobs are pickled for, like "3.11".
+        proxies: the `DynamicSupervisor` of the proxies.
         actors: the head's "manager", "scheduler" and "store".
     """
 
-    trap_exit = True
-
-    def __init__(self, neighbours: Neighbours, *, python: str, actors: dict[str, ActorRef[Any]]) -> None:
+    def __init__(
+        self, neighbours: Neighbours, *, python: str, proxies: ActorRef[Any], actors: dict[str, ActorRef[Any]]
+    ) -> None:
         self._neighbours = neighbours
         self._python = python
         self._actors = {**actors, "roster": self.actor_ref}
+        self._supervisor = proxies
+        #: Of the nodes that are up: those that are served; those whose proxy is starting; and the crashed proxies
+        #: of those that have not said again what they hold, which may be served or starting, too.
         self._proxies: dict[Peer, ActorRef[Any]] = {}
+        self._starting: dict[Peer, _Start] = {}
+        self._parted: dict[Peer, ActorRef[Any]] = {}
         #: Under which endpoint a node was dialled, so that it is not when it was removed.
         self._dialled: dict[str, str] = {}
         self._joining: dict[str, list[ReplyTo]] = {}
@@ -50,14 +85,15 @@ class Roster(Actor):
         """Note who comes and goes; pass the nodes' words to their proxies."""
         match message:
             case FromPeer(peer, said):
-                if peer in self._proxies:
-                    self._proxies[peer].tell(said)
+                self._pass_on(peer, said)
             case PeerUp(_, "node"):
                 self._up(message)
-            case PeerSuspect(peer) if peer in self._proxies:
-                self._proxies[peer].tell(Suspected())
-            case PeerDown(peer) if peer in self._proxies:
-                self._proxies.pop(peer).tell(Gone())
+            case PeerSuspect(peer):
+                self._pass_on(peer, Suspected())
+            case PeerDown(peer):
+                self._down(peer)
+            case _Started():
+                self._started(message)
             case Joined(name):
                 self._joined(name)
             case DialFailed(endpoint):
@@ -68,23 +104,75 @@ class Roster(Actor):
                 return self._remove(message)
         return None
 
-    def on_exit(self, message: Exit) -> None:
-        """Begin anew with a node whose proxy has crashed."""
-        for peer in [peer for peer, proxy in self._proxies.items() if proxy == message.sender]:
-            del self._proxies[peer]
-            self._actors["manager"].tell(Detached(peer.name, message.sender))
-            if not is_normal(message.reason):
-                logger.error("the proxy of node %s crashed (%s): its link is reset", peer.name, message.reason)
+    def on_down(self, message: Down) -> None:
+        """Part from a node whose proxy has crashed, and begin anew with it."""
+        for peer in [peer for peer, proxy in self._proxies.items() if proxy == message.target]:
+            logger.error("the proxy of node %s crashed (%s): its link is reset", peer.name, message.reason)
+            # A second one may crash before the manager has heard of it: then it still knows the first.
+            self._parted.setdefault(peer, self._proxies.pop(peer))
+            self._actors["manager"].tell(Parted(peer.name, self._parted[peer]))
             self._neighbours.reset(peer)
+
+    # -- proxies ----------------------------------------------------------------------------------
+
+    def _pass_on(self, peer: Peer, word: object) -> None:
+        proxy = self._proxies.get(peer)
+        if proxy is not None:
+            proxy.tell(word)
+        elif (start := self._starting.get(peer)) is not None:
+            start.waiting.append(word)
+            if len(start.waiting) > EARLY_LIMIT:
+                logger.error("node %s said more than %d words before it had a proxy", peer.name, EARLY_LIMIT)
+                del self._starting[peer]
+                self._neighbours.reset(peer)
+
+    def _down(self, peer: Peer) -> None:
+        """This incarnation of a node will not come back."""
+        self._dismiss(peer)
+        parted = self._parted.pop(peer, None)
+        if parted is not None:
+            self._actors["manager"].tell(Detached(peer.name, parted))
+
+    def _dismiss(self, peer: Peer) -> None:
+        self._starting.pop(peer, None)
+        proxy = self._proxies.pop(peer, None)
+        if proxy is not None:
+            proxy.tell(Gone())
+
+    def _start(self, up: PeerUp) -> None:
+        start = self._starting[up.peer] = _Start()
+        agent = self._neighbours.ref(up.peer, AGENT)
+        arguments = {"agent": agent, **self._actors}
+        spec = ChildSpec(
+            id=up.peer, start=NodeProxy, args=(up.peer.name, up.facts), kwargs=arguments, restart=NodeProxy.restart
+        )
+        me = self.actor_ref
+        answer: Future[ActorRef[Any]] = self._supervisor.ask(StartChild(spec), block=False, timeout=None)
+        answer.add_done_callback(lambda answer: me.tell(_Started(up.peer, start, answer)))
+
+    def _started(self, message: _Started) -> None:
+        # What it raises ends this roster, and with it the core: its proxies cannot be started.
+        proxy = message.answer.get()
+        if self._starting.get(message.peer) is not message.start:
+            proxy.tell(Gone())
+            return
+        del self._starting[message.peer]
+        self._proxies[message.peer] = proxy
+        for word in message.start.waiting:
+            proxy.tell(word)
+        self.monitor(proxy)
 
     # -- nodes ------------------------------------------------------------------------------------
 
     def _up(self, up: PeerUp) -> None:
-        if not up.reset and up.peer in self._proxies:
-            self._proxies[up.peer].tell(Resumed())
+        if not up.reset and (up.peer in self._proxies or up.peer in self._starting):
+            self._pass_on(up.peer, Resumed())
             return
-        for peer in [peer for peer in self._proxies if peer.name == up.peer.name]:
-            self._proxies.pop(peer).tell(Gone())
+        for peer in [peer for peer in self._nodes() if peer.name == up.peer.name]:
+            if peer == up.peer and peer in self._parted:
+                self._dismiss(peer)  # its inventory will tell what it holds still
+            else:
+                self._down(peer)
         python = up.facts.get("python", self._python)
         if python != self._python:
             text = f"this cloud runs Python {self._python}, node {up.peer.name} has {python}: start it with the same"
@@ -92,13 +180,14 @@ class Roster(Actor):
             self._neighbours.drop(up.peer, text)
             self._not_joined(up.endpoint, DialFailed(up.endpoint, ConfigError.code, text, final=True))
             return
-        agent = self._neighbours.ref(up.peer, AGENT)
-        self._proxies[up.peer] = NodeProxy.start_link(up.peer.name, up.facts, agent=agent, **self._actors)
+        self._start(up)
         if up.endpoint:
             self._dialled[up.peer.name] = up.endpoint
         logger.info("node %s has joined", up.peer.name)
 
     def _joined(self, name: str) -> None:
+        for peer in [peer for peer in self._parted if peer.name == name]:
+            del self._parted[peer]
         for reply in self._joining.pop(self._dialled.get(name, ""), ()):
             self.reply(reply, NodeAdded(name))
 
@@ -110,6 +199,9 @@ class Roster(Actor):
             error = HeadUnreachable if failed.code == "timeout" else NoSuchNode
             self.reply(reply, error(f"no node answers at {endpoint.removeprefix('tcp://')}: {failed.text}"))
 
+    def _nodes(self) -> list[Peer]:
+        return list(dict.fromkeys([*self._proxies, *self._starting, *self._parted]))
+
     # -- requests ---------------------------------------------------------------------------------
 
     def _add(self, request: AddNode) -> object:
@@ -119,7 +211,7 @@ class Roster(Actor):
             return self._refuse(ConfigError(f"port={request.port!r}: 1 to 65535 is needed"))
         if self.sender is not None:
             endpoint = f"tcp://{request.host}:{request.port}"
-            for peer in self._proxies:
+            for peer in self._nodes():
                 if self._dialled.get(peer.name) == endpoint:
                     return NodeAdded(peer.name)
             try:
@@ -134,7 +226,7 @@ class Roster(Actor):
         if request.fence is not None:
             return self._refuse(ConfigError("a job cannot remove nodes: do it in the program that owns the cloud"))
         name = request.name
-        peers = [peer for peer in self._proxies if peer.name == name]
+        peers = [peer for peer in self._nodes() if peer.name == name]
         if not peers:
             error = NoSuchNode(f"no node {name!r} has joined; `actorcloud status` lists those that have")
             return self._refuse(error)

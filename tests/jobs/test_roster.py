@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorRef
+from actorcloud.actor import Actor, ActorRef, DynamicSupervisor, debug
 from actorcloud.base.errors import ConfigError, HeadUnreachable, NoSuchNode
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import DialFailed, FromPeer, PeerDown, PeerUp
 from actorcloud.jobs import Roster
-from actorcloud.jobs.message import Attached, Detached, Joined
+from actorcloud.jobs.message import Attached, Detached, Ended, Joined, Parted
+from actorcloud.jobs.roster import EARLY_LIMIT
 from actorcloud.protocol.job import AddNode, NodeAdded, RemoveNode
-from actorcloud.protocol.node import Inventory
+from actorcloud.protocol.node import DoneJobs, Inventory
 from actorcloud.testing import Simulation
 
 ENDPOINT = "tcp://10.0.0.7:7711"
@@ -54,7 +55,12 @@ class Stage:
         others = {name: Keeper.start() for name in ("scheduler", "store")}
         self.neighbours: Any = Neighbours(Keeper.start())
         actors = {"manager": self.manager, **others}
-        self.roster = Roster.start(self.neighbours, python="3.11", actors=actors)  # type: ignore[arg-type]  # fakes
+        self.proxies = DynamicSupervisor.start()
+        self.roster = Roster.start(self.neighbours, python="3.11", proxies=self.proxies, actors=actors)  # type: ignore[arg-type]  # fakes
+
+    def running(self) -> list[ActorRef[Any]]:
+        """The living proxies."""
+        return [info.ref for info in self.proxies.which_children() if info.ref is not None]
 
     def up(self, peer: Peer = NODE, python: str = "3.11", endpoint: str = "", *, reset: bool = True) -> None:
         self.roster.tell(PeerUp(peer, "node", reset, {"python": python}, endpoint))
@@ -155,8 +161,71 @@ def test_the_link_of_a_proxy_that_crashed_is_reset(sim: Simulation) -> None:
     stage = Stage()
     stage.up()
     sim.run(0.1)
-    (proxy,) = [ref for ref in sim.system().actors() if ref.actor_class.__name__ == "NodeProxy"]
+    (proxy,) = stage.running()
+    # When
     proxy.kill()
     sim.run(0.1)
+    # Then nothing is lost: what the node holds is told by its next inventory
     assert stage.neighbours.calls == [("reset", NODE)]
-    assert [detached.proxy for detached in stage.told(Detached)] == [proxy]
+    assert [parted.proxy for parted in stage.told(Parted)] == [proxy]
+    # And what it said before the reset counts for nothing
+    stage.roster.tell(FromPeer(NODE, Inventory(1, 1, (), ())))
+    stage.up()
+    stage.roster.tell(FromPeer(NODE, Inventory(2, 2, (), ())))
+    sim.run(0.1)
+    (attached,) = stage.told(Attached)
+    assert attached.inventory.slots == 2
+    assert stage.running() == [attached.proxy]
+    assert not stage.told(Detached)
+
+
+@pytest.mark.parametrize("when", ["at once", "while the next starts", "before its inventory"])
+def test_a_node_that_goes_down_after_its_proxy_has_crashed_is_lost(when: str, sim: Simulation) -> None:
+    # Given
+    stage = Stage()
+    stage.up()
+    stage.roster.tell(FromPeer(NODE, Inventory(2, 2, (), ())))
+    sim.run(0.1)
+    (proxy,) = stage.running()
+    proxy.kill()
+    sim.run(0.1)
+    # When
+    if when != "at once":
+        stage.up()
+    if when == "before its inventory":
+        sim.run(0.1)
+        (second,) = stage.running()
+        second.kill()
+        sim.run(0.1)
+    stage.roster.tell(PeerDown(NODE, "gone", False))
+    sim.run(0.1)
+    # Then the proxy that the manager knows is told of
+    assert proxy in [detached.proxy for detached in stage.told(Detached)]
+    assert stage.running() == []
+
+
+def test_what_a_node_says_while_its_proxy_starts_waits_in_order_and_is_bounded(sim: Simulation) -> None:
+    # Given a supervisor that starts nothing for now
+    stage = Stage()
+    debug.suspend(stage.proxies)
+    stage.up()
+    stage.roster.tell(FromPeer(NODE, Inventory(2, 2, (), ())))
+    stage.roster.tell(FromPeer(NODE, DoneJobs(())))
+    sim.run(0.1)
+    # When
+    debug.resume(stage.proxies)
+    sim.run(0.1)
+    # Then
+    assert [type(message) for message in stage.manager.ask("told")] == [Attached, Ended]
+    # When another says too much
+    debug.suspend(stage.proxies)
+    other = Peer("n2", 2)
+    stage.up(other)
+    for _ in range(EARLY_LIMIT + 1):
+        stage.roster.tell(FromPeer(other, Inventory(2, 2, (), ())))
+    sim.run(0.1)
+    # Then
+    assert stage.neighbours.calls == [("reset", other)]
+    debug.resume(stage.proxies)
+    sim.run(0.1)
+    assert len(stage.running()) == 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random as random_module
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from actorcloud import Cloud, JobRef
-from actorcloud.actor import Future
+from actorcloud.actor import ActorRef, Future
+from actorcloud.jobs.message import Detached
 from actorcloud.protocol.record import Fence
 from actorcloud.testing import RELIABLE, Auditor, Chances, CrashingDisk, SimCloud, Simulation
 from tests.simulation.acts import ACTS, Act, Book
@@ -16,7 +17,7 @@ from tests.simulation.acts import ACTS, Act, Book
 PATIENCE = 400.0
 
 #: Actors whose end restarts the head's core, and those of a node.
-CORE = ("StoreActor", "WriterActor", "Scheduler", "JobManager", "Roster", "Gateway")
+CORE = ("StoreActor", "WriterActor", "Scheduler", "JobManager", "DynamicSupervisor", "Roster", "Gateway")
 NODE = ("NodeAgent", "Gateway", "WorkerPort", "DynamicSupervisor")
 
 #: Kills of workers in one run: one more, and any job may be suspended by them.
@@ -206,6 +207,12 @@ class Chaos:
     def crash_proxy(self) -> None:
         self._crash_actor("head", "NodeProxy")
 
+    def give_up_a_node(self) -> None:
+        """The head takes a node for lost that goes on: only the fences keep its runs out."""
+        for proxy in self.cloud.actors("head", "NodeProxy")[:1]:
+            self._say("give up a node")
+            give_up(self.cloud, proxy)
+
     def crash_node_actor(self) -> None:
         self._crash_actor(self._node(), self.random.choice(NODE))
 
@@ -222,6 +229,13 @@ class Chaos:
             self.cloud.crash_actor(self.random.choice(found), raises=raises)
 
 
+def give_up(cloud: SimCloud, proxy: ActorRef[Any]) -> None:
+    """Have the manager lose what the node of this proxy holds, which goes on until its link is reset."""
+    manager = proxy._actor_weakref()._manager
+    manager.tell(Detached(proxy._actor_weakref()._node, proxy))
+    cloud.crash_actor(proxy)
+
+
 FAULTS: tuple[Fault, ...] = (
     Chaos.crash_head,
     Chaos.crash_head,
@@ -232,6 +246,7 @@ FAULTS: tuple[Fault, ...] = (
     Chaos.partition,
     Chaos.crash_core_actor,
     Chaos.crash_proxy,
+    Chaos.give_up_a_node,
     Chaos.crash_node_actor,
     Chaos.exhaust_the_core,
 )

@@ -17,6 +17,7 @@ from actorcloud.cluster import Neighbours
 from actorcloud.head.tree import Core
 from actorcloud.jobs import completion
 from actorcloud.jobs.admission import Admission
+from actorcloud.jobs.attachment import Attachment
 from actorcloud.jobs.commits import Commits
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
@@ -257,6 +258,12 @@ def restarts_alone() -> Iterator[None]:
 @contextmanager
 def keeps_the_link_of_a_dead_proxy() -> Iterator[None]:
     with patch.object(Neighbours, "reset", lambda self, peer: None):
+        yield
+
+
+@contextmanager
+def loses_the_jobs_of_a_dead_proxy() -> Iterator[None]:
+    with patch.object(Attachment, "parted", lambda self, message: self.detached(message)):
         yield
 
 

@@ -18,7 +18,7 @@ from actorcloud import Cloud
 from actorcloud.base.errors import JobCancelled, NoSuchJob
 from actorcloud.testing import Chances, Simulation
 from tests.simulation import acts, jobs, mutants
-from tests.simulation.chaos import Chaos
+from tests.simulation.chaos import Chaos, give_up
 from tests.simulation.stories import Stage, chaos, prove
 
 # -- 2: one recovery path -------------------------------------------------------------------------
@@ -32,6 +32,26 @@ def test_the_end_of_any_part_of_the_core_restarts_it_whole() -> None:
 def test_a_proxy_that_dies_resets_the_link_of_its_node() -> None:
     story = chaos(acts.count_once, acts.map_many, faults=(Chaos.crash_proxy,))
     prove(story, mutants.keeps_the_link_of_a_dead_proxy)
+
+
+def test_the_jobs_of_a_node_whose_proxy_crashes_go_on_and_run_once() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim, latency=0.01)
+            program = stage.cloud.program("c1", lambda cloud: cloud.results(cloud.add_jobs(jobs.count, range(24))))
+            for number in range(2, 20, 3):
+                stage.begun(number)
+                sim.run_until(lambda: bool(stage.cloud.actors("head", "NodeProxy")))
+                stage.cloud.crash_actor(sim.random.choice(stage.cloud.actors("head", "NodeProxy")))
+            sim.run_until(program.is_done)
+            assert program.get() == list(range(24))
+            refs = [ref for ref, _ in stage.cloud.witness.begun]
+            assert len(refs) == len(set(refs)) == 24
+            stage.end()
+
+    for seed in range(10):
+        story(seed)
+    prove(story, mutants.loses_the_jobs_of_a_dead_proxy, seeds=10)
 
 
 def test_the_end_of_a_port_restarts_its_node() -> None:
@@ -60,7 +80,7 @@ def test_a_commit_counts_only_by_the_current_run() -> None:
                 # The run is given to another node while the first one goes on.
                 stage.begun(number)
                 sim.run_until(lambda: bool(stage.cloud.actors("head", "NodeProxy")))
-                stage.cloud.crash_actor(sim.random.choice(stage.cloud.actors("head", "NodeProxy")))
+                give_up(stage.cloud, sim.random.choice(stage.cloud.actors("head", "NodeProxy")))
             sim.run_until(program.is_done)
             assert program.get() == list(range(4))
             stage.end()
@@ -128,7 +148,7 @@ def test_a_conflict_of_on_done_is_run_again_on_the_same_worker() -> None:
 
 def test_a_finish_by_the_run_already_recorded_is_answered_stored() -> None:
     # A slow disk: what is sent again meets a finish that is recorded and not yet told.
-    faults = (Chaos.crash_proxy, Chaos.crash_core_actor)
+    faults = (Chaos.give_up_a_node, Chaos.crash_core_actor)
     story = chaos(acts.count_with_the_end, faults=faults, chances=Chances(latency=0.05))
     prove(story, mutants.refuses_the_finish_of_the_recorded_run, seeds=100)
 
