@@ -178,6 +178,12 @@ SETTINGS: Mapping[str, Setting] = {
             default=False,
             help="Unpickle values here, which runs what they say: trust who wrote them.",
         ),
+        Setting(
+            name="level",
+            default="full",
+            choices=("quick", "full"),
+            help="How closely to look: at what can be told without reading all, or at every page.",
+        ),
         Setting(name="limit", kind=int, default=100, at_least=1, at_most=1_000_000, help="At most so many."),
         Setting(name="json", kind=bool, default=False, help="Print JSON, one object a line."),
         Setting(name="quiet", kind=bool, default=False, help="Print data and errors only."),

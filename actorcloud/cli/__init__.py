@@ -8,6 +8,7 @@
     report        data on stdout, talk on stderr; JSON
     job, cloud    the commands that ask a head, by `client`
     store         the commands about what is stored (`storegroup`); `stored`: keys and values in text
+    administration   the commands about the store itself, by `head`
     head, node    the commands that are a process; `respawn` keeps a head alive
     demo          the proof: `demojob` what runs, `demoprocess` where, `screen` what is seen
 

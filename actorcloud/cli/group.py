@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,5 +33,7 @@ class Group(click.Group):
         if cmd_name not in self.homes:
             return None
         module = importlib.import_module(f"actorcloud.cli.{self.homes[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        # A keyword cannot be the name of a function.
+        command: click.Command = getattr(module, f"{name}_" if keyword.iskeyword(name) else name)
         return command

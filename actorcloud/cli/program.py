@@ -43,6 +43,8 @@ class Program(Group):
             return super().invoke(ctx)
         except ActorCloudError as error:
             raise Failure(str(error), exit_code(error)) from error
+        except PermissionError as error:
+            raise Failure(f"{error.filename}: {error.strerror}", ExitCode.NO_PERMISSION) from error
         except KeyboardInterrupt as interrupt:
             raise Failure(None, ExitCode.INTERRUPTED) from interrupt
 

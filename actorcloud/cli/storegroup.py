@@ -13,6 +13,12 @@ COMMANDS = {
     "put": "store",
     "delete": "store",
     "stats": "store",
+    "check": "administration",
+    "backup": "administration",
+    "restore": "administration",
+    "compact": "administration",
+    "export": "administration",
+    "import": "administration",
 }
 
 
@@ -20,6 +26,8 @@ COMMANDS = {
 @click.pass_context
 def store(ctx: click.Context) -> None:
     """Read and change what is stored; look after the store itself.
+
+    Backup and export work while a head has the store; check, restore, compact and import do not.
 
     Values: get, ls, put and delete go through the head that has the store; with --store DIRECTORY and no
     head there, they open it themselves.

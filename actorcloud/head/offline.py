@@ -17,10 +17,10 @@ from actorcloud.actor import ActorRef, System
 from actorcloud.base.clock import Clock, SystemClock
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, NotAStore
 from actorcloud.client import Asking, Cloud, OnReply, Waiters
-from actorcloud.head.process import COMPANIONS
+from actorcloud.head.place import engine_at, plan_at
 from actorcloud.protocol.job import STORE
 from actorcloud.protocol.message import Message
-from actorcloud.store import Engine, LmdbEngine, StoreActor
+from actorcloud.store import StoreActor
 
 #: Seconds that a command waits for one answer of its own store: a commit on a slow disk.
 _ASK_TIMEOUT = 60.0
@@ -41,17 +41,14 @@ def open_offline(store: Path) -> Iterator[Cloud]:
     if not store.is_dir():
         raise NotAStore(f"there is no store {store}; `actorcloud head --store {store}` makes one")
     with System(name="offline") as system:
-        actor = StoreActor.options(system=system).start(_engine(store), owner="an actorcloud store command")
+        options = StoreActor.options(system=system)
+        actor = options.start(engine_at(store), owner="an actorcloud store command", plan=plan_at(store))
         cloud = Cloud.over(_OfflineHead(actor))
         try:
             yield cloud
         finally:
             cloud.room.session.close()
             actor.stop()
-
-
-def _engine(store: Path) -> Engine:
-    return LmdbEngine(store, companions=COMPANIONS)
 
 
 class _Answered:

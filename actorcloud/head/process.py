@@ -36,9 +36,9 @@ from actorcloud.head.clients import Clients
 from actorcloud.head.identity import Identity, load_identity
 from actorcloud.head.nodeprocess import NodeProcess
 from actorcloud.head.options import HeadOptions
+from actorcloud.head.place import engine_at, plan_at
 from actorcloud.head.tree import GATEWAY, Core, Parts
 from actorcloud.net import private_directory
-from actorcloud.store import LmdbEngine
 
 #: Seconds: threads that wait for the GIL ask for it after this time; the default of 5 ms makes each
 #: wake-up of the reactor wait that long behind a busy actor.
@@ -49,9 +49,6 @@ KEEP_EVERY = 1.0
 
 #: Characters of an error's text that a client is told: they fit a pipe, in one piece.
 FAILURE_LIMIT_CHARS = 1000
-
-#: What a head and its clients keep beside the store.
-COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 
 #: What clients of this machine find it by; as in `client.localhead`.
 
@@ -121,7 +118,8 @@ class _HeadProcess:
         identity = load_identity(Path(options.store)) if options.listen is not None else None
         self._identity = identity
         parts = Parts(
-            make_engine=lambda: LmdbEngine(options.store, companions=COMPANIONS),
+            make_engine=lambda: engine_at(options.store),
+            plan=plan_at(options.store),
             make_transport=lambda: self._transport(identity),
             neighbours=Neighbours(system),
             node_timeout=options.node_timeout,

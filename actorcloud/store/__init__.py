@@ -6,7 +6,8 @@ The server's half (`StoreActor`, `WriterActor`, the engines) lives in the head; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from actorcloud.store import keys
 from actorcloud.store.actor import StoreActor
@@ -29,7 +30,7 @@ from actorcloud.store.caller import (
     run_callbacks,
     user_key,
 )
-from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan
+from actorcloud.store.change import Applied, Apply, Change, Expect, Fed, Get, Got, Page, Recipient, Refused, Scan, Tidy
 from actorcloud.store.engine import (
     Batch,
     CheckLevel,
@@ -47,22 +48,29 @@ from actorcloud.store.engine import (
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.engine.memory import MemoryDisk, MemoryEngine
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
+from actorcloud.store.migration import PLAN_DEFAULT, Plan
 from actorcloud.store.single import SingleStore
 from actorcloud.store.stored import pack_time, time_of
 from actorcloud.store.validation import check_footprint
 from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
+    from actorcloud.store.bulk import Bulk
     from actorcloud.store.engine.lmdb import LmdbEngine
+    from actorcloud.store.export import ExportReader, write_export
+    from actorcloud.store.renewal import header_of, import_items, renew
+    from actorcloud.store.replacement import new_store, replaced_store
 
 __all__ = [
     "KEY_LIMIT_BYTES",
+    "PLAN_DEFAULT",
     "TRANSACTION_TIMEOUT_DEFAULT",
     "Abort",
     "Applied",
     "Apply",
     "Ask",
     "Batch",
+    "Bulk",
     "Change",
     "CheckLevel",
     "Codec",
@@ -73,6 +81,7 @@ __all__ = [
     "EngineScan",
     "EngineStats",
     "Expect",
+    "ExportReader",
     "Fail",
     "Fed",
     "FencedOut",
@@ -88,6 +97,7 @@ __all__ = [
     "MemoryEngine",
     "Opened",
     "Page",
+    "Plan",
     "ReadPlan",
     "ReadView",
     "Recipient",
@@ -98,6 +108,7 @@ __all__ = [
     "Space",
     "Staged",
     "StoreActor",
+    "Tidy",
     "Transaction",
     "Transactions",
     "Unresolved",
@@ -105,18 +116,36 @@ __all__ = [
     "check_footprint",
     "decode_key",
     "encode_key",
+    "header_of",
+    "import_items",
     "keys",
+    "new_store",
     "pack_time",
     "rehearsed",
+    "renew",
+    "replaced_store",
     "run_callbacks",
     "time_of",
     "user_key",
+    "write_export",
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "LmdbEngine":
-        from actorcloud.store.engine.lmdb import LmdbEngine
+#: What only a head, or whoever administers a store, needs.
+_HOMES = {
+    "Bulk": "bulk",
+    "ExportReader": "export",
+    "LmdbEngine": "engine.lmdb",
+    "header_of": "renewal",
+    "import_items": "renewal",
+    "new_store": "replacement",
+    "renew": "renewal",
+    "replaced_store": "replacement",
+    "write_export": "export",
+}
 
-        return LmdbEngine
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -128,6 +128,7 @@ class StoreActor(Actor):
         }
         self._is_collecting_soon = False
         self._is_cleaning = False
+        self._tidying: list[ReplyTo] = []
         if writer is None:
             self._writer: ActorRef[Any] = WriterActor.start_link(engine)
         else:
@@ -161,6 +162,8 @@ class StoreActor(Actor):
                 self._land(message)
             case Clean():
                 self._clean(message)
+            case own.Tidy():
+                return self._tidy()
             case Abandoned(reply_to):
                 self._watches.drop(reply_to)
             case _:
@@ -367,9 +370,19 @@ class StoreActor(Actor):
             self._is_collecting_soon = False
             self._janitor.collect_functions()
         scan = None if self._is_cleaning else self._janitor.next()
+        if scan is None and not self._is_cleaning:
+            tidying, self._tidying = self._tidying, []
+            for asker in tidying:
+                self.reply(asker, None)
         if scan is not None:
             self._is_cleaning = True
             self._queries.append(_Query(set(), (scan,), self._found_garbage))
+
+    def _tidy(self) -> object:
+        if self.sender is not None:
+            self._tidying.append(self.sender)
+        self.actor_ref.tell(Clean(sweep=False, functions=True))
+        return NoReply
 
     def _collect_functions_soon(self) -> None:
         if not self._is_collecting_soon:

@@ -97,6 +97,10 @@ class Fed(msgspec.Struct, frozen=True):
     seq: int = 0
 
 
+class Tidy(msgspec.Struct, frozen=True):
+    """Throw away all that is to be thrown away, functions too; an ask, answered with None when that is done."""
+
+
 class Get(msgspec.Struct, frozen=True):
     """Read these keys from the last durable state; answered with `Got`."""
 

@@ -63,8 +63,8 @@ STEPS: tuple[Step, ...] = (Step(2, (keys.USER, keys.ONCE), _name_codec),)
 class Plan(NamedTuple):
     """What to do with an older store."""
 
-    #: Makes a verified backup of a store of that format; None: there is none.
-    backup: Callable[[int], object] | None = None
+    #: (engine, format) -> makes a verified backup first; None: there is none.
+    backup: Callable[[Engine, int], object] | None = None
     #: That are known.
     steps: Sequence[Step] = STEPS
     #: The format that is wanted.
@@ -135,7 +135,7 @@ def _begin(bulk: Bulk, old: int, plan: Plan, found: bytes | None) -> Progress:
         return at
     logger.warning("migrating the store from format %d to %d", old, plan.major)
     if plan.backup is not None:
-        plan.backup(old)
+        plan.backup(bulk.engine, old)
     at = Progress(old + 1)
     bulk.commit({MIGRATING: _pack(at)})
     return at

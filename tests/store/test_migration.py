@@ -34,6 +34,10 @@ def move(key: bytes, value: bytes) -> Mapping[bytes, bytes | None]:
 OLD = Plan(steps=(Step(1, (keys.ARGUMENTS, keys.USER), shout),), major=1)
 
 
+def noted(backups: list[int]) -> Callable[[Engine, int], None]:
+    return lambda _, major: backups.append(major)
+
+
 def old_store(engine: Engine) -> Opened:
     """Fill a store of format 0."""
     bulk = Bulk(engine, engine.open("old"))
@@ -60,7 +64,7 @@ def test_every_record_is_changed_once_and_the_store_says_so(make_engine: Callabl
     backups: list[int] = []
     opened = old_store(engine)
     # When
-    after = prepare(engine, opened, "new", OLD._replace(backup=backups.append))
+    after = prepare(engine, opened, "new", OLD._replace(backup=noted(backups)))
     # Then
     assert contents(engine, after) == wanted()
     bulk = Bulk(engine, after)
@@ -69,7 +73,7 @@ def test_every_record_is_changed_once_and_the_store_says_so(make_engine: Callabl
     assert bulk.get(MIGRATING) is None
     assert backups == [0]
     # Then it is one like any other.
-    assert prepare(engine, after, "new", OLD._replace(backup=backups.append)) == after
+    assert prepare(engine, after, "new", OLD._replace(backup=noted(backups))) == after
     assert backups == [0]
     bulk.commit({keys.USER + b"x": b"y"})
 
@@ -97,7 +101,7 @@ def test_a_crash_after_any_commit_is_gone_on_from(disk: Disk) -> None:
     # Given: two steps, and a process that dies after each commit of it once more.
     steps = (*OLD.steps, Step(2, (keys.RESULT,), move))
     backups: list[int] = []
-    plan = Plan(backups.append, steps, 1)
+    plan = Plan(noted(backups), steps, 1)
     engine = disk.engine()
     opened = old_store(engine)
     engine.close()
@@ -128,7 +132,7 @@ def test_two_steps_follow_one_another_and_only_one_backup_is_made() -> None:
     backups: list[int] = []
     engine = MemoryEngine()
     opened = old_store(engine)
-    plan = Plan(backups.append, (*OLD.steps, Step(2, (keys.RESULT,), move)), 2)
+    plan = Plan(noted(backups), (*OLD.steps, Step(2, (keys.RESULT,), move)), 2)
     crashes = 0
     # When
     while True:
@@ -168,7 +172,7 @@ def test_a_backup_that_cannot_be_made_leaves_the_store_as_it_was() -> None:
     engine = MemoryEngine()
     opened = old_store(engine)
 
-    def backup(major: int) -> None:
+    def backup(_: Engine, major: int) -> None:
         raise StoreDamaged("the copy is not sound")
 
     # When

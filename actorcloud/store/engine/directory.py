@@ -103,11 +103,11 @@ class StoreDirectory:
     def publish(self) -> None:
         """Make what is in `new` the store, so that it survives a power cut."""
         for file in self.new.iterdir():
-            _sync(file)
-        _sync(self.new)
+            sync(file)
+        sync(self.new)
         self.new.rename(self.data)
-        _sync(self.path)
-        _sync(self.path.parent)
+        sync(self.path)
+        sync(self.path.parent)
 
     def make_empty(self) -> None:
         """Make the directory, and `new` in it, for a store that is to be written there.
@@ -155,7 +155,8 @@ def file_of(path: Path) -> str | None:
     return next((file for file in _PREFIXES if (path / _DATA / file).exists()), None)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See to it that a file, or what a directory lists, survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,0 +1,202 @@
+"""Looking after a store: back it up, check it, restore, compact, export and import it.
+
+=================  ===========  ==============================================================
+what               with a head  how
+=================  ===========  ==============================================================
+`back_up_store`    yes          this process copies as a reader among others: the head does nothing
+`export_store`     yes          of such a copy
+`check_store`      no           the pages are walked by a process of their own
+`compact_store`    no           a copy without what is free takes the store's place
+`restore_store`    no           into a directory that has no store
+`import_store`     no           into a directory that has no store
+=================  ===========  ==============================================================
+
+What needs the store alone is told who has it. A store that was restored or imported is one of its own
+(`store.renew`); the head's identity (`identity`) is no part of it, and stays what it is beside it.
+
+Blocks: each of these, until it is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from actorcloud.actor import System
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreNotEmpty
+from actorcloud.head.place import COMPANIONS, engine_at
+from actorcloud.store import (
+    Bulk,
+    CheckLevel,
+    ExportReader,
+    Report,
+    StoreActor,
+    Tidy,
+    header_of,
+    import_items,
+    new_store,
+    renew,
+    replaced_store,
+    write_export,
+)
+
+#: Seconds that tidying up before a compaction may take: a disk that is full never ends it.
+TIDY_TIMEOUT = 3600.0
+
+
+def back_up_store(store: Path, dest: Path) -> None:
+    """Copy what is durable now into a store of its own, and check that one.
+
+    Args:
+        store: whether a head has it or not.
+        dest: a directory that is empty, or is made.
+
+    Raises:
+        NotAStore: there is no store, or something is in `dest`.
+        NoSpace, StoreDamaged: as `Engine.backup` says.
+    """
+    _existing(store)
+    engine_at(store).backup(dest)
+
+
+def check_store(store: Path, level: CheckLevel) -> Report:
+    """Look for damage in a store that no head has.
+
+    Raises:
+        NotAStore: there is none.
+        StoreLocked: a head has it.
+    """
+    _existing(store)
+    return engine_at(store).check(level)
+
+
+def restore_store(backup: Path, dest: Path) -> None:
+    """Make a store from a backup.
+
+    Args:
+        backup: a directory that `back_up_store` has made; it is not changed.
+        dest: a directory that has no store.
+
+    Raises:
+        NotAStore, StoreDamaged: the backup is none, or not sound.
+        StoreNotEmpty: there is a store in `dest`.
+        StoreLocked, NoSpace: as they say.
+    """
+    _existing(backup)
+    with new_store(dest, "a restore", COMPANIONS) as place:
+        engine_at(backup).backup(place)
+        engine = engine_at(place)
+        try:
+            renew(Bulk(engine, engine.open("a restore")), os.urandom)
+        finally:
+            engine.close()
+
+
+def compact_store(store: Path) -> tuple[int, int]:
+    """Rewrite a store that no head has, without what is free or waits to be thrown away.
+
+    Returns:
+        Its size before, and after, in bytes.
+
+    Raises:
+        NotAStore, StoreLocked, StoreDamaged, NoSpace: as they say; the store is then as it was.
+    """
+    _existing(store)
+    before = _size(store)
+    _tidy(store)
+    with replaced_store(store, "a compaction", COMPANIONS) as place:
+        engine_at(store).backup(place)
+    return before, _size(store)
+
+
+def export_store(store: Path, file: Path) -> int:
+    """Write a store as one file that any engine can be filled from.
+
+    Args:
+        store: whether a head has it or not.
+        file: that is made; it is there whole, or not at all.
+
+    Returns:
+        How many items it has.
+
+    Raises:
+        StoreNotEmpty: there is such a file.
+        NotAStore, NoSpace, StoreDamaged: as `back_up_store` says.
+    """
+    if file.exists():
+        raise StoreNotEmpty(f"the file {file} is there already; name another one, or move it away")
+    # The copy beside the file: where there is room for the one there is for the other.
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.absolute().parent) as place:
+        copy, partial = Path(place) / "store", Path(place) / "export"
+        back_up_store(store, copy)
+        engine = engine_at(copy)
+        try:
+            bulk = Bulk(engine, engine.open("an export"))
+            with partial.open("xb") as stream:
+                os.fchmod(stream.fileno(), 0o600)
+                items = (item for chunk in bulk.chunks() for item in chunk)
+                count = write_export(stream, header_of(bulk), items)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise NoSpace(f"the export {file} does not fit there: {error.strerror}; make room") from error
+            raise
+        finally:
+            engine.close()
+        partial.rename(file)
+    return count
+
+
+def import_store(file: Path, dest: Path) -> int:
+    """Make a store from an export.
+
+    Args:
+        file: that `export_store` has made; it is read to its end before anything is written.
+        dest: a directory that has no store.
+
+    Returns:
+        How many items it has.
+
+    Raises:
+        BadExport: the file is none, or not whole.
+        StoreTooNew: a newer actorcloud wrote it.
+        StoreNotEmpty: there is a store in `dest`.
+        StoreLocked, NoSpace: as they say.
+    """
+    if not file.is_file():
+        raise NotAStore(f"there is no file {file}")
+    with file.open("rb") as stream:
+        for _ in ExportReader(stream, str(file)):
+            pass
+        stream.seek(0)
+        with new_store(dest, "an import", COMPANIONS) as place:
+            engine = engine_at(place)
+            try:
+                bulk = Bulk(engine, engine.open("an import"))
+                return import_items(bulk, ExportReader(stream, str(file)), os.urandom)
+            finally:
+                engine.close()
+
+
+def _existing(store: Path) -> None:
+    if not (store / "data").is_dir():
+        raise NotAStore(f"there is no store in {store}")
+
+
+def _tidy(store: Path) -> None:
+    with System(name="compact") as system:
+        actor = StoreActor.options(system=system).start(engine_at(store), owner="a compaction")
+        try:
+            actor.ask(Tidy(), timeout=TIDY_TIMEOUT)
+        finally:
+            actor.stop()
+
+
+def _size(store: Path) -> int:
+    sizes = [file.stat().st_size for file in (store / "data").iterdir()]
+    if not sizes:
+        raise StoreDamaged(f"the store {store} has lost its file; restore it from a backup")
+    return sum(sizes)

@@ -1,0 +1,97 @@
+"""Putting a store in files in the place of another, or of none, so that a crash leaves one or the other.
+
+What is made is made beside the store, in `NAME.new`, and moved when it is whole; a later try removes
+what an earlier one left. The store is locked meanwhile.
+
+Owns: that directory, while it works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from actorcloud.base.errors import NotAStore, StoreNotEmpty
+from actorcloud.store.engine.directory import StoreDirectory, sync
+
+#: LMDB's own, made anew when it is missing.
+_LOCK_FILES = frozenset({"lock.mdb"})
+
+
+@contextlib.contextmanager
+def new_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Iterator[Path]:
+    """Make a store where there is none.
+
+    Args:
+        dest: its directory; companions may be there.
+        owner: who this is, for others who want the store meanwhile.
+        companions: as for `StoreDirectory`.
+
+    Yields:
+        A directory that is not there yet, in which the block makes a store, closed when it ends; an error
+        there leaves nothing.
+
+    Raises:
+        StoreNotEmpty: there is a store already.
+        StoreLocked, NotAStore: as `StoreDirectory.lock` says.
+    """
+    directory = StoreDirectory(dest, companions)
+    if directory.data.exists():
+        raise StoreNotEmpty(f"{dest} holds a store already; name a new directory, or move that one away")
+    is_fresh = not dest.exists()
+    directory.lock(owner)
+    try:
+        with _beside(dest) as place:
+            yield place
+            (place / directory.data.name).rename(directory.data)
+            sync(directory.path)
+            sync(directory.path.parent)
+    except BaseException:
+        if is_fresh:
+            shutil.rmtree(dest, ignore_errors=True)
+        raise
+    finally:
+        directory.unlock()
+
+
+@contextlib.contextmanager
+def replaced_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Iterator[Path]:
+    """Replace the file of a store that nobody has open by that of a copy.
+
+    Args:
+        dest: the store's directory.
+        owner: as for `new_store`.
+        companions: as for `StoreDirectory`.
+
+    Yields:
+        A directory that is not there yet, for a copy that the block makes; an error there changes nothing.
+
+    Raises:
+        StoreLocked, NotAStore: as `StoreDirectory.lock` says.
+    """
+    directory = StoreDirectory(dest, companions)
+    directory.lock(owner)
+    try:
+        with _beside(dest) as place:
+            yield place
+            (file,) = (file for file in (place / directory.data.name).iterdir() if file.name not in _LOCK_FILES)
+            # One file, so one step: there is the old one, or the new one.
+            file.replace(directory.data / file.name)
+            sync(directory.data)
+    finally:
+        directory.unlock()
+
+
+@contextlib.contextmanager
+def _beside(dest: Path) -> Iterator[Path]:
+    place = dest.with_name(f"{dest.name}.new")
+    if place.exists() and not {entry.name for entry in place.iterdir()} <= {"data", "data.new", "head.lock"}:
+        raise NotAStore(f"{place} is in the way, and holds something else than half a store; move it away")
+    shutil.rmtree(place, ignore_errors=True)
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
