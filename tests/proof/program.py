@@ -34,9 +34,14 @@ _READS = {"read", "get", "scan_values", "scan_list", "audit"}
 
 
 class Book:
-    """What is shared by the programs of one world: the history, and which lists are in use."""
+    """What is shared by the programs of one world: the history, and which lists are in use.
 
-    def __init__(self) -> None:
+    Args:
+        base: of the unique numbers that are written; each process of its own has another.
+    """
+
+    def __init__(self, base: int = 0) -> None:
+        self.base = base
         self.calls: list[Call] = []
         #: Of each call the transaction's id, and the attempts behind its runs.
         self.ids: list[bytes] = []
@@ -101,6 +106,9 @@ class Performance:
         self._transactions = transactions
         self._count = 0
 
+    def run_ended(self) -> None:
+        """A run has returned, or raised; for those who write it down elsewhere."""
+
     @property
     def only_reads(self) -> bool:
         """Whether no step writes; then it is a read-only snapshot."""
@@ -113,6 +121,13 @@ class Performance:
         self._book.ids[self._index] = transaction.id
         self._book.attempts[self._index].append(transaction._attempt)
         run = self._book.calls[self._index].begin()
+        try:
+            self._perform(transaction, run)
+        finally:
+            self.run_ended()
+        return run.number
+
+    def _perform(self, transaction: Transaction, run: Run) -> None:
         for what, first, second in self._plan.steps:
             try:
                 getattr(self, what)(transaction, run, first, second)
@@ -123,11 +138,10 @@ class Performance:
                     raise
         if self._plan.aborts:
             raise Abort("by chance")
-        return run.number
 
     def _unique(self, run: Run) -> int:
         self._count += 1
-        return (self._index << 16) + (min(run.number, 255) << 8) + self._count % 256
+        return ((self._book.base + self._index) << 16) + (min(run.number, 255) << 8) + self._count % 256
 
     def _fetch(self, transaction: Transaction, run: Run, key: str) -> Any:
         value = transaction.fetch(SPACE, key)
