@@ -43,6 +43,7 @@ from actorcloud.store.extension import answer_read, check_read, keys_of_read, sc
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
+from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
@@ -110,6 +111,7 @@ class StoreActor(Actor):
         self._engine = engine
         self._epoch = opened.epoch
         self._sequencer = Sequencer(opened.incarnation, opened.seq)
+        self._reserve = Reserve(engine.stats)
         self._listener = listener
         self._fed = 0
         self._pending: deque[Request] = deque()
@@ -317,6 +319,8 @@ class StoreActor(Actor):
             # What it says now would name the wrong moment; its next commit would be refused anyway.
             raise FencedOut(f"the store is at commit {view.seq}, which is not ours: another process has opened it")
         found = dict(zip(rescans, view.scans[len(scans) :], strict=True))
+        if requests:
+            self._sequencer.shortage = self._reserve.shortage(self._sequencer.accepted_bytes)
         self._sequencer.add(requests, view.values, self.system.clock.time(), found)
         at = 0
         for query in queries:
@@ -354,6 +358,7 @@ class StoreActor(Actor):
 
     def _fail(self, text: str) -> None:
         logger.error("a batch was not written: %s", text)
+        self._reserve.look_again()
         lost, again = self._sequencer.failed()
         self._pending.extendleft(reversed(again))
         for request in lost:

@@ -10,6 +10,8 @@ A request is judged the moment it is added, against the engine's values under bo
 its answer waits: whatever rests on a value that is not durable yet, a refusal or a conflict too, is
 told only when the batches it was judged on are durable.
 
+In a shortage of room, what is right but grows is refused; see `reserve`.
+
 Reference: store-design 1.9; etcd issue 14370 for what happens otherwise.
 """
 
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from actorcloud.base.errors import TransactionError
+from actorcloud.base.errors import NoSpace, TransactionError
 from actorcloud.protocol.record import JobRecord
 from actorcloud.protocol.transaction import (
     TXN_ID_BYTES,
@@ -35,6 +37,7 @@ from actorcloud.store import change as own
 from actorcloud.store import keys, stored
 from actorcloud.store.closed import ClosedIds
 from actorcloud.store.engine import Batch, Scan
+from actorcloud.store.reserve import grows
 from actorcloud.store.validation import (
     Accepted,
     ChangeVerdict,
@@ -66,6 +69,14 @@ class Request(NamedTuple):
 
     body: Body
     answer: Callable[[Answer], None]
+
+
+class _Judged(NamedTuple):
+    """A request of a batch, to be done over if that fails."""
+
+    request: Request
+    is_accepted: bool
+    grows: bool
 
 
 class Durable(NamedTuple):
@@ -100,8 +111,7 @@ class _Gathered:
         self.count = 0
         self.size_bytes = 0
         self.answers: list[Callable[[], None]] = []
-        #: (request, whether it was accepted), to do them over if the batch fails.
-        self.requests: list[tuple[Request, bool]] = []
+        self.requests: list[_Judged] = []
 
     def accept(self, accepted: Accepted) -> None:
         self.last = accepted.seq
@@ -125,6 +135,10 @@ class Sequencer:
         self.incarnation = incarnation
         #: Number of the last transaction that everybody may know of.
         self.durable = seq
+        #: Bytes of all that was accepted.
+        self.accepted_bytes = 0
+        #: Why nothing may grow at present; None: it may.
+        self.shortage: str | None = None
         self._gathering = _Gathered(seq)
         self._flying: _Gathered | None = None
         self._functions: set[bytes] | None = None
@@ -207,13 +221,17 @@ class Sequencer:
         """Nothing of the batch in flight was written.
 
         Returns:
-            The requests that it consisted of; and those which were judged on it, or with it: to be added again.
+            What it could not hold; and what is to be added again: what was judged on it or with it, and what it
+            held beside something that grows, which may fit now.
         """
         flying, gathered = self._landed(), self._gathering
         self._gathering = _Gathered(self.durable)
-        lost = [request for request, accepted in flying.requests if accepted]
-        again = [request for request, accepted in flying.requests if not accepted]
-        return lost, again + [request for request, _ in gathered.requests]
+        has_grown = any(judged.grows for judged in flying.requests)
+        lost, again = list[Request](), list[Request]()
+        for judged in flying.requests:
+            is_lost = judged.is_accepted and judged.grows is has_grown
+            (lost if is_lost else again).append(judged.request)
+        return lost, again + [judged.request for judged in gathered.requests]
 
     def _landed(self) -> _Gathered:
         flying, self._flying = self._flying, None
@@ -223,15 +241,22 @@ class Sequencer:
     def _judge(self, view: View, request: Request, now: float) -> None:
         body = request.body
         verdict = self._verdict(view, Moment(self.incarnation, self._gathering.last, now), body)
-        answer: Answer
+        is_growing = isinstance(verdict, Accepted) and grows(body, verdict)
+        if self.shortage is not None and is_growing:
+            verdict = (Refused if isinstance(body, Commit) else own.Refused)(NoSpace.code, self.shortage)
         if isinstance(verdict, Accepted):
-            self._gathering.accept(verdict)
-            if self._functions is not None:
-                self._functions.update(_functions_in(verdict.writes, (record for _, record in verdict.records)))
+            self._accept(verdict)
             answer = Committed(verdict.seq, body.attempt) if isinstance(body, Commit) else None
+            self._keep(_Judged(request, is_accepted=True, grows=is_growing), answer)
         else:
-            answer = verdict
-        self._keep(request, answer, accepted=isinstance(verdict, Accepted))
+            self._keep(_Judged(request, is_accepted=False, grows=False), verdict)
+
+    def _accept(self, accepted: Accepted) -> None:
+        before = self._gathering.size_bytes
+        self._gathering.accept(accepted)
+        self.accepted_bytes += self._gathering.size_bytes - before
+        if self._functions is not None:
+            self._functions.update(_functions_in(accepted.writes, (record for _, record in accepted.records)))
 
     def _verdict(self, view: View, moment: Moment, body: Body) -> CommitVerdict | ChangeVerdict | NotCommitted:
         match body:
@@ -247,12 +272,13 @@ class Sequencer:
                 return validate_commit(view, moment, body)
         return validate_change(view, moment, body)
 
-    def _keep(self, request: Request, answer: Answer, *, accepted: bool) -> None:
+    def _keep(self, judged: _Judged, answer: Answer) -> None:
+        request = judged.request
         owner = self._gathering if self._gathering.layer else self._flying
         if owner is None:
             request.answer(answer)
             return
-        owner.requests.append((request, accepted))
+        owner.requests.append(judged)
         owner.answers.append(lambda: request.answer(answer))
         if owner is self._gathering:
             owner.count += 1

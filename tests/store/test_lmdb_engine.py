@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked
 from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, Unresolved, keys
 from actorcloud.store.engine import lmdb as lmdb_engine
 from actorcloud.store.format import FormatRecord
+from actorcloud.store.reserve import room_of
 
 MIB = 1 << 20
 
@@ -292,5 +295,79 @@ def test_a_machine_that_forbids_large_maps_gets_a_smaller_one(path: Path, monkey
     engine = LmdbEngine(path)
     engine.open("test")
     assert engine.stats().limit_bytes == 1 << 30
-    assert refused_sizes[:2] == [64 << 30, 8 << 30]
+    assert refused_sizes[:3] == [1 << 40, 64 << 30, 8 << 30]
+    engine.close()
+
+
+# -- how full it is -------------------------------------------------------------------------------
+
+
+def test_deleted_data_is_room_again(engine: LmdbEngine) -> None:
+    # Given
+    empty = engine.stats()
+    names = [b"k%d" % number for number in range(50)]
+    engine.commit(Batch({name: bytes(9000) for name in names}, ()), epoch=1, expect=0, new=1)
+    full = engine.stats()
+    # When
+    engine.commit(Batch({}, names), epoch=1, expect=1, new=2)
+    # Then
+    after = engine.stats()
+    assert full.used_bytes - empty.used_bytes >= 450_000
+    assert after.used_bytes == empty.used_bytes
+    assert after.limit_bytes == empty.limit_bytes == lmdb_engine.MAP_BYTES_LIMIT
+    assert 0 < (after.free_bytes or 0) < (after.disk_bytes or 0)
+
+
+#: Fills its map where there is no memory for a larger one, says what that is told, and commits once more.
+LIMITED = """
+import pathlib, resource, sys
+from actorcloud.base.errors import NoSpace
+from actorcloud.store import Batch, LmdbEngine
+
+MIB = 1 << 20
+engine = LmdbEngine(sys.argv[1], map_bytes=16 * MIB)
+epoch, seq = engine.open("test").epoch, 0
+in_use = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 12 * MIB, resource.RLIM_INFINITY))
+try:
+    while True:
+        engine.commit(Batch({b"%d" % seq: bytes(MIB)}, ()), epoch=epoch, expect=seq, new=seq + 1)
+        seq += 1
+except NoSpace as error:
+    print(error)
+engine.commit(Batch({b"small": b"v"}, ()), epoch=epoch, expect=seq, new=seq + 1)
+engine.close()
+"""
+
+
+@pytest.mark.slow
+def test_a_map_that_may_not_grow_refuses_and_goes_on(path: Path) -> None:
+    """LMDB would not survive the attempt."""
+    # When
+    command = [sys.executable, "-c", LIMITED, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    # Then
+    assert "limit of 16777216 bytes" in said
+    engine = LmdbEngine(path)
+    engine.open("test")
+    assert engine.read(ReadPlan([b"small"])).values == {b"small": b"v"}
+    engine.close()
+
+
+def test_the_reserve_of_a_full_map_takes_deletions(path: Path) -> None:
+    """Without it, a full map cannot be emptied: store-design 1.3."""
+    # Given
+    engine = LmdbEngine(path, map_bytes=MIB, map_limit_bytes=MIB)
+    engine.open("test")
+    seq = 0
+    while room_of(engine.stats())[1] is None:
+        engine.commit(Batch({b"k%04d" % seq: bytes(1000)}, ()), epoch=1, expect=seq, new=seq + 1)
+        seq += 1
+    # When
+    for number in range(0, seq, 50):
+        gone = [b"k%04d" % name for name in range(number, number + 50)]
+        engine.commit(Batch({b"id%d" % number: b"v"}, gone), epoch=1, expect=seq, new=seq + 1)
+        seq += 1
+    # Then
+    assert room_of(engine.stats())[1] is None
     engine.close()

@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import itertools
 import logging
+import mmap
 import os
 import shutil
 import sys
@@ -52,12 +53,17 @@ from actorcloud.store.format import FORMAT, FormatRecord, check_format, pack_for
 
 logger = logging.getLogger("actorcloud.store")
 
-#: Address space, not disk: files are sparse. Tried in turn where a limit on memory forbids it.
-MAP_BYTES_DEFAULT = 64 << 30
-_MAP_BYTES_SMALLER = (8 << 30, 1 << 30, 128 << 20)
+#: Address space, not disk: files are sparse on Linux. Elsewhere they may not be, and the map grows on demand.
+MAP_BYTES_DEFAULT = (1 << 40) if sys.platform == "linux" and sys.maxsize > 1 << 40 else (1 << 30)
+
+#: Tried in turn where a limit on memory (`ulimit -v`) or a small address space forbids more; then they are the limit.
+_MAP_BYTES_SMALLER = (64 << 30, 8 << 30, 1 << 30, 128 << 20)
 
 #: A full map doubles up to this.
 MAP_BYTES_LIMIT = 1 << 40
+
+#: Each file begins with two.
+_META_PAGES = 2
 
 #: Reads are one-shot, so a handful at a time; the rest is room for tools.
 _MAX_READERS = 512
@@ -95,7 +101,7 @@ class LmdbEngine:
     ) -> None:
         self._directory = StoreDirectory(path, companions)
         self._map_bytes = map_bytes
-        self._map_limit_bytes = map_limit_bytes
+        self._map_limit_bytes = self._limit_bytes = max(map_bytes, map_limit_bytes)
         self._random = random
         self._env: lmdb.Environment | None = None
         self._epoch = 0
@@ -157,7 +163,10 @@ class LmdbEngine:
         sizes = (self._map_bytes, *(size for size in _MAP_BYTES_SMALLER if size < self._map_bytes))
         for size in sizes:
             try:
-                return _open_lmdb(path, size, create=create)
+                env = _open_lmdb(path, size, create=create)
+                # What did not fit now would not later: what is held free must be of what there is.
+                self._limit_bytes = self._map_limit_bytes if size == self._map_bytes else size
+                return env
             except (lmdb.MemoryError, MemoryError):
                 logger.info("a map of %d bytes does not fit the limits of this process; trying a smaller one", size)
             except lmdb.Error as error:
@@ -189,11 +198,16 @@ class LmdbEngine:
         env = self._checked_env()
         try:
             return _read(env, plan)
-        except lmdb.PanicError as error:
-            raise EngineFailed(f"LMDB has given up on {self._directory.path}: {error}") from error
+        except lmdb.ReadersFullError:
+            # Of programs that were killed while they read; our own reads are few and short.
+            env.reader_check()
         except lmdb.Error:
             # A map that grew meanwhile has invalidated this one-shot transaction: once more.
+            pass
+        try:
             return _read(env, plan)
+        except lmdb.Error as error:
+            raise EngineFailed(f"LMDB cannot read {self._directory.path}: {error}") from error
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -220,9 +234,19 @@ class LmdbEngine:
         env = self._checked_env()
         # A reader that was killed would keep all pages from being used again.
         env.reader_check()
-        info = env.info()
-        used = (info["last_pgno"] + 1) * env.stat()["psize"]
-        return EngineStats(env.stat()["entries"], used, info["map_size"], info["num_readers"])
+        stat, info = env.stat(), env.info()
+        # What was deleted leaves free pages, which are used again before the file grows.
+        pages = _META_PAGES + stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        freed = info["last_pgno"] + 1 - pages
+        disk = os.statvfs(self._directory.data)
+        return EngineStats(
+            entries=stat["entries"],
+            used_bytes=pages * stat["psize"],
+            limit_bytes=self._limit_bytes,
+            readers=info["num_readers"],
+            free_bytes=disk.f_bavail * disk.f_frsize + freed * stat["psize"],
+            disk_bytes=disk.f_blocks * disk.f_frsize,
+        )
 
     def _write(self, env: lmdb.Environment, batch: Batch, epoch: int, step: tuple[int, int]) -> None:
         expect, new = step
@@ -241,7 +265,7 @@ class LmdbEngine:
 
     def _grow(self, env: lmdb.Environment) -> None:
         size = env.info()["map_size"]
-        if size * 2 > self._map_limit_bytes:
+        if size * 2 > self._limit_bytes or not _fits(size):
             raise NoSpace(
                 f"the store {self._directory.path} has reached its limit of {size} bytes; delete jobs or data"
             )
@@ -356,6 +380,15 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = Fals
         readonly=readonly,
         lib_version=0,
     )
+
+
+def _fits(size: int) -> bool:
+    """Tell whether a map may grow by so much: LMDB lets go of the old one first, and does not survive a refusal."""
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ).close()
+    except OSError:
+        return False
+    return True
 
 
 def _read(env: lmdb.Environment, plan: ReadPlan) -> ReadView:

@@ -113,12 +113,16 @@ class EngineStats(NamedTuple):
 
     #: Keys, its own included.
     entries: int
-    #: Bytes in use.
+    #: Bytes in use; what was deleted is not.
     used_bytes: int
-    #: Bytes it may grow to without further ado.
+    #: Bytes it may grow to.
     limit_bytes: int
     #: Slots for readers that have been in use at once; 0 where there are none.
     readers: int = 0
+    #: Bytes that can be written until the disk is full, room of its own that was freed included; None: it has no disk.
+    free_bytes: int | None = None
+    #: Size of the disk.
+    disk_bytes: int | None = None
 
 
 #: `quick`: what can be told without reading all; `full`: every page.
