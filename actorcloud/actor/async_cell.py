@@ -180,19 +180,15 @@ class AsyncCell(Cell):
 
     async def _see_to_urgent(self) -> bool:
         """See `Cell.attend`."""
-        self.urgent = False
-        if self.state == DEAD:
-            return False
-        if self.exiting is not None:
-            self.obey(self.exiting[0])
+        if self.ends_now():
             return False
         for duty in self.first_duties():
             await _result(duty)
-        is_watched = self.debug is not None and self.debug.serve(self)
+        goes_on = self.serve()
         if self.stopping is not None:
             await self._finish_by(self.stopping[0])
             return False
-        return self.state != DEAD and not is_watched
+        return goes_on and self.state != DEAD
 
     loops: ClassVar[set[types.CodeType]] = {_handle_all.__code__}
     aside: ClassVar[types.CodeType] = _see_to_urgent.__code__

@@ -171,18 +171,26 @@ class Cell(Mailbox):
 
     def attend(self) -> bool:
         """See to what overtakes messages; False if the turn must end."""
-        self.urgent = False
-        if self.state == DEAD:
-            return False
-        if self.exiting is not None:
-            self.obey(self.exiting[0])
+        if self.ends_now():
             return False
         deque(self.first_duties(), maxlen=0)
-        is_watched = self.debug is not None and self.debug.serve(self)
+        goes_on = self.serve()
         if self.stopping is not None:
             self._finish(self.stopping[0])
             return False
-        return self.state != DEAD and not is_watched
+        return goes_on and self.state != DEAD
+
+    def ends_now(self) -> bool:
+        """See to signals; True if they have ended the actor."""
+        self.urgent = False
+        if self.state != DEAD and self.exiting is not None:
+            self.obey(self.exiting[0])
+            return True
+        return self.state == DEAD
+
+    def serve(self) -> bool:
+        """Serve debug calls; False if what they set up is for another turn to see."""
+        return self.debug is None or not self.debug.serve(self)
 
     #: Whose frames in a traceback tell which message was handled, see `report.handled_at`.
     loops: ClassVar[set[CodeType]] = {turn.__code__, Instrument.loop}

@@ -13,8 +13,8 @@ from actorcloud.actor.signals import Demonitor, Monitor, new_monitor
 from actorcloud.actor.watcher import Watcher
 
 
-class Inbox:
-    """An actor's mail, as far as others may handle it: they put, the actor takes.
+class _View:
+    """Something of one actor.
 
     Args:
         ref: whose.
@@ -24,6 +24,12 @@ class Inbox:
 
     def __init__(self, ref: Any) -> None:
         self._ref = ref
+
+
+class Inbox(_View):
+    """An actor's mail, as far as others may handle it: they put, the actor takes."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<Inbox of {self._ref} with {self.qsize()} messages>"
@@ -42,17 +48,10 @@ class Inbox:
         return not self.qsize()
 
 
-class Stopped:
-    """Looks like the `threading.Event` that is set when an actor has stopped.
+class Stopped(_View):
+    """Looks like the `threading.Event` that is set when an actor has stopped."""
 
-    Args:
-        ref: whose.
-    """
-
-    __slots__ = ("_ref",)
-
-    def __init__(self, ref: Any) -> None:
-        self._ref = ref
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<Stopped of {self._ref}: {'set' if self.is_set() else 'unset'}>"

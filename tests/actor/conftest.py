@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from actorcloud.actor import Registry, RegistryRef, System
+from actorcloud.actor import ActorRef, Registry, RegistryRef, System
 from actorcloud.testing import Simulation
+from tests.actor.cast import Probe
 from tests.actor.host import hosted
 
 
@@ -51,3 +54,15 @@ def pool() -> Iterator[System]:
 def start_registry(request: pytest.FixtureRequest, system: System) -> Callable[..., RegistryRef]:
     """Start a registry, of one partition or of eight."""
     return lambda kind, **options: Registry.start(kind, partitions=request.param, **options)
+
+
+@pytest.fixture
+def probe(system: System) -> ActorRef[Any]:
+    """Who is told what happens."""
+    return Probe.start()
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Crashes that belong to the test are not shown."""
+    caplog.set_level(logging.CRITICAL, "actorcloud.actor")

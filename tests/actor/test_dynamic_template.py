@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 import time
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,6 +18,7 @@ from actorcloud.actor import (
     ActorRef,
     ChildSpec,
     DynamicSupervisor,
+    Future,
     Supervisor,
     SupervisorRef,
     System,
@@ -29,6 +31,33 @@ from tests.actor.family import Noted, Slow, Starts, crash, end, events, names
 
 #: More than any test lasts.
 ENDLESS = 1_000_000
+
+
+class Gate:
+    """Opens when so many have come."""
+
+    def __init__(self, missing: int, is_open: Future[Any]) -> None:
+        self.missing = missing
+        self.is_open = is_open
+        self._lock = threading.Lock()
+
+    def pass_through(self, system: System) -> None:
+        with self._lock:
+            self.missing -= 1
+            is_last = self.missing == 0
+        if is_last:
+            self.is_open.set()
+        system.wait(self.is_open, PATIENCE)
+
+
+class Meeting(Actor):
+    """Ends when others are about to, as well."""
+
+    trap_exit = True
+    gate: ClassVar[Gate]
+
+    def on_stop(self) -> None:
+        self.gate.pass_through(self.system)
 
 
 @pytest.fixture(autouse=True)
@@ -190,16 +219,24 @@ def test_the_end_takes_all_along(system: System, shutdown: Any) -> None:
 
 @pytest.mark.case(123)
 def test_children_end_at_the_same_time(system: System) -> None:
-    # Given children that need some time, and one that needs too much
-    pool = DynamicSupervisor.start(template=Slow.child_spec(shutdown=0.1))
-    children = [pool.start_another(seconds) for seconds in (0.05, 0.05, 0.05, 5.0)]
+    # Given children each of which ends only when all are about to
+    gate = Meeting.gate = Gate(3, system.future())
+    pool = DynamicSupervisor.start(template=Meeting.child_spec(shutdown=PATIENCE))
+    children = [pool.start_another() for _ in range(3)]
     reasons = [child.monitor() for child in children]
-    begin = system.clock.monotonic()
     # When
     pool.stop(timeout=PATIENCE)
-    # Then it takes as long as the longest may, not as all together need
-    assert [end.get(PATIENCE).reason for end in reasons] == [ExitReason.SHUTDOWN] * 3 + [ExitReason.KILLED]
-    assert 0.1 <= system.clock.monotonic() - begin < 2.5
+    # Then none was waited for before the next was told
+    assert gate.missing == 0
+    assert [end.get(PATIENCE).reason for end in reasons] == [ExitReason.SHUTDOWN] * 3
+
+
+@pytest.mark.case(123)
+def test_a_child_that_takes_too_long_to_end_is_killed(system: System) -> None:
+    pool = DynamicSupervisor.start(template=Slow.child_spec(shutdown=0.05))
+    slow = pool.start_another(PATIENCE).monitor()
+    pool.stop(timeout=PATIENCE)
+    assert slow.get(PATIENCE).reason is ExitReason.KILLED
 
 
 @pytest.mark.case(146)

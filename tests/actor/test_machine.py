@@ -35,15 +35,7 @@ from actorcloud.base.exits import Crash, ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, end_of, log, run, tell_run
 from tests.actor.machines import Door, Entering, Machine, Script, answer_with, both, goto, keep_waiting
 
-
-@pytest.fixture
-def probe(system: System) -> ActorRef[Any]:
-    return Probe.start()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "actorcloud.actor")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 # -- life ------------------------------------------------------------------------------------------

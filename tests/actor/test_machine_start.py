@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, ClassVar
 
 import pytest
@@ -10,10 +9,7 @@ import pytest
 from actorcloud.actor import StateMachine, Supervisor, System
 from actorcloud.base.errors import ActorError, StartError
 
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "actorcloud.actor")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 def test_handlers_that_are_coroutines_are_refused(system: System) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any
 
@@ -15,18 +14,10 @@ from actorcloud.actor import (
     debug,
 )
 from actorcloud.base.errors import ActorError
-from tests.actor.cast import PATIENCE, Boom, Probe, Run, log
+from tests.actor.cast import PATIENCE, Boom, Run, log
 from tests.actor.machines import Door, Machine, answer_with
 
-
-@pytest.fixture
-def probe(system: System) -> ActorRef[Any]:
-    return Probe.start()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "actorcloud.actor")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 # -- two styles ------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import Any
 
@@ -15,18 +14,10 @@ from actorcloud.actor import (
     StateTimeout,
     System,
 )
-from tests.actor.cast import Probe, Run, log, run, tell_run
+from tests.actor.cast import Run, log, run, tell_run
 from tests.actor.machines import Machine, both, goto
 
-
-@pytest.fixture
-def probe(system: System) -> ActorRef[Any]:
-    return Probe.start()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "actorcloud.actor")
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.mark.case(278)

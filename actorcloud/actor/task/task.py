@@ -171,12 +171,15 @@ class Task(Generic[R]):
             until the outcome, or `timeout`.
         """
         limit = _seconds(timeout)
-        claim = self._claim
-        claim.check_owner()
-        if not claim.is_taken and not claim.future.wait(limit):
-            claim.take_back()
-            raise AskTimeout(f"{claim} gave no value within {limit} s")
-        return _value(claim)
+        if not self._is_over(limit):
+            self._claim.take_back()
+            raise AskTimeout(f"{self._claim} gave no value within {limit} s")
+        return _value(self._claim)
+
+    def _is_over(self, limit: float | None) -> bool:
+        """Wait for the outcome; False if `limit` seconds passed first."""
+        self._claim.check_owner()
+        return self._claim.is_taken or self._claim.future.wait(limit)
 
     def __await__(self) -> Generator[Any, None, R]:
         """As `get`, on the running asyncio loop, which goes on meanwhile; for as long as it takes.
@@ -206,12 +209,7 @@ class Task(Generic[R]):
         Blocks:
             until the outcome, or `timeout`.
         """
-        limit = _seconds(timeout)
-        claim = self._claim
-        claim.check_owner()
-        if not claim.is_taken and not claim.future.wait(limit):
-            return None
-        return checked(claim.take(), claim)
+        return checked(self._claim.take(), self._claim) if self._is_over(_seconds(timeout)) else None
 
     def shutdown(self, timeout: float | str | None = SHUTDOWN_DEFAULT) -> Outcome[R] | None:
         """End the task, and take its outcome.
