@@ -157,6 +157,8 @@ class Conflict(Message, tag=32, frozen=True):
 
     snapshot: Snapshot
     fresh: tuple[tuple[bytes, Found], ...] = ()
+    #: The commit asked for a ticket and has one: run again at once, others will wait for it.
+    has_ticket: bool = False
 
 
 class Commit(Message, tag=33, frozen=True):
@@ -179,6 +181,8 @@ class Commit(Message, tag=33, frozen=True):
     ranges: tuple[RangeEntry, ...] = ()
     #: Of keys that are not in `writes`.
     atomics: tuple[Atomic, ...] = ()
+    #: Not None: this transaction has conflicted often and wants its turn; seconds that one attempt takes.
+    ticket: float | None = None
 
 
 class Committed(Message, tag=34, frozen=True):

@@ -23,7 +23,6 @@ Reference: store-design 1.9, 2.6; design 6.1, rules 2, 6 and 9.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, cast
 
@@ -40,6 +39,7 @@ from actorcloud.store import keys, stored
 from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
+from actorcloud.store.intake import Intake
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
@@ -71,6 +71,10 @@ class Clean(msgspec.Struct, frozen=True):
     sweep: bool = False
     #: Look for functions that no job has.
     functions: bool = False
+
+
+class _Alarm(msgspec.Struct, frozen=True):
+    """To itself: a turn may be over, or somebody has been parked for long enough."""
 
 
 class _Query(NamedTuple):
@@ -114,12 +118,13 @@ class StoreActor(Actor):
         self._reserve = Reserve(engine.stats)
         self._listener = listener
         self._fed = 0
-        self._pending: deque[Request] = deque()
+        self._pending = Intake()
         self._pending_bytes = 0
         self._queries: list[_Query] = []
         self._janitor = Janitor(self._sequencer, opened.seq)
         self._metrics = Metrics()
         self._watches = Watches()
+        self._alarm_at: float | None = None
         #: What is asked, and may be answered later.
         self._asked: dict[type, Callable[[Any], object]] = {
             Read: self._take_read,
@@ -127,6 +132,7 @@ class StoreActor(Actor):
             Status: self._take_status,
             WatchKey: self._take_watch,
             GetStoreStats: lambda _: self._stats(),
+            own.Tidy: lambda _: self._tidy(),
         }
         self._is_collecting_soon = False
         self._is_cleaning = False
@@ -164,8 +170,9 @@ class StoreActor(Actor):
                 self._land(message)
             case Clean():
                 self._clean(message)
-            case own.Tidy():
-                return self._tidy()
+            case _Alarm():
+                self._alarm_at = None
+                self._pending.look(self._now())
             case Abandoned(reply_to):
                 self._watches.drop(reply_to)
             case _:
@@ -175,12 +182,19 @@ class StoreActor(Actor):
     def on_batch_end(self) -> None:
         """Read once for all that came in this turn, judge, answer, and send a batch on its way."""
         queries, self._queries = self._queries, []
-        requests = [self._pending.popleft() for _ in range(min(len(self._pending), self._sequencer.room))]
+        requests = self._pending.take(self._sequencer.room, self._now())
         if queries or requests:
             self._work(queries, requests)
         flight = self._sequencer.take()
         if flight is not None:
             self._writer.tell(Write(flight, self._epoch, self.actor_ref))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        due = self._pending.due(self._now(), self._sequencer.room)
+        if due is not None and (self._alarm_at is None or due < self._alarm_at):
+            self._alarm_at = due
+            self.send_after(max(0.0, due - self._now()), _Alarm())
 
     def on_exit(self, message: Exit) -> None:
         """The writer has ended, and this actor with it."""
@@ -229,7 +243,7 @@ class StoreActor(Actor):
         def answer(verdict: Answer) -> None:
             self._pending_bytes -= size
             self._metrics.judged(verdict)
-            self._answer(asker, verdict)
+            self._answer(asker, self._pending.told(commit, verdict, self._now()))
 
         self._pending.append(Request(commit, answer))
         return NoReply
@@ -242,6 +256,7 @@ class StoreActor(Actor):
         if refused is not None:
             return refused
         asker = self.sender
+        self._pending.end(status.txn, self._now())
         self._pending.append(Request(status, lambda answer: self._answer(asker, answer)))
         return NoReply
 
@@ -298,6 +313,9 @@ class StoreActor(Actor):
             return answer
 
         self._queries.append(_Query(set(), (wanted,), found))
+
+    def _now(self) -> float:
+        return self.system.clock.monotonic()
 
     def _answer(self, asker: ReplyTo | None, verdict: object) -> None:
         if asker is not None:
@@ -360,7 +378,7 @@ class StoreActor(Actor):
         logger.error("a batch was not written: %s", text)
         self._reserve.look_again()
         lost, again = self._sequencer.failed()
-        self._pending.extendleft(reversed(again))
+        self._pending.put_back(reversed(again))
         for request in lost:
             refused = RefusedCommit if isinstance(request.body, Commit) else own.Refused
             request.answer(refused("no-space", text))

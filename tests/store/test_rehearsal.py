@@ -78,6 +78,10 @@ def delete(count: Iterator[int]) -> None:
         txn_of_any().store("s", "n", 1)
 
 
+def add(count: Iterator[int]) -> None:
+    txn_of_any().add("s", "n", next(count) + 1)
+
+
 def impure(fun: Callable[[Iterator[int]], None] = value) -> Callable[[], None]:
     return partial(fun, itertools.count())
 
@@ -93,6 +97,7 @@ def impure(fun: Callable[[Iterator[int]], None] = value) -> Callable[[], None]:
         (end, "the first run ends with Commit, the second with Fail"),
         (error, r"the second run of the function raised ZeroDivisionError"),
         (job, "the first run adds 1 jobs, the second 1, or others"),
+        (add, "two runs have the store do different things with its values"),
         (delete, "the first run writes 1, the second nothing"),
     ],
 )

@@ -175,7 +175,7 @@ class Attempt:
         """Add a job."""
         self._jobs[job.ref] = job
 
-    def to_commit(self, acked: tuple[bytes, ...] = ()) -> Commit:
+    def to_commit(self, acked: tuple[bytes, ...] = (), ticket: float | None = None) -> Commit:
         """Return the message that commits this run."""
         return Commit(
             self.txn,
@@ -188,6 +188,7 @@ class Attempt:
             acked,
             self.ranges,
             self.atomics,
+            ticket=ticket,
         )
 
     def _part(self, gap: RangeRead) -> RangeRead:

@@ -37,9 +37,12 @@ from actorcloud.store.caller.transaction import Ask, Transaction
 #: Ids in one message of those whose answers have arrived; more wait for the next one.
 ACKED_IN_ONE = 64
 
-#: Attempts whose values are kept. All copies of an attempt are judged before the next one is, so
-#: that the last two would do.
-KEPT_ATTEMPTS = 8
+#: Attempts whose values are kept: more than are made while a second copy of one is parked at the store.
+KEPT_ATTEMPTS = 64
+
+#: Conflicts after which a transaction wants its turn, and seconds: few get so far where there is no rush.
+TICKET_AFTER_CONFLICTS = 5
+TICKET_AFTER = 0.25
 
 
 class Ran(NamedTuple):
@@ -75,7 +78,7 @@ class Committer:
         acked = tuple(self._acked.popleft() for _ in range(min(len(self._acked), ACKED_IN_ONE)))
         answer = None
         try:
-            answer = self._send(attempt.to_commit(acked))
+            answer = self._send(attempt.to_commit(acked, self._pace(attempt.number)))
         finally:
             if not isinstance(answer, wire.Committed):
                 self._acked.extend(acked)
@@ -104,6 +107,12 @@ class Committer:
                     raise WireError(f"the store answered a Status with {answer!r}")
             self._pacer.pause(number)
         raise AssertionError("unreachable")
+
+    def _pace(self, number: int) -> float | None:
+        """Return how long one attempt takes, if this transaction has tried for so long that it wants its turn."""
+        elapsed = self._pacer.elapsed
+        wants = number > TICKET_AFTER_CONFLICTS or (number > 1 and elapsed >= TICKET_AFTER)
+        return elapsed / number if wants else None
 
     def _send(self, commit: wire.Commit) -> wire.Committed | wire.Conflict:
         """Ask until there is an answer that counts."""
