@@ -2,7 +2,8 @@
 
 ::
 
-    PATH/head.lock       flock for the life of the owner; its text says who that is
+    PATH/head.lock       flock for the life of the owner; its text says who that is. Afterwards, if all went well, which
+                         state the file was closed in: as long as it is in that, there is no need to look at its pages
     PATH/data/           the engine's files: `data.mdb` of LMDB, or `data.sqlite`
     PATH/data.new/       while a store is being created, or restored; renamed when it is complete
 
@@ -16,10 +17,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLocked
+from actorcloud.store.engine.mounts import read_mounts, refuse_remote
 
 LMDB_FILE = "data.mdb"
 SQLITE_FILE = "data.sqlite"
@@ -43,15 +45,23 @@ class StoreDirectory:
         path: the directory; it is created if it does not exist.
         companions: names that others may have put beside the store (sockets, keys).
         file: name of the engine's file, `LMDB_FILE` or `SQLITE_FILE`.
+        mounts: tells what is mounted, as /proc/self/mountinfo does.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], companions: Collection[str] = (), *, file: str = LMDB_FILE
+        self,
+        path: str | os.PathLike[str],
+        companions: Collection[str] = (),
+        *,
+        file: str = LMDB_FILE,
+        mounts: Callable[[], str] = read_mounts,
     ) -> None:
         self.path = Path(path)
         self._file = file
         self._companions = frozenset(companions) | _OURS
+        self._mounts = mounts
         self._lock: int | None = None
+        self._seal = ""
 
     @property
     def data(self) -> Path:
@@ -74,8 +84,10 @@ class StoreDirectory:
         Raises:
             StoreLocked: another process is; the text says which.
             NotAStore: the path is not a directory, or holds something else.
+            ConfigError: it is on a file system of other machines.
         """
         self._check_contents()
+        refuse_remote(self.path, self._mounts())
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -84,14 +96,21 @@ class StoreDirectory:
             other = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace").strip() or "an unknown process"
             os.close(lock)
             raise StoreLocked(f"the store {self.path} is open in {other}; use that head, or stop it first") from None
+        self._seal = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace")
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()} ({owner})\n".encode()[:_OWNER_LIMIT], 0)
         self._lock = lock
 
-    def unlock(self) -> None:
-        """Let the next one in; safe to call twice."""
+    def unlock(self, *, in_order: bool = False) -> None:
+        """Let the next one in; safe to call twice.
+
+        Args:
+            in_order: the file was closed, and is whole: the next one need not look.
+        """
         if self._lock is not None:
             os.ftruncate(self._lock, 0)
+            if in_order:
+                os.pwrite(self._lock, self._fingerprint().encode(), 0)
             os.close(self._lock)
             self._lock = None
 
@@ -118,6 +137,18 @@ class StoreDirectory:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise NotAStore(f"{self.path} is not empty; give an empty or new directory")
         self.new.mkdir(mode=0o700, parents=True)
+
+    def is_as_left(self) -> bool:
+        """Tell whether the file is the one that was closed in order, and untouched since; only of a locked store."""
+        return self._seal == self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        """Tell one state of the file from others; by `stat`, as closing the file would drop LMDB's locks."""
+        try:
+            found = self.file.stat()
+        except OSError:
+            return ""
+        return f"closed {found.st_ino} {found.st_size} {found.st_mtime_ns}\n"
 
     def check_file(self) -> None:
         """Refuse a store whose file is gone: it must not look like a new one.

@@ -127,8 +127,17 @@ class LmdbEngine:
                 self._create()
             self._directory.check_file()
             lmdb_file.check_size(self._directory.file)
+            if not self._directory.is_as_left():
+                lmdb_file.check_pages(self._directory.file)
             self._env = self._open_env(str(self._directory.data), create=False)
             return self._take_over(self._env)
+        except lmdb.Error as error:
+            self._release()
+            if _is_full(error):
+                raise NoSpace(
+                    f"the disk of {self._directory.path} is full: {error}; make room, and open it again"
+                ) from error
+            raise EngineFailed(f"LMDB cannot open {self._directory.path}: {error}") from error
         except BaseException:
             self._release()
             raise
@@ -143,20 +152,20 @@ class LmdbEngine:
                 with env.begin(write=True) as txn:
                     if _number(txn.get(_EPOCH)) == self._epoch:
                         txn.put(_CLEAN, b"1")
+                in_order = True
             except lmdb.Error as error:
                 logger.warning("the store %s could not note that it was closed: %s", self._directory.path, error)
-            self._release()
+                in_order = False
+            self._release(in_order=in_order)
 
     def _create(self) -> None:
         self._directory.new.mkdir(mode=0o700)
-        env = self._open_env(str(self._directory.new), create=True)
-        with env.begin(write=True) as txn:
+        with self._open_env(str(self._directory.new), create=True) as env, env.begin(write=True) as txn:
             txn.put(FORMAT, pack_format(FormatRecord()))
             txn.put(_INCARNATION, self._random(16))
             txn.put(_EPOCH, _bytes(0))
             txn.put(_SEQ, _bytes(0))
             txn.put(_CLEAN, b"1")
-        env.close()
         self._directory.publish()
 
     def _open_env(self, path: str, *, create: bool) -> lmdb.Environment:
@@ -169,7 +178,7 @@ class LmdbEngine:
                 return env
             except (lmdb.MemoryError, MemoryError):
                 logger.info("a map of %d bytes does not fit the limits of this process; trying a smaller one", size)
-            except lmdb.Error as error:
+            except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
                 raise StoreDamaged(f"the store in {path} cannot be opened: {error}") from error
         raise NoSpace(f"not even a map of {sizes[-1]} bytes fits this process; raise its limit of memory (ulimit -v)")
 
@@ -185,11 +194,11 @@ class LmdbEngine:
         self._epoch = epoch
         return opened
 
-    def _release(self) -> None:
+    def _release(self, *, in_order: bool = False) -> None:
         env, self._env = self._env, None
         if env is not None:
             env.close()
-        self._directory.unlock()
+        self._directory.unlock(in_order=in_order)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -274,8 +283,7 @@ class LmdbEngine:
 
     def _explain(self, env: lmdb.Environment, error: lmdb.Error, expect: int) -> NoReturn:
         """Raise what this failed commit means."""
-        full = isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL
-        if not full:
+        if not _is_full(error):
             raise EngineFailed(f"LMDB could not commit to {self._directory.path}: {error}") from error
         try:
             applied = _read(env, ReadPlan()).seq != expect
@@ -380,6 +388,10 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = Fals
         readonly=readonly,
         lib_version=0,
     )
+
+
+def _is_full(error: lmdb.Error) -> bool:
+    return isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL
 
 
 def _fits(size: int) -> bool:
