@@ -1,20 +1,15 @@
-"""Who is in which batch and may hear of what; jobs; random histories."""
+"""Who is in which batch and may hear of what; jobs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actorcloud.protocol.record import JobRecord, NewJob
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, Found, RangeEntry, RangeRead, Refused, Values
-from actorcloud.store import Change, EngineScan, Expect, Key, ReadPlan, encode_key, keys
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Refused
+from actorcloud.store import Change, Expect, Key, ReadPlan, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
-from actorcloud.store.caller.attempt import Attempt, Unknown
-from actorcloud.store.range import range_entry
 from actorcloud.store.sequencer import BATCH_REQUESTS
 from tests.store.local import NOW, OTHER, REF, LocalStore, raw, run_of
 
@@ -304,161 +299,3 @@ def test_a_transaction_may_write_to_the_job_that_it_adds() -> None:
     commit = Commit(b"t" * 16, 1, writes=own, jobs=(NewJob(REF, DIGEST, b""),))
     assert isinstance(store.ask(commit), Committed)
     assert store.value(REF, b"\x00") == b"v"
-
-
-# -- histories ------------------------------------------------------------------------------------
-
-NAMES = st.sampled_from("abcd")
-BOUNDS = st.sampled_from("abcde")
-
-
-def seqs_between(state: dict[bytes, Found], lo: bytes, hi: bytes) -> list[tuple[bytes, int]]:
-    return [(entry, found[0]) for entry, found in sorted(state.items()) if found is not None and lo <= entry < hi]
-
-
-class Histories(RuleBasedStateMachine):
-    """Clients step by step, batches that gather, fly and land, against a list of dictionaries.
-
-    The white-box checker: each commit has a number, so the history is known. Each value that a run
-    has seen, committed or not, must be what the history says of its snapshot.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = LocalStore()
-        #: The state after commit n.
-        self.states: list[dict[bytes, Found]] = [{}]
-        self.count = 0
-        self.attempts = [self.begin() for _ in range(3)]
-        self.flight: Any = None
-        self.waiting: list[tuple[Attempt, list[Any], int]] = []
-
-    def begin(self, seed: Conflict | None = None) -> Attempt:
-        self.count += 1
-        return Attempt(self.count.to_bytes(16, "big"), 1, seed=seed)
-
-    @rule(client=st.integers(0, 2), name=NAMES)
-    def fetch(self, client: int, name: str) -> None:
-        attempt = self.attempts[client]
-        if not isinstance(attempt.peek(key(name)), Unknown):
-            return
-        answer = self.store.read(attempt.ask_for([key(name)]))
-        if isinstance(answer, Conflict):
-            assert not self.holds(self.states[answer.snapshot[1]], attempt)
-            self.check_fresh(answer)
-            self.attempts[client] = self.begin(answer)
-        else:
-            assert isinstance(answer, Values)
-            attempt.take_in([key(name)], answer)
-
-    @rule(client=st.integers(0, 2), bounds=st.tuples(BOUNDS, BOUNDS), limit=st.integers(1, 3), reverse=st.booleans())
-    def scan(self, client: int, bounds: tuple[str, str], limit: int, *, reverse: bool) -> None:
-        attempt = self.attempts[client]
-        lo, hi = map(key, sorted(bounds))
-        while isinstance(found := attempt.peek_range(RangeRead(lo, hi, limit, reverse)), RangeRead):
-            answer = self.store.read(attempt.ask_for((), [found]))
-            if isinstance(answer, Conflict):
-                self.check_fresh(answer)
-                self.attempts[client] = self.begin(answer)
-                return
-            assert isinstance(answer, Values)
-            attempt.take_in((), answer, [found])
-        # As a dictionary would have it, with its own writes in it.
-        state: dict[bytes, bytes | None] = {
-            entry: item[1] for entry, item in self.state_of(attempt).items() if item is not None
-        }
-        state.update(attempt.writes)
-        items = sorted((item for item in state.items() if item[1] is not None), reverse=reverse)
-        assert found == [item for item in items if lo <= item[0] < hi][:limit]
-
-    @rule(client=st.integers(0, 2), name=NAMES, value=st.none() | st.binary(max_size=2).map(raw))
-    def write(self, client: int, name: str, value: bytes | None) -> None:
-        self.attempts[client].write(key(name), value)
-
-    @rule(client=st.integers(0, 2))
-    def commit(self, client: int) -> None:
-        attempt = self.attempts[client]
-        if not attempt.is_read_only:
-            answers = self.store.submit(attempt.to_commit())
-            holds = self.holds(self.states[-1], attempt) and all(map(self.can_tell, attempt.ranges))
-            if holds:
-                self.apply(attempt)
-            self.waiting.append((attempt, answers, len(self.states) - 1 if holds else -1))
-        self.attempts[client] = self.begin()
-
-    @rule()
-    def fly(self) -> None:
-        if self.flight is None:
-            self.flight = self.store.sequencer.take()
-
-    @rule()
-    def reach_the_disk(self) -> None:
-        if self.flight is not None and self.store.engine.disk.seq == self.flight.expect:
-            self.store.engine.commit(
-                self.flight.batch, epoch=self.store.epoch, expect=self.flight.expect, new=self.flight.new
-            )
-
-    @rule()
-    def land(self) -> None:
-        self.reach_the_disk()
-        if self.flight is not None:
-            self.flight = None
-            self.store.finish()
-
-    @invariant()
-    def every_run_sees_one_state(self) -> None:
-        for attempt in self.attempts:
-            state = self.state_of(attempt)
-            assert self.holds(state, attempt)
-
-    @invariant()
-    def answers_are_right_and_durable(self) -> None:
-        for _, answers, seq in self.waiting:
-            if answers and seq >= 0:
-                assert answers == [Committed(seq, 1)]
-            elif answers:
-                assert isinstance(answers[0], Conflict)
-                self.check_fresh(answers[0])
-            if answers and seq >= 0:
-                assert seq <= self.store.engine.disk.seq
-        if self.flight is None and not self.store.sequencer.is_flying:
-            assert self.store.engine.disk.seq == self.store.sequencer.durable
-
-    def check_fresh(self, conflict: Conflict) -> None:
-        seq = conflict.snapshot[1]
-        assert seq <= self.store.engine.disk.seq
-        assert all(self.states[seq].get(entry) == found for entry, found in conflict.fresh)
-
-    def holds(self, state: dict[bytes, Found], attempt: Attempt) -> bool:
-        return all(self.seq_in(state, entry) == seq for entry, seq in attempt.reads) and all(
-            entry == range_entry(entry.lo, entry.hi, seqs_between(state, entry.lo, entry.hi))
-            for entry in attempt.ranges
-        )
-
-    def can_tell(self, entry: RangeEntry) -> bool:
-        """What the disk has more is taken for a change, though a batch may be about to delete it."""
-        scan = EngineScan(entry.lo, entry.hi, 10)
-        return len(self.store.engine.read(ReadPlan((), [scan])).scans[0]) <= entry.count
-
-    def apply(self, attempt: Attempt) -> None:
-        state = dict(self.states[-1])
-        for entry, value in attempt.writes:
-            state.pop(entry, None)
-            if value is not None:
-                state[entry] = (len(self.states), value)
-        self.states.append(state)
-
-    def state_of(self, attempt: Attempt) -> dict[bytes, Found]:
-        return self.states[attempt.snapshot[1] if attempt.snapshot is not None else -1]
-
-    def seq(self, entry: bytes) -> int:
-        return self.seq_in(self.states[-1], entry)
-
-    @staticmethod
-    def seq_in(state: dict[bytes, Found], entry: bytes) -> int:
-        found = state.get(entry)
-        return 0 if found is None else found[0]
-
-
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(stateful_step_count=60)
