@@ -1,0 +1,126 @@
+"""A store whose system calls fail: what the program says that `strace` interferes with.
+
+It commits one transfer after the other through a real store actor on LMDB, and says::
+
+    acked N | refused N CODE        each commit's answer
+    died                            the store has ended, and so does the program, with DIED
+    unstarted CODE                  it could not be opened; the program ends with UNSTARTED
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from lmdb import verify
+
+from actorcloud.actor import ActorDeadError, System
+from actorcloud.base.errors import ActorCloudError
+from actorcloud.protocol.transaction import Commit, Committed
+from actorcloud.store import LmdbEngine, ReadPlan, StoreActor, encode_key, keys
+from tests.store.local import raw
+
+ROOT = Path(__file__).parents[2]
+
+#: Of one program. Some of their values are pages of their own, so that pages are written one by one and together.
+COMMITS = 8
+
+#: How the program ends.
+DONE, DIED, UNSTARTED = 0, 3, 4
+
+MAP_BYTES = 64 << 20
+
+
+def entry(number: int) -> bytes:
+    """Return the key that commit `number` writes."""
+    return keys.user("log", encode_key(number))
+
+
+def value(number: int) -> bytes:
+    """Return what it writes there."""
+    return bytes([number]) * (100 if number % 2 else 9000)
+
+
+def run(path: str) -> int:
+    """Be the program; return how it ends."""
+    system = System()
+    try:
+        store = StoreActor.options(system=system).start(LmdbEngine(path, map_bytes=MAP_BYTES))
+    except ActorCloudError as error:
+        print("unstarted", error.code, flush=True)
+        return UNSTARTED
+    try:
+        for number in range(1, COMMITS + 1):
+            answer = store.ask(Commit(bytes(15) + bytes([number]), 1, writes=((entry(number), raw(value(number))),)))
+            said = ("acked", number) if isinstance(answer, Committed) else ("refused", number, answer.code)
+            print(*said, flush=True)
+        store.stop()
+    except ActorDeadError:
+        print("died", flush=True)
+        return DIED
+    return DONE
+
+
+class Outcome(NamedTuple):
+    """What the program said, and how it ended."""
+
+    acked: list[int]
+    #: Number -> code.
+    refused: dict[int, str]
+    #: The code of the error with which it did not start.
+    unstarted: str | None
+    #: How it ended; negative: the signal.
+    code: int
+
+
+def run_with(path: Path, injection: str) -> Outcome:
+    """Run the program under strace.
+
+    Args:
+        path: of its store.
+        injection: what `strace -e inject=` is told.
+    """
+    calls = injection.partition(":")[0]
+    code = f"import sys; from tests.store import faulty; sys.exit(faulty.run({str(path)!r}))"
+    command = [
+        "strace",
+        "-f",
+        "-qqq",
+        "-o",
+        os.devnull,
+        "-e",
+        f"trace={calls}",
+        "-e",
+        f"inject={injection}",
+    ]
+    ended = subprocess.run(
+        [*command, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    return Outcome(
+        [int(line[1]) for line in lines if line[0] == "acked"],
+        {int(line[1]): line[2] for line in lines if line[0] == "refused"},
+        next((line[1] for line in lines if line[0] == "unstarted"), None),
+        ended.returncode,
+    )
+
+
+def left(path: Path) -> list[int]:
+    """Return the commits that are there when the store is opened anew, without strace."""
+    file = path / "data" / "data.mdb"
+    if file.exists():
+        assert verify.verify(str(file)) == []  # type: ignore[no-untyped-call]  # py-lmdb has no stub
+    engine = LmdbEngine(path, map_bytes=MAP_BYTES)
+    try:
+        seq = engine.open("after").seq
+        numbers = {entry(number): number for number in range(1, COMMITS + 1)}
+        found = engine.read(ReadPlan(numbers)).values
+        there = [numbers[key] for key, stored in found.items() if stored is not None]
+        assert all((found[entry(number)] or b"").endswith(value(number)) for number in there)
+        assert seq == len(there)
+    finally:
+        engine.close()
+    return there
