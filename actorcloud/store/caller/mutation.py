@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from actorcloud.base.errors import (
     CommitUnknown,
+    NestedTransaction,
     NotInJob,
     OnceReused,
     from_code,
@@ -228,13 +229,20 @@ class Transactions:
         return self.mutate(scan).value
 
     def current(self) -> Transaction | None:
-        """Return the transaction whose function runs on this thread."""
-        return running.get()
+        """Return the transaction whose function runs on this thread.
+
+        Raises:
+            NestedTransaction: it is another caller's.
+        """
+        transaction = running.get()
+        if transaction is not None and transaction.owner is not self:
+            raise NestedTransaction("a transaction of another Cloud runs here: inside it use that Cloud alone")
+        return transaction
 
     @property
     def parts(self) -> Parts:
         """What each transaction is made with."""
-        return Parts(self._ask, self._codec, self._means, self._fence)
+        return Parts(self._ask, self._codec, self._means, self._fence, self)
 
     def _once_key(self, once: str | None) -> bytes | None:
         if once is None:

@@ -35,6 +35,7 @@ class Parts(NamedTuple):
     codec: Codec
     means: Means
     fence: Fence | None
+    owner: object
 
 
 class Repetition:
@@ -52,10 +53,10 @@ class Repetition:
     ) -> None:
         if running.get() is not None:
             raise NestedTransaction
-        self._ask, self._codec, means, self._fence = parts
+        self._ask, self._codec, means, self._fence, owner = parts
         self.pacer = Pacer(means, timeout)
         self._txn = means.randbytes(wire.TXN_ID_BYTES)
-        self._origin = Origin(means.time(), is_snapshot)
+        self._origin = Origin(means.time(), is_snapshot, owner)
         self._rehearses = Rehearsing.by_default if run_twice is None else run_twice
 
     def repeat(

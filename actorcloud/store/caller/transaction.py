@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from random import Random
@@ -52,6 +53,8 @@ class Origin(NamedTuple):
     now: float
     #: Whether nothing may be written.
     is_snapshot: bool = False
+    #: Whose transaction it is.
+    owner: object = None
 
 
 class Restart(BaseException):
@@ -75,6 +78,7 @@ class Transaction(AtomicCalls):
         self._codec = codec
         self._origin = origin
         self._is_open = True
+        self._thread = threading.get_ident()
         self._given = iter(refs)
         #: References of the jobs that it adds.
         self.refs: list[bytes] = []
@@ -88,6 +92,11 @@ class Transaction(AtomicCalls):
     def __repr__(self) -> str:
         state = "open" if self._is_open else "ended"
         return f"<Transaction {self._attempt.txn.hex()[:8]} attempt {self.attempt} {state}>"
+
+    @property
+    def owner(self) -> object:
+        """Whose transaction it is."""
+        return self._origin.owner
 
     @property
     def id(self) -> bytes:
@@ -293,6 +302,8 @@ class Transaction(AtomicCalls):
     def _check(self) -> None:
         if not self._is_open:
             raise NotInTransaction("this transaction has ended; use it only inside the function given to mutate_store")
+        if threading.get_ident() != self._thread:
+            raise NotInTransaction("a transaction belongs to the thread that runs its function; this is another one")
         if self.conflict is not None:
             raise Restart
         if self.refusal is not None:
