@@ -361,11 +361,12 @@ def test_the_reserve_of_a_full_map_takes_deletions(path: Path) -> None:
     engine.open("test")
     seq = 0
     while room_of(engine.stats())[1] is None:
-        engine.commit(Batch({b"k%04d" % seq: bytes(1000)}, ()), epoch=1, expect=seq, new=seq + 1)
+        puts = {b"k%04d" % name: bytes(1000) for name in range(seq * 20, seq * 20 + 20)}
+        engine.commit(Batch(puts, ()), epoch=1, expect=seq, new=seq + 1)
         seq += 1
     # When
-    for number in range(0, seq, 50):
-        gone = [b"k%04d" % name for name in range(number, number + 50)]
+    for number in range(seq):
+        gone = [b"k%04d" % name for name in range(number * 20, number * 20 + 20)]
         engine.commit(Batch({b"id%d" % number: b"v"}, gone), epoch=1, expect=seq, new=seq + 1)
         seq += 1
     # Then

@@ -14,13 +14,14 @@ Reference: store-design 1.2, 1.5 and 1.8.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLocked
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked
 from actorcloud.store.engine.mounts import read_mounts, refuse_remote
 
 LMDB_FILE = "data.mdb"
@@ -85,11 +86,16 @@ class StoreDirectory:
             StoreLocked: another process is; the text says which.
             NotAStore: the path is not a directory, or holds something else.
             ConfigError: it is on a file system of other machines.
+            NoSpace: there is no room for it.
         """
         self._check_contents()
         refuse_remote(self.path, self._mounts())
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            refused = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else NotAStore
+            raise refused(f"{self.path} cannot be used as a store: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -141,6 +147,15 @@ class StoreDirectory:
     def is_as_left(self) -> bool:
         """Tell whether the file is the one that was closed in order, and untouched since; only of a locked store."""
         return self._seal == self._fingerprint()
+
+    def is_there(self) -> bool:
+        """Tell whether this path still leads to the directory that is locked."""
+        if self._lock is None:
+            return False
+        try:
+            return os.path.samestat((self.path / _LOCK).stat(), os.fstat(self._lock))
+        except OSError:
+            return False
 
     def _fingerprint(self) -> str:
         """Tell one state of the file from others; by `stat`, as closing the file would drop LMDB's locks."""

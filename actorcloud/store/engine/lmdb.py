@@ -241,6 +241,9 @@ class LmdbEngine:
     def stats(self) -> EngineStats:
         """See `Engine.stats`."""
         env = self._checked_env()
+        if not self._directory.is_there():
+            # Commits would go on, into a file that nobody finds again.
+            raise EngineFailed(f"the store {self._directory.path} was removed or replaced while it was open")
         # A reader that was killed would keep all pages from being used again.
         env.reader_check()
         stat, info = env.stat(), env.info()
