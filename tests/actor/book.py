@@ -23,6 +23,10 @@ class Broken(AssertionError):
     """A promise was not kept."""
 
 
+#: What a worker says that cannot start for now.
+FAILED_START = "does not start"
+
+
 class Family:
     """One life of one supervisor.
 
@@ -233,8 +237,19 @@ class Book(logging.Handler):
             elif child not in family.requested and child in family.lives:
                 ended = self.ends.get(family.lives[child])
                 is_owed = restart == "permanent" or (restart == "transient" and isinstance(ended, Crash))
+                is_owed = is_owed and not self._was_called_off(family)
                 lives = family.is_living(child)
                 self.require(lives or not is_owed, f"{family.ref} did not restart {child!r}, which ended with {ended}")
+
+    def _was_called_off(self, family: Family) -> bool:
+        """Whether a restart of several may have been given up by request.
+
+        It waits for the one that did not start to be tried again; who terminates that one has cancelled the rest
+        with it (otp-semantics 3.5, 3).
+        """
+        last = [self.ends.get(family.lives[child]) for child in family.requested if child in family.lives]
+        has_failed = any(isinstance(end, Crash) and end.message == FAILED_START for end in last)
+        return family.strategy != "one_for_one" and has_failed
 
     def _check_names(self) -> None:
         living = {name: ref for ref, name in self.names.items() if ref.is_alive()}

@@ -31,7 +31,7 @@ from actorcloud.actor.supervision.supervisor_ref import DeleteChild, RestartChil
 from actorcloud.base.errors import StartError
 from actorcloud.base.exits import ExitReason
 from actorcloud.testing import Simulation
-from tests.actor.book import Book, Family
+from tests.actor.book import FAILED_START, Book, Family
 
 #: Chances, one of which each seed runs with, that threads give way in the midst of the runtime.
 PREEMPTIONS = (0.0, 0.05, 0.2)
@@ -77,7 +77,7 @@ class Worker(Actor):
         stage.book.born(ref, child)
         if stage.coin(stage.failing_starts):
             stage.book.unborn(ref)
-            raise Boom("does not start")
+            raise Boom(FAILED_START)
         stage.workers.append(ref)
 
     def on_receive(self, message: Any) -> Any:
