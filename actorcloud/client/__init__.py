@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorcloud.client.headprocess import child_environment
     from actorcloud.client.info import CloudInfo, NodeInfo
     from actorcloud.client.link import Asking, Head, OnReply, Waiters
-    from actorcloud.client.localhead import Connection, find_head, is_locked, owner_of, read_connection
+    from actorcloud.client.localhead import Connection, find_head, is_locked, read_connection
     from actorcloud.client.options import JobOptions
     from actorcloud.client.private import runtime_directory, usable_cpus
     from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT
@@ -49,7 +49,6 @@ __all__ = [
     "find_head",
     "finish_job",
     "is_locked",
-    "owner_of",
     "read_connection",
     "remove_abandoned",
     "runtime_directory",
@@ -65,7 +64,7 @@ _HOMES = {
     "headprocess": ("child_environment",),
     "info": ("CloudInfo", "NodeInfo"),
     "link": ("Asking", "Head", "OnReply", "Waiters"),
-    "localhead": ("Connection", "find_head", "is_locked", "owner_of", "read_connection"),
+    "localhead": ("Connection", "find_head", "is_locked", "read_connection"),
     "options": ("JobOptions",),
     "private": ("runtime_directory", "usable_cpus"),
     "session": ("HEAD_TIMEOUT_DEFAULT",),

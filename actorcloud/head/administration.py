@@ -34,6 +34,7 @@ from actorcloud.store import (
     Report,
     StoreActor,
     Tidy,
+    find_problems,
     header_of,
     import_items,
     new_store,
@@ -62,14 +63,28 @@ def back_up_store(store: Path, dest: Path) -> None:
 
 
 def check_store(store: Path, level: CheckLevel) -> Report:
-    """Look for damage in a store that no head has.
+    """Look for damage in a store that no head has; it is not changed.
+
+    Args:
+        store: its directory.
+        level: `full` reads a copy's records too, beside the store.
 
     Raises:
         NotAStore: there is none.
         StoreLocked: a head has it.
+        NoSpace: the copy does not fit.
     """
     _existing(store)
-    return engine_at(store).check(level)
+    report = engine_at(store).check(level)
+    if level == "quick" or report.problems:
+        return report
+    with tempfile.TemporaryDirectory(prefix=f".{store.name}-", dir=store.parent) as place:
+        engine = engine_at(Path(place) / "store")
+        back_up_store(store, Path(place) / "store")
+        try:
+            return report._replace(problems=find_problems(Bulk(engine, engine.open("a check"))))
+        finally:
+            engine.close()
 
 
 def restore_store(backup: Path, dest: Path) -> None:

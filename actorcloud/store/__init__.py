@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from actorcloud.store.export import ExportReader, write_export
     from actorcloud.store.renewal import header_of, import_items, renew
     from actorcloud.store.replacement import new_store, replaced_store
+    from actorcloud.store.soundness import find_problems
 
 __all__ = [
     "KEY_LIMIT_BYTES",
@@ -116,6 +117,7 @@ __all__ = [
     "check_footprint",
     "decode_key",
     "encode_key",
+    "find_problems",
     "header_of",
     "import_items",
     "keys",
@@ -136,6 +138,7 @@ _HOMES = {
     "Bulk": "bulk",
     "ExportReader": "export",
     "LmdbEngine": "engine.lmdb",
+    "find_problems": "soundness",
     "header_of": "renewal",
     "import_items": "renewal",
     "new_store": "replacement",

@@ -49,6 +49,7 @@ def made(store: Path) -> Path:
         {
             keys.record(REF): pack(1, msgspec.msgpack.encode(running)),
             keys.function(b"f" * 16): pack(1, b"code"),
+            keys.arguments(REF): pack(1, b""),
             keys.function(b"g" * 16): pack(1, MARKER),
             keys.user("s", b"\x14"): pack(1, b"value"),
             keys.garbage(OTHER): pack(1, b""),
@@ -236,6 +237,20 @@ def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(NotAStore):
         import_store(other, tmp_path / "again")
     assert names(tmp_path) == set()
+
+
+def test_a_full_check_reads_the_records_too(store: Path, tmp_path: Path) -> None:
+    # Given
+    before = opened(store).epoch
+    assert check_store(store, "full").problems == ()
+    assert opened(store).epoch == before + 1
+    bulk = bulk_of(store)
+    bulk.commit({}, [keys.function(b"f" * 16)])
+    bulk.engine.close()
+    # Then
+    assert "lacks its function" in check_store(store, "full").problems[0]
+    assert check_store(store, "quick").problems == ()
+    assert names(tmp_path) == {"store"}
 
 
 def test_a_migration_is_preceded_by_a_backup_that_overwrites_no_other(store: Path, tmp_path: Path) -> None:

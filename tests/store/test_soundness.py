@@ -1,0 +1,86 @@
+"""What a store's records must have of one another."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+
+from actorcloud.protocol.record import JobRecord
+from actorcloud.store import MemoryEngine, keys, stored
+from actorcloud.store.bulk import Bulk
+from actorcloud.store.soundness import PROBLEM_LIMIT, find_problems
+from tests.store.local import NOW, OTHER, REF
+
+DIGEST = b"f" * 16
+
+
+def value(payload: bytes = b"", seq: int = 1) -> bytes:
+    return stored.pack(seq, payload)
+
+
+def job(state: str) -> bytes:
+    return value(msgspec.msgpack.encode(JobRecord(state, DIGEST, NOW)))  # type: ignore[arg-type]
+
+
+SOUND = {
+    keys.record(REF): job("done"),
+    keys.arguments(REF): value(),
+    keys.result(REF): value(),
+    keys.function(DIGEST): value(),
+    keys.job_key("mine"): value(REF),
+    keys.user(REF, b"\x14"): value(),
+    keys.user("s", b"\x14"): value(),
+    keys.once(REF, "paid"): value(),
+    keys.garbage(OTHER): value(),
+    keys.user(OTHER, b"\x14"): value(),
+    keys.once(OTHER, "paid"): value(),
+    keys.tombstone(OTHER): value(stored.pack_time(NOW)),
+}
+
+
+def problems(items: dict[bytes, bytes]) -> tuple[str, ...]:
+    bulk = Bulk(engine := MemoryEngine(), engine.open("test"))
+    bulk.commit(items)
+    return find_problems(bulk)
+
+
+def test_a_sound_store_has_no_problems() -> None:
+    assert problems(SOUND) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (keys.function(DIGEST), "lacks its function"),
+        (keys.arguments(REF), "lacks its arguments"),
+        (keys.result(REF), "is done and lacks its outcome"),
+        (keys.record(REF), "no record"),
+        (keys.record(REF), "names a job that is not there"),
+        (keys.garbage(OTHER), "the user key .* belongs to a job that is not there"),
+        (keys.garbage(OTHER), "the once key .* belongs to a job that is not there"),
+    ],
+)
+def test_what_is_missing_is_told(key: bytes, text: str) -> None:
+    found = problems({name: value for name, value in SOUND.items() if name != key})
+    assert [line for line in found if re.search(text, line)]
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [
+        ({b"\xf0k": value()}, "begins with no known prefix"),
+        ({keys.user("s", b"\x15\x01"): b"short"}, "has 5 bytes, and no header"),
+        ({keys.user("s", b"\x15\x01"): value(seq=7)}, "was written by commit 7, but the store is at 1"),
+        ({keys.record(OTHER): value(b"\xc1")}, "cannot be read"),
+    ],
+)
+def test_what_has_no_form_is_told_and_the_rest_is_looked_at(items: dict[bytes, bytes], text: str) -> None:
+    (found,) = problems(SOUND | items)
+    assert text in found
+
+
+def test_so_many_problems_are_told_and_no_more() -> None:
+    many = {keys.arguments(number.to_bytes(16, "big")): value() for number in range(PROBLEM_LIMIT + 50)}
+    assert len(problems(many)) == PROBLEM_LIMIT
