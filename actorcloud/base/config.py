@@ -138,6 +138,22 @@ SETTINGS: Mapping[str, Setting] = {
             metavar="SECONDS",
         ),
         Setting(
+            name="quota_keys",
+            kind=int,
+            default=10_000_000,
+            at_least=1,
+            help="Keys that one job or named space may have in the store.",
+            metavar="N",
+        ),
+        Setting(
+            name="quota_bytes",
+            kind=int,
+            default=16 * 1024**3,
+            at_least=1,
+            help="Bytes that one job or named space may have in the store.",
+            metavar="N",
+        ),
+        Setting(
             name="orphan_time",
             kind=float,
             default=600.0,

@@ -16,7 +16,7 @@
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- ReadOnlyTransaction, ImpureTransaction, TooManyWatches
     |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
-    |   |-- NoSpace, BadKey, BadValue, ValueTooLarge, ValueUnreadable
+    |   |-- NoSpace, BadKey, BadValue, ValueTooLarge, ValueUnreadable, QuotaExceeded
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
         |-- RemoteError, Unpicklable, PayloadTooLarge, ResultUnreadable, NoSuchNode
@@ -302,6 +302,12 @@ class NoSpace(StoreError):
     """The disk or the store's map is full; nothing of this commit was written."""
 
     code = "no-space"
+
+
+class QuotaExceeded(StoreError):
+    """A job or a named space would have more keys or bytes than it may; nothing of this commit was written."""
+
+    code = "quota-exceeded"
 
 
 class BadKey(StoreError, ValueError):

@@ -31,8 +31,19 @@ LISTEN_OFF = "off"
 )
 @option("workers", default=0, text="Worker processes of the head's own node.")
 @option("node_timeout")
+@option("quota_keys")
+@option("quota_bytes")
 @option("quiet", "-q")
-def head(*, store: str | None, listen: str, workers: int, node_timeout: float, quiet: bool) -> None:
+def head(
+    *,
+    store: str | None,
+    listen: str,
+    workers: int,
+    node_timeout: float,
+    quota_keys: int,
+    quota_bytes: int,
+    quiet: bool,
+) -> None:
     """Run a head: it keeps jobs and store, and hands the jobs to nodes.
 
     It is started again when it dies. The first Ctrl-C ends it in order, the second at once; either way its
@@ -42,6 +53,7 @@ def head(*, store: str | None, listen: str, workers: int, node_timeout: float, q
     place = runtime_directory(directory)
     arguments = ["--store", str(directory), "--runtime", str(place), "--workers", str(workers)]
     arguments += ["--node-timeout", f"{node_timeout:g}"]
+    arguments += ["--quota-keys", str(quota_keys), "--quota-bytes", str(quota_bytes)]
     if listen != LISTEN_OFF:
         arguments += ["--listen", listen]
     keeper = Keeper(

@@ -22,6 +22,8 @@ def main() -> int:
     parser.add_argument("--listen")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--node-timeout", type=float, default=_NODE_TIMEOUT)
+    parser.add_argument("--quota-keys", type=int, default=argparse.SUPPRESS)
+    parser.add_argument("--quota-bytes", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--temporary", action="store_true")
     parser.add_argument("--name", default="head")
     parser.add_argument("--ready-fd", type=int)

@@ -12,6 +12,9 @@ from actorcloud.base.ids import PEER_NAME
 #: Seconds until a node that does not answer is given up. Long enough for a swapping machine.
 NODE_TIMEOUT_DEFAULT = 15.0
 
+#: What `store.quota` has, which is not loaded yet; a test compares them.
+QUOTA_KEYS_DEFAULT, QUOTA_BYTES_DEFAULT = 10_000_000, 16 * 1024**3
+
 #: Worker processes of a head's own node.
 WORKERS_LIMIT = 4096
 
@@ -33,6 +36,10 @@ class HeadOptions(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 0
     #: Seconds.
     node_timeout: float = NODE_TIMEOUT_DEFAULT
+    #: Keys that one job or named space may have in the store.
+    quota_keys: int = QUOTA_KEYS_DEFAULT
+    #: The same in bytes.
+    quota_bytes: int = QUOTA_BYTES_DEFAULT
     #: The store goes when the last client has left.
     temporary: bool = False
     name: str = "head"
@@ -47,6 +54,10 @@ class HeadOptions(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(f"workers={self.workers!r}: 0 to {WORKERS_LIMIT} worker processes are possible")
         if not (math.isfinite(self.node_timeout) and 0.1 <= self.node_timeout <= 86_400):  # noqa: PLR2004  named below
             raise ConfigError(f"node_timeout={self.node_timeout!r}: 0.1 to 86400 seconds are possible")
+
+        for field in ("quota_keys", "quota_bytes"):
+            if getattr(self, field) < 1:
+                raise ConfigError(f"{field}={getattr(self, field)!r}: at least 1 is needed")
 
     @property
     def is_private(self) -> bool:

@@ -39,6 +39,7 @@ from actorcloud.head.options import HeadOptions
 from actorcloud.head.place import engine_at, plan_at
 from actorcloud.head.tree import GATEWAY, Core, Parts
 from actorcloud.net import private_directory
+from actorcloud.store import Quota
 
 #: Seconds: threads that wait for the GIL ask for it after this time; the default of 5 ms makes each
 #: wake-up of the reactor wait that long behind a busy actor.
@@ -125,6 +126,7 @@ class _HeadProcess:
             node_timeout=options.node_timeout,
             subscribers=(system.named(CLIENTS),) if options.is_private else (),
             owner=f"{options.name} in {options.runtime}",
+            quota=Quota(options.quota_keys, options.quota_bytes),
         )
         supervisors = logging.getLogger("actorcloud.actor")
         # What keeps the tree from starting is told once, by us, without the way that it took.

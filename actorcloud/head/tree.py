@@ -31,7 +31,7 @@ from actorcloud.cluster import Gateway, Neighbours
 from actorcloud.jobs import JobManager, Roster, Scheduler
 from actorcloud.protocol.job import JOBS, STORE
 from actorcloud.protocol.node import NODES
-from actorcloud.store import PLAN_DEFAULT, Engine, Plan, StoreActor
+from actorcloud.store import PLAN_DEFAULT, QUOTA_DEFAULT, Engine, Plan, Quota, StoreActor
 
 #: Restarts of the core that are allowed, and in how many seconds.
 CORE_RESTARTS, CORE_SECONDS = 3, 60.0
@@ -61,6 +61,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = "head"
     #: What to do with a store of an older format.
     plan: Plan = PLAN_DEFAULT
+    #: What each job and each named space may have in the store.
+    quota: Quota = QUOTA_DEFAULT
     #: The minor version of Python that jobs are pickled for.
     python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -81,7 +83,7 @@ class Core(Supervisor):
 
         def start_store() -> ActorRef[Any]:
             options = StoreActor.options(name=STORE)
-            return options.start_link(parts.make_engine(), None, jobs, parts.owner, parts.plan)
+            return options.start_link(parts.make_engine(), None, jobs, parts.owner, parts.plan, quota=parts.quota)
 
         actors = {"manager": jobs, "scheduler": scheduler, "store": store}
         return [

@@ -94,7 +94,7 @@ class Removal:
 
     def _deletion(self, request: DeleteJob, record: JobRecord) -> Change:
         ref, now = request.ref, pack_time(self._desk.now())
-        deletes = [keys.arguments(ref), keys.result(ref)]
+        deletes = [keys.arguments(ref), keys.result(ref), keys.usage(keys.job_space(ref))]
         if record.key is not None:
             deletes.append(keys.job_key(record.key))
         return Change(

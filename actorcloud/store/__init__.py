@@ -49,6 +49,7 @@ from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.engine.memory import MemoryDisk, MemoryEngine
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
 from actorcloud.store.migration import PLAN_DEFAULT, Plan
+from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.single import SingleStore
 from actorcloud.store.stored import pack_time, time_of
 from actorcloud.store.validation import check_footprint
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY_LIMIT_BYTES",
     "PLAN_DEFAULT",
+    "QUOTA_DEFAULT",
     "TRANSACTION_TIMEOUT_DEFAULT",
     "Abort",
     "Applied",
@@ -99,6 +101,7 @@ __all__ = [
     "Opened",
     "Page",
     "Plan",
+    "Quota",
     "ReadPlan",
     "ReadView",
     "Recipient",

@@ -43,6 +43,7 @@ from actorcloud.store.intake import Intake
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
+from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
 from actorcloud.store.view import View
@@ -94,6 +95,7 @@ class StoreActor(Actor):
         listener: is told `Fed`.
         owner: who this is, for the error of the next one who wants the store.
         plan: what to do with a store of an older format.
+        quota: of each job and named space.
 
     Raises:
         StoreLocked, NotAStore, StoreTooNew, StoreDamaged: as the engine says; `start` raises them.
@@ -103,18 +105,20 @@ class StoreActor(Actor):
     gets_abandoned = True
     id: ClassVar[str] = "store"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what the head decides
         self,
         engine: Engine,
         writer: ActorRef[Any] | None = None,
         listener: own.Recipient | None = None,
         owner: str = "head",
         plan: Plan = PLAN_DEFAULT,
+        *,
+        quota: Quota = QUOTA_DEFAULT,
     ) -> None:
         opened = _open(engine, owner, plan)
         self._engine = engine
         self._epoch = opened.epoch
-        self._sequencer = Sequencer(opened.incarnation, opened.seq)
+        self._sequencer = Sequencer(opened.incarnation, opened.seq, quota)
         self._reserve = Reserve(engine.stats)
         self._listener = listener
         self._fed = 0

@@ -18,6 +18,7 @@ prefix  key                    value
 09      result: ref            `protocol.record.Outcome`
 0a      job key: name          the ref that the user's name stands for
 0b      pinned: peer name      the peer's public key
+0c      usage: space           keys and bytes that a job or a named space has
 ======  =====================  ======================================================
 
 Reference: store-design 2.10; FoundationDB's directory of subspaces.
@@ -53,6 +54,7 @@ FUNCTION = b"\x08"
 RESULT = b"\x09"
 JOB_KEY = b"\x0a"
 PINNED = b"\x0b"
+USAGE = b"\x0c"
 
 _JOB_SPACE = b"\x01"
 _NAMED_SPACE = b"\x02"
@@ -145,6 +147,15 @@ def pinned(peer: str) -> bytes:
     return PINNED + _name(peer, "the name of a peer", NAME_LIMIT_BYTES)
 
 
+def usage(space: bytes) -> bytes:
+    """Return the key of what a space has.
+
+    Args:
+        space: what all its user keys begin with.
+    """
+    return USAGE + space[len(USER) :]
+
+
 # -- taking keys apart ----------------------------------------------------------------------------
 
 
@@ -205,6 +216,13 @@ def owner_of(key: bytes, stamps: Collection[bytes]) -> bytes | None:
         if key[:1] == ONCE and ref_of(key) in stamps and len(key) > 1 + JOB_REF_BYTES:
             return ref_of(key)
     raise BadKey(f"a caller may not touch the key {key[:32].hex()}; only its spaces and its own once-names")
+
+
+def name_of_space(space: bytes) -> bytes | str:
+    """Return the name that `space` was given: a job's reference, or a text."""
+    if space.startswith(_JOB_SPACE_PREFIX):
+        return space[len(_JOB_SPACE_PREFIX) :]
+    return space[len(_NAMED_SPACE_PREFIX) : -1].replace(b"\x00\xff", b"\x00").decode(errors="replace")
 
 
 def owner_of_range(lo: bytes, hi: bytes) -> bytes | None:
@@ -273,4 +291,5 @@ REGISTRY = (
     Entry(RESULT, "result", result(_REF)),
     Entry(JOB_KEY, "job_key", job_key("avg-2024")),
     Entry(PINNED, "pinned", pinned("n1")),
+    Entry(USAGE, "usage", usage(space("prices"))),
 )

@@ -35,6 +35,9 @@ LOOK_EVERY_BYTES = 8 * 1024 * 1024
 #: The part of the room above the reserve after which it is looked at again.
 _LOOK_PART = 8
 
+#: What each commit writes beside what it was asked to.
+_BOOKS = frozenset({keys.COMMIT_ID, keys.USAGE})
+
 
 class Reserve:
     """See the module. Owned by the store actor.
@@ -92,4 +95,4 @@ def grows(body: object, accepted: Accepted) -> bool:
     """Tell whether a request that was accepted adds something that nobody has been promised."""
     if isinstance(body, own.Change):
         return any(expect.state is None for expect in body.expect)
-    return any(value is not None and key[:1] != keys.COMMIT_ID for key, value in accepted.writes.items())
+    return any(value is not None and key[:1] not in _BOOKS for key, value in accepted.writes.items())

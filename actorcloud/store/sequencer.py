@@ -37,6 +37,7 @@ from actorcloud.store import change as own
 from actorcloud.store import keys, stored
 from actorcloud.store.closed import ClosedIds
 from actorcloud.store.engine import Batch, Scan
+from actorcloud.store.quota import QUOTA_DEFAULT, Quota, charged, usage_keys
 from actorcloud.store.reserve import grows
 from actorcloud.store.validation import (
     Accepted,
@@ -56,6 +57,8 @@ BATCH_REQUESTS = 512
 
 #: Bytes of keys and values of one batch; the last request may exceed it.
 BATCH_BYTES = 8 * 1024 * 1024
+
+Verdict = CommitVerdict | ChangeVerdict | NotCommitted
 
 #: What a request is answered with; None: a change that counts.
 Answer = Committed | Conflict | Fenced | NotCommitted | Refused | own.Refused | None
@@ -129,10 +132,12 @@ class Sequencer:
     Args:
         incarnation: of the store.
         seq: number of its last commit.
+        quota: of each job and named space.
     """
 
-    def __init__(self, incarnation: bytes, seq: int) -> None:
+    def __init__(self, incarnation: bytes, seq: int, quota: Quota = QUOTA_DEFAULT) -> None:
         self.incarnation = incarnation
+        self.quota = quota
         #: Number of the last transaction that everybody may know of.
         self.durable = seq
         #: Bytes of all that was accepted.
@@ -240,7 +245,8 @@ class Sequencer:
 
     def _judge(self, view: View, request: Request, now: float) -> None:
         body = request.body
-        verdict = self._verdict(view, Moment(self.incarnation, self._gathering.last, now), body)
+        moment = Moment(self.incarnation, self._gathering.last, now)
+        verdict = self._charged(view, body, self._verdict(view, moment, body))
         is_growing = isinstance(verdict, Accepted) and grows(body, verdict)
         if self.shortage is not None and is_growing:
             verdict = (Refused if isinstance(body, Commit) else own.Refused)(NoSpace.code, self.shortage)
@@ -258,7 +264,16 @@ class Sequencer:
         if self._functions is not None:
             self._functions.update(_functions_in(accepted.writes, (record for _, record in accepted.records)))
 
-    def _verdict(self, view: View, moment: Moment, body: Body) -> CommitVerdict | ChangeVerdict | NotCommitted:
+    def _charged(self, view: View, body: Body, verdict: Verdict) -> Verdict:
+        """Count what is accepted as used; refuse what exceeds a quota."""
+        if not isinstance(verdict, Accepted) or not verdict.users:
+            return verdict
+        usage = charged(view, verdict.seq, verdict.users, self.quota)
+        if isinstance(usage, dict):
+            return verdict._replace(writes={**verdict.writes, **usage})
+        return (Refused if isinstance(body, Commit) else own.Refused)(usage.code, str(usage))
+
+    def _verdict(self, view: View, moment: Moment, body: Body) -> Verdict:
         match body:
             case Status(txn):
                 known = view.value(keys.commit_id(txn))
@@ -302,7 +317,12 @@ def keys_of(body: Body) -> set[bytes]:
     """Return the engine keys on which the verdict on a checked request depends."""
     if isinstance(body, Status):
         return {keys.commit_id(body.txn)}
-    return keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)
+    wanted = keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)
+    if body.writes or body.atomics:
+        # What is there tells how much more there will be.
+        written = [*(key for key, _ in body.writes), *(atomic.key for atomic in body.atomics)]
+        wanted |= {*written, *usage_keys(written)}
+    return wanted
 
 
 def scans_of(body: Body) -> set[Scan]:

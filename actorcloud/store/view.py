@@ -111,6 +111,10 @@ class View:
                 return layer[key]
         raise KeyError(key)
 
+    def known(self, key: bytes) -> bytes | None:
+        """Return the stored value of `key`, None also where it was not asked for: a key that is new."""
+        return next((layer[key] for layer in self._layers if key in layer), None)
+
     def seq(self, key: bytes) -> int:
         """Return the number of the commit that wrote `key`; 0: it is absent."""
         return stored.seq_of(self.value(key))

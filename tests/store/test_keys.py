@@ -13,7 +13,7 @@ from tests.store.local import OTHER, REF
 
 
 def test_every_prefix_is_registered_once_and_in_order() -> None:
-    assert [entry.prefix for entry in keys.REGISTRY] == [bytes((number,)) for number in range(12)]
+    assert [entry.prefix for entry in keys.REGISTRY] == [bytes((number,)) for number in range(13)]
     assert all(entry.example[:1] == entry.prefix for entry in keys.REGISTRY)
     assert len({entry.name for entry in keys.REGISTRY}) == len(keys.REGISTRY)
 

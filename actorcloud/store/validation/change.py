@@ -69,7 +69,7 @@ def _accept_change(seq: int, change: own.Change, effect: dict[bytes, bytes | Non
         records.append((ref, record))
     writes.update(effect)
     writes.update(dict.fromkeys(change.deletes))
-    return Accepted(seq, writes, tuple(records))
+    return Accepted(seq, writes, tuple(records), effect)
 
 
 def _refuse_expectation(view: View, change: own.Change) -> own.Refused | None:

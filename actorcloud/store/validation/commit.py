@@ -99,7 +99,7 @@ def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | N
         if job.key is not None:
             writes[keys.job_key(job.key)] = stored.pack(seq, ref)
     writes.update(effect)
-    return Accepted(seq, writes, records)
+    return Accepted(seq, writes, records, effect)
 
 
 def _owners(commit: Commit) -> set[bytes]:

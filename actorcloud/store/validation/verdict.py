@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from actorcloud.protocol.record import JobRecord
@@ -16,3 +18,5 @@ class Accepted(NamedTuple):
     writes: dict[bytes, bytes | None]
     #: The jobs it changes.
     records: tuple[tuple[bytes, JobRecord | None], ...] = ()
+    #: Those of the writes that are users' own.
+    users: Mapping[bytes, bytes | None] = MappingProxyType({})
