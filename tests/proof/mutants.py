@@ -188,12 +188,12 @@ def mixes_what_a_conflict_brought_with_what_is_newer() -> Any:
 
 
 def answers_before_durable() -> Any:
-    def keep(self: Any, request: Any, answer: Any, *, accepted: bool) -> None:
+    def keep(self: Any, judged: Any, answer: Any) -> None:
         owner = self._gathering if self._gathering.layer else self._flying
         if owner is not None:
-            owner.requests.append((request, accepted))
+            owner.requests.append(judged)
             owner.count += owner is self._gathering
-        request.answer(answer)
+        judged.request.answer(answer)
 
     return patch.object(Sequencer, "_keep", keep)
 

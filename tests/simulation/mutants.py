@@ -52,12 +52,12 @@ def replaced(owner: Any, name: str, make: Any) -> Iterator[None]:
 
 @contextmanager
 def answers_before_durable() -> Iterator[None]:
-    def keep(self: Any, request: Any, answer: Any, *, accepted: bool) -> None:
+    def keep(self: Any, judged: Any, answer: Any) -> None:
         owner = self._gathering if self._gathering.layer else self._flying
         if owner is not None:
-            owner.requests.append((request, accepted))
+            owner.requests.append(judged)
             owner.count += owner is self._gathering
-        request.answer(answer)
+        judged.request.answer(answer)
 
     with patch.object(Sequencer, "_keep", keep):
         yield
@@ -320,8 +320,8 @@ def ignores_a_gap_in_the_feed() -> Iterator[None]:
 @contextmanager
 def feeds_no_jobs_of_transactions() -> Iterator[None]:
     def make(original: Any) -> Any:
-        def accept(moment: Any, commit: Any) -> Any:
-            return original(moment, commit)._replace(records=())
+        def accept(*given: Any) -> Any:
+            return original(*given)._replace(records=())
 
         return accept
 
