@@ -23,6 +23,8 @@ from actorcloud.store.view import View
 
 Change = Callable[[Commit], Commit]
 
+Mutant = Callable[[], Any]
+
 
 @contextmanager
 def _commits_changed(change: Change) -> Iterator[None]:

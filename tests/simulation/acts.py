@@ -176,6 +176,18 @@ def change_the_store(cloud: Cloud, book: Book, number: int) -> None:
     assert cloud.fetch("sum", "refused") is None
 
 
+def keep_a_bank(cloud: Cloud, book: Book, number: int) -> None:
+    """Jobs and this program transfer; every run of every transaction that looks sees the right sum."""
+    refs = [book.insist(lambda n=n: cloud.add_job(jobs.transfer, n), cloud) for n in range(number)]  # type: ignore[misc]
+    for n in range(3 * number):
+        with contextlib.suppress(CommitUnknown, TransactionError):
+            book.insist(lambda n=n: cloud.mutate_store(lambda: jobs.move(cloud, n)), cloud)  # type: ignore[misc]
+        book.insist(lambda: cloud.snapshot(lambda: jobs.audit(cloud)), cloud)
+    for n, ref in enumerate(refs):
+        book.expect(cloud, ref, n)
+    book.insist(lambda: cloud.mutate_store(lambda: jobs.audit(cloud)), cloud)
+
+
 def add_in_a_transaction(cloud: Cloud, book: Book, number: int) -> None:
     def add() -> JobRef[int]:
         cloud.store("added", number, 1)

@@ -18,6 +18,32 @@ def increment(cloud: Cloud, space: str, key: str) -> int:
     return value
 
 
+#: Of the bank, and what each holds at first.
+ACCOUNTS, BALANCE = 6, 100
+
+
+def move(cloud: Cloud, number: int) -> None:
+    """Move money between two accounts, as part of a transaction."""
+    here, there = number % ACCOUNTS, (number + 1 + number // ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS
+    cloud.store("bank", here, cloud.fetch("bank", here, BALANCE) - 1 - number)
+    cloud.store("bank", there, cloud.fetch("bank", there, BALANCE) + 1 + number)
+
+
+def audit(cloud: Cloud) -> int:
+    """Add up all accounts; a sum that is wrong in any run, also in one that will not commit, is an error."""
+    total = sum(cloud.fetch("bank", account, BALANCE) for account in range(ACCOUNTS))
+    assert total == ACCOUNTS * BALANCE, f"a run sees the sum {total}"
+    return int(total)
+
+
+def transfer(number: int) -> int:
+    """Move money once, and look at all accounts."""
+    cloud = current().cloud
+    cloud.mutate_store(lambda: move(cloud, number), once="move")
+    cloud.mutate_store(lambda: audit(cloud))
+    return number
+
+
 def echo(value: int) -> int:
     return value
 
