@@ -465,3 +465,19 @@ def test_a_registry_outside_is_refused_with_a_sentence(system: System) -> None:
     iso = Iso.start()
     with pytest.raises((AttributeError, RemoteError), match="no 'lookup': the actor lives outside of this process"):
         run(iso, Lookup(games))
+
+
+def test_the_memory_of_an_isolated_actor_is_that_of_its_process(system: System) -> None:
+    iso = Iso.start()
+    assert iso.ask("x") == "x"
+    is_real = iso._cell.actor.pid is not None
+    assert (iso.info("memory") > 1_000_000) == is_real
+    iso.stop()
+    assert iso.info("memory") is None
+
+
+def test_debug_functions_of_the_start_see_what_an_isolated_actor_handles(system: System) -> None:
+    iso = Iso.options(debug=["statistics"]).start()
+    assert iso.ask("x") == "x"
+    request = debug.request(iso, "get_statistics")
+    assert (request.messages_in, request.messages_out) == (1, 1)
