@@ -20,13 +20,16 @@ from lmdb import verify
 from actorcloud.actor import ActorDeadError, System
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.protocol.transaction import Commit, Committed
-from actorcloud.store import LmdbEngine, ReadPlan, StoreActor, encode_key, keys
+from actorcloud.store import Batch, LmdbEngine, ReadPlan, StoreActor, encode_key, keys
 from tests.store.local import raw
 
 ROOT = Path(__file__).parents[2]
 
 #: Of one program. Some of their values are pages of their own, so that pages are written one by one and together.
 COMMITS = 8
+
+#: Seconds: for what is a matter of one.
+LONG = 30.0
 
 #: How the program ends.
 DONE, DIED, UNSTARTED = 0, 3, 4
@@ -64,6 +67,24 @@ def run(path: str) -> int:
     return DONE
 
 
+def burst(path: str, count: int) -> None:
+    """Send so many commits at once, and say how many batches the engine had to write for them."""
+    batches: list[int] = []
+
+    class Counting(LmdbEngine):
+        def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
+            super().commit(batch, epoch=epoch, expect=expect, new=new)
+            batches.append(new - expect)
+
+    system = System()
+    store = StoreActor.options(system=system).start(Counting(path, map_bytes=MAP_BYTES))
+    commits = [Commit(number.to_bytes(16, "big"), 1, writes=((entry(number), raw(b"v")),)) for number in range(count)]
+    answers = [store.ask(commit, block=False) for commit in commits]
+    assert all(isinstance(answer.get(LONG), Committed) for answer in answers)
+    system.close()
+    print(len(batches), sum(batches))
+
+
 class Outcome(NamedTuple):
     """What the program said, and how it ended."""
 
@@ -83,22 +104,8 @@ def run_with(path: Path, injection: str) -> Outcome:
         path: of its store.
         injection: what `strace -e inject=` is told.
     """
-    calls = injection.partition(":")[0]
     code = f"import sys; from tests.store import faulty; sys.exit(faulty.run({str(path)!r}))"
-    command = [
-        "strace",
-        "-f",
-        "-qqq",
-        "-o",
-        os.devnull,
-        "-e",
-        f"trace={calls}",
-        "-e",
-        f"inject={injection}",
-    ]
-    ended = subprocess.run(
-        [*command, sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    ended = _strace(code, injection)
     lines = [line.split() for line in ended.stdout.splitlines()]
     return Outcome(
         [int(line[1]) for line in lines if line[0] == "acked"],
@@ -106,6 +113,20 @@ def run_with(path: Path, injection: str) -> Outcome:
         next((line[1] for line in lines if line[0] == "unstarted"), None),
         ended.returncode,
     )
+
+
+def burst_with(path: Path, injection: str, count: int) -> tuple[int, int]:
+    """Run the burst under strace, and return (batches, commits)."""
+    ended = _strace(f"from tests.store import faulty; faulty.burst({str(path)!r}, {count})", injection)
+    assert ended.returncode == 0, ended.stderr
+    batches, commits = map(int, ended.stdout.split())
+    return batches, commits
+
+
+def _strace(code: str, injection: str) -> subprocess.CompletedProcess[str]:
+    traced = ["-e", f"trace={injection.partition(':')[0]}", "-e", f"inject={injection}"]
+    command = ["strace", "-f", "-qqq", "-o", os.devnull, *traced, sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 def left(path: Path) -> list[int]:

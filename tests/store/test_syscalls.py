@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actorcloud.store import LmdbEngine
-from tests.store.faulty import COMMITS, DIED, DONE, MAP_BYTES, UNSTARTED, Outcome, left, run_with
+from tests.store.faulty import COMMITS, DIED, DONE, MAP_BYTES, UNSTARTED, Outcome, burst_with, left, run_with
 from tests.tools import need
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
@@ -76,6 +76,13 @@ def test_a_disk_that_fails_at_the_start_is_told(path: Path) -> None:
     outcome = run_with(path, "fdatasync:error=ENOSPC:when=1+")
     assert (outcome.unstarted, outcome.code) == ("no-space", UNSTARTED)
     assert check(path, outcome) == []
+
+
+def test_on_a_slow_disk_batches_grow(path: Path) -> None:
+    """500 commits, each by itself, would take ten seconds on a disk that needs 20 ms for a sync."""
+    batches, commits = burst_with(path, "fdatasync:delay_enter=20000", 500)
+    assert commits == 500
+    assert batches < 100
 
 
 @pytest.mark.soak
