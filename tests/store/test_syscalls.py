@@ -78,6 +78,11 @@ def test_a_disk_that_fails_at_the_start_is_told(path: Path) -> None:
     assert check(path, outcome) == []
 
 
+def test_a_lock_that_cannot_be_written_is_told(path: Path) -> None:
+    assert run_with(path, "pwrite64:error=EIO:when=1").unstarted == "not-a-store"
+    assert run_with(path, "pwrite64:error=ENOSPC:when=1").unstarted == "no-space"
+
+
 def test_on_a_slow_disk_batches_grow(path: Path) -> None:
     """500 commits, each by itself, would take ten seconds on a disk that needs 20 ms for a sync."""
     batches, commits = burst_with(path, "fdatasync:delay_enter=20000", 500)

@@ -14,6 +14,7 @@ Reference: store-design 1.2, 1.5 and 1.8.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -94,18 +95,33 @@ class StoreDirectory:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            refused = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT} else NotAStore
-            raise refused(f"{self.path} cannot be used as a store: {error.strerror}") from error
+            raise self._unusable(error) from error
+        try:
+            self._take(lock, owner)
+        except OSError as error:
+            os.close(lock)
+            raise self._unusable(error) from error
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    def _take(self, lock: int, owner: str) -> None:
+        text = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            other = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace").strip() or "an unknown process"
-            os.close(lock)
+        except BlockingIOError:
+            # It may not have said yet who it is.
+            other = text.strip() if text.startswith("process") else "an unknown process"
             raise StoreLocked(f"the store {self.path} is open in {other}; use that head, or stop it first") from None
+        # Read again: it may have been closed since.
         self._seal = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace")
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"process {os.getpid()} ({owner})\n".encode()[:_OWNER_LIMIT], 0)
-        self._lock = lock
+
+    def _unusable(self, error: OSError) -> NoSpace | NotAStore:
+        kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else NotAStore
+        return kind(f"{self.path} cannot be used as a store: {error.strerror}")
 
     def unlock(self, *, in_order: bool = False) -> None:
         """Let the next one in; safe to call twice.
@@ -113,12 +129,15 @@ class StoreDirectory:
         Args:
             in_order: the file was closed, and is whole: the next one need not look.
         """
-        if self._lock is not None:
-            os.ftruncate(self._lock, 0)
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        # Without the text the next one looks, that is all.
+        with contextlib.suppress(OSError):
+            os.ftruncate(lock, 0)
             if in_order:
-                os.pwrite(self._lock, self._fingerprint().encode(), 0)
-            os.close(self._lock)
-            self._lock = None
+                os.pwrite(lock, self._fingerprint().encode(), 0)
+        os.close(lock)
 
     def is_new(self) -> bool:
         """Tell whether there is no store here yet; what an interrupted creation left is removed."""
