@@ -408,7 +408,9 @@ class StoreActor(Actor):
     def _tidy(self) -> object:
         if self.sender is not None:
             self._tidying.append(self.sender)
-        self.actor_ref.tell(Clean(sweep=False, functions=True))
+        # Here and now: what is in the mailbox already must not find the work done before it was begun.
+        self._janitor.collect_functions()
+        self.actor_ref.tell(Clean())
         return NoReply
 
     def _collect_functions_soon(self) -> None:
