@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from contextvars import Context
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.store import Transaction, Transactions
+from actorcloud.store.caller import attempt
 from tests.store.local import PICKLE, Clock, LocalStore, means, txn_of
 
 Step = tuple[str, str, int]
@@ -92,11 +95,15 @@ def play_on(model: dict[str, int], program: list[Step]) -> list[int]:
     return seen
 
 
+@pytest.mark.parametrize("light", [0, 100])
 @given(programs=PROGRAMS, disturbances=st.lists(st.integers(0, 3), max_size=20))
-def test_transactions_are_as_good_as_one_after_the_other(programs: list[list[Step]], disturbances: list[int]) -> None:
-    # When
+def test_transactions_are_as_good_as_one_after_the_other(
+    light: int, programs: list[list[Step]], disturbances: list[int]
+) -> None:
+    # When: every question brings along what was read before, or none does unless it must.
     run = Programs(programs, disturbances)
-    run.run_all()
+    with patch.object(attempt, "LIGHT_ENTRIES", light):
+        run.run_all()
     # Then: the store says in which order they took effect; played in that order on a dict, all agree.
     client = run.store.client()
     order = client.fetch("s", "order")

@@ -34,6 +34,10 @@ from actorcloud.store import keys
 from actorcloud.store.caller.coverage import Coverage, merged
 from actorcloud.store.caller.pending import Pending
 
+#: Keys and ranges read, some 3 KiB, up to which every question brings them along: a hundred questions of
+#: ten thousand keys would be 30 MiB, and the store would look all of them up each time.
+LIGHT_ENTRIES = 100
+
 
 class Unknown:
     """The type of `UNKNOWN`."""
@@ -142,9 +146,21 @@ class Attempt:
                 break
         return seen[: wanted.limit]
 
-    def ask_for(self, wanted: Sequence[bytes], scans: Sequence[RangeRead] = ()) -> Read:
-        """Return the message that asks for these keys and parts of ranges, none of them known."""
-        return Read(tuple(wanted), self.snapshot, self.reads, self.fence, tuple(scans), self.ranges)
+    @property
+    def is_heavy(self) -> bool:
+        """Whether so much was read that not every question brings it along."""
+        return len(self._seen) + len(self._scanned) > LIGHT_ENTRIES
+
+    def ask_for(self, wanted: Sequence[bytes], scans: Sequence[RangeRead] = (), *, whole: bool = True) -> Read:
+        """Return the message that asks for these keys and parts of ranges, none of them known.
+
+        Args:
+            wanted: the keys.
+            scans: the parts.
+            whole: whether it brings along all that was read, so that the store can tell whether that still holds.
+        """
+        reads, ranges = (self.reads, self.ranges) if whole else ((), ())
+        return Read(tuple(wanted), self.snapshot, reads, self.fence, tuple(scans), ranges)
 
     def take_in(self, wanted: Sequence[bytes], values: Values, scans: Sequence[RangeRead] = ()) -> None:
         """Remember the answer to `ask_for`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -242,7 +242,7 @@ class Transaction(AtomicCalls):
         self._check()
         payload = self._peek(lambda: self._attempt.peek(key))
         if isinstance(payload, Unknown):
-            self._attempt.take_in([key], self._values(self._attempt.ask_for([key])))
+            self._look_up([key])
             payload = self._peek(lambda: self._attempt.peek(key))
         assert not isinstance(payload, Unknown)
         return payload
@@ -251,8 +251,7 @@ class Transaction(AtomicCalls):
         """Return the payloads in a range of engine keys."""
         self._check()
         while isinstance(found := self._peek(lambda: self._attempt.peek_range(wanted)), RangeRead):
-            values = self._values(self._attempt.ask_for((), [found]))
-            self._attempt.take_in((), values, [found])
+            self._look_up((), [found])
         return found
 
     def write(self, key: bytes, payload: bytes | None) -> None:
@@ -269,6 +268,14 @@ class Transaction(AtomicCalls):
         """Close the handle; return what has gathered."""
         self._is_open = False
         return self._attempt
+
+    def _look_up(self, wanted: Sequence[bytes], scans: Sequence[RangeRead] = ()) -> None:
+        attempt, is_heavy = self._attempt, self._attempt.is_heavy
+        values = self._values(attempt.ask_for(wanted, scans, whole=not is_heavy))
+        if is_heavy and values.snapshot != attempt.snapshot:
+            # The store has moved on, and did not see what must still hold there: the same once more, with all of it.
+            values = self._values(attempt.ask_for(wanted, scans))
+        attempt.take_in(wanted, values, scans)
 
     def _values(self, question: Read) -> Values:
         answer = self._ask(question)
