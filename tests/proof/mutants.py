@@ -19,6 +19,7 @@ from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Transaction
 from actorcloud.store.sequencer import Sequencer
 from actorcloud.store.validation import commit as commits
+from actorcloud.store.validation import effect
 from actorcloud.store.view import View
 
 Change = Callable[[Commit], Commit]
@@ -75,6 +76,16 @@ def sends_no_reads() -> Iterator[None]:
     """Blind overwrite: the caller keeps to itself what its run has read."""
     with patch.object(Attempt, "reads", ()), patch.object(Attempt, "ranges", ()):
         yield
+
+
+def applies_operations_to_what_is_on_disk() -> Any:
+    """Atomic operations see the engine's values, and not what was accepted since."""
+    original = effect.effect_of
+
+    def apply(view: View, *given: Any) -> Any:
+        return original(View(view._layers[-1]), *given)
+
+    return patch.object(commits, "effect_of", apply)
 
 
 def forgets_commit_ids() -> Any:

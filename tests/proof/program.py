@@ -1,7 +1,7 @@
 """What the clients do: transactions drawn by chance, which write down what they see.
 
-Lists ("L...") only grow, values ("V...") are written over blindly or not, accounts ("A...") hold a sum that
-no run may see wrong. Everything written is unique.
+Lists ("L...") only grow, by what was read, or by atomic operations ("B..."); values ("V...") are written over
+blindly or not; accounts ("A...") hold a sum that no run may see wrong. Everything written is unique.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ SPACE = "proof"
 #: Few, so that transactions meet.
 LISTS, VALUES, ACCOUNTS = 5, 4, 5
 
+#: Lists that grow by atomic operations: places after those of the others.
+BLIND_LISTS = 2
+
+#: Of an element in one of these.
+_ELEMENT_BYTES = 8
+
 #: Elements, after which another list takes the place of one.
 LIST_LIMIT = 12
 
@@ -28,9 +34,20 @@ BALANCE = 100
 
 
 #: A step of most transactions -> how often it is drawn.
-_STEPS = {"read": 5, "append": 6, "get": 3, "put": 3, "swap": 3, "delete": 1, "scan_values": 2, "scan_list": 1}
+_STEPS = {
+    "read": 5,
+    "append": 6,
+    "get": 3,
+    "put": 3,
+    "swap": 3,
+    "delete": 1,
+    "scan_values": 2,
+    "scan_list": 1,
+    "grow": 3,
+    "look": 2,
+}
 
-_READS = {"read", "get", "scan_values", "scan_list", "audit"}
+_READS = {"read", "get", "look", "scan_values", "scan_list", "audit"}
 
 
 class Book:
@@ -46,7 +63,7 @@ class Book:
         #: Of each call the transaction's id, and the attempts behind its runs.
         self.ids: list[bytes] = []
         self.attempts: list[list[Attempt]] = []
-        self._generations = [0] * LISTS
+        self._generations = [0] * (LISTS + BLIND_LISTS)
 
     def open(self, process: int, tick: int) -> int:
         """Begin a call; return its index."""
@@ -61,7 +78,7 @@ class Book:
 
     def list_name(self, slot: int) -> str:
         """Return the list that is in this place now."""
-        return f"L{slot}.{self._generations[slot]}"
+        return f"{'L' if slot < LISTS else 'B'}{slot}.{self._generations[slot]}"
 
     def note_length(self, slot: int, name: str, length: int) -> None:
         """A list has grown; a long one makes room for another."""
@@ -168,6 +185,19 @@ class Performance:
         transaction.store(SPACE, key, (*before, element))
         run.ops.append(Op(APPEND, key, element))
         self._book.note_length(slot, key, len(before))
+
+    def grow(self, transaction: Transaction, run: Run, first: int, _: int) -> None:
+        key, element = self._book.list_name(LISTS + first % BLIND_LISTS), self._unique(run)
+        transaction.append(SPACE, key, element.to_bytes(_ELEMENT_BYTES, "big"))
+        run.ops.append(Op(APPEND, key, element))
+
+    def look(self, transaction: Transaction, run: Run, first: int, _: int) -> None:
+        slot = LISTS + first % BLIND_LISTS
+        key = self._book.list_name(slot)
+        found = transaction.fetch(SPACE, key) or b""
+        chunks = [found[at : at + _ELEMENT_BYTES] for at in range(0, len(found), _ELEMENT_BYTES)]
+        run.ops.append(Op(READ, key, tuple(int.from_bytes(chunk, "big") for chunk in chunks)))
+        self._book.note_length(slot, key, len(chunks))
 
     def get(self, transaction: Transaction, run: Run, first: int, _: int) -> None:
         self._fetch(transaction, run, f"V{first % VALUES}")
