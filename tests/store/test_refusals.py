@@ -1,0 +1,200 @@
+"""The borders of what the store accepts, one step on each side, and what a refusal says.
+
+Most of these are mutants that nothing else noticed; see docs/contributing.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actorcloud.base.ids import JobRef
+from actorcloud.protocol.transaction import (
+    COMMIT_LIMIT_BYTES,
+    ENTRY_LIMIT,
+    RANGE_LIMIT,
+    RECORD_LIMIT,
+    VALUE_LIMIT_BYTES,
+    Atomic,
+    AtomicStep,
+    Commit,
+    Committed,
+    Conflict,
+    RangeEntry,
+    RangeRead,
+    Read,
+    Refused,
+    Values,
+)
+from actorcloud.store import Change, Expect, encode_key, keys
+from actorcloud.store import Refused as RefusedChange
+from actorcloud.store.range import range_entry
+from tests.store.local import FENCE, OTHER, REF, LocalStore, raw, run_of
+
+TXN = b"t" * 16
+DIGEST = b"f" * 16
+
+
+def key(name: str | int) -> bytes:
+    return keys.user("test", encode_key(name))
+
+
+@pytest.fixture
+def store() -> LocalStore:
+    store = LocalStore()
+    assert store.ask(Commit(b"0" * 16, 1, writes=((key("a"), raw(b"1")), (key("b"), raw(b"1"))))) == Committed(1, 1)
+    return store
+
+
+def code_of(answer: object) -> str | None:
+    """Return the code of a refusal, which speaks to people; None: it is none."""
+    if isinstance(answer, Refused | RefusedChange):
+        assert len(answer.text) > 10
+        return answer.code
+    return None
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+def test_what_is_served_at_an_older_snapshot_says_so(store: LocalStore) -> None:
+    snapshot = (store.sequencer.incarnation, 1)
+    store.ask(Commit(TXN, 1, writes=((key("b"), raw(b"2")),)))
+    answer = store.read(Read((key("a"),), snapshot, ((key("b"), 1),)))
+    assert answer == Values(snapshot, ((1, raw(b"1")),))
+
+
+def test_a_read_has_so_many_keys_and_no_more(store: LocalStore) -> None:
+    reads = tuple((key(number), 0) for number in range(ENTRY_LIMIT - 1))
+    here = (store.sequencer.incarnation, 1)
+    assert isinstance(store.read(Read((key("a"),), here, reads)), Values)
+    assert code_of(store.read(Read((key("a"), key("b")), here, reads))) == "transaction-too-large"
+    assert code_of(store.read(Read((key("a"),) * (ENTRY_LIMIT + 1)))) == "transaction-too-large"
+
+
+def test_a_read_has_so_many_ranges_and_records_and_no_more(store: LocalStore) -> None:
+    def read(scans: int, limit: int) -> object:
+        return store.read(Read((), scans=(RangeRead(key("a"), key("b"), limit),) * scans))
+
+    assert isinstance(read(RANGE_LIMIT, RECORD_LIMIT), Values)
+    assert code_of(read(RANGE_LIMIT + 1, 1)) == "transaction-too-large"
+    assert code_of(read(1, RECORD_LIMIT + 1)) == "transaction-too-large"
+    assert code_of(read(1, -1)) == "bad-key"
+
+
+def test_an_answer_holds_so_many_bytes_and_no_more(store: LocalStore) -> None:
+    count = (COMMIT_LIMIT_BYTES + VALUE_LIMIT_BYTES) // VALUE_LIMIT_BYTES
+    for number in range(count):
+        # With its codec a value has a byte more than its payload.
+        store.ask(Commit(bytes((number,)) * 16, 1, writes=((key(number), raw(bytes(VALUE_LIMIT_BYTES - 1))),)))
+    wanted = tuple(key(number) for number in range(count))
+    assert isinstance(store.read(Read(wanted)), Values)
+    assert code_of(store.read(Read((*wanted, key("a"))))) == "transaction"
+
+
+def test_once_names_are_read_by_their_own_job_alone(store: LocalStore) -> None:
+    store.add_job(REF, "running", run_of(1))
+    name = keys.once(REF, "paid")
+    assert isinstance(store.read(Read((name,), fence=FENCE)), Values)
+    assert code_of(store.read(Read((name,)))) == "bad-key"
+    assert code_of(store.read(Read((name,), fence=(OTHER, REF)))) == "bad-key"
+    assert code_of(store.read(Read((key("a"),), fence=(b"short", run_of(1))))) == "bad-job-ref"
+
+
+def test_who_reads_a_job_that_is_not_there_is_told_which(store: LocalStore) -> None:
+    answer = store.read(Read((keys.user(OTHER, encode_key("k")),)))
+    assert code_of(answer) == "no-such-job"
+    assert isinstance(answer, Refused)
+    assert str(JobRef[object](OTHER)) in answer.text
+
+
+# -- commits --------------------------------------------------------------------------------------
+
+
+def test_a_conflict_brings_as_many_bytes_as_an_answer_holds_and_no_more() -> None:
+    store = LocalStore()
+    # Four values that fill an answer to the last byte, keys and codecs included.
+    size = COMMIT_LIMIT_BYTES // 4
+    for number in range(4):
+        room = size - len(key(number)) - 1
+        store.ask(Commit(bytes((number,)) * 16, 1, writes=((key(number), raw(bytes(room))),)))
+    reads = tuple((key(number), 9) for number in range(4))
+    full = store.ask(Commit(TXN, 1, None, reads, ((key("w"), raw(b"")),)))
+    assert isinstance(full, Conflict)
+    assert len(full.fresh) == 4
+    over = store.ask(Commit(TXN, 1, None, (*reads, (key("absent"), 9)), ((key("w"), raw(b"")),)))
+    assert isinstance(over, Conflict)
+    assert over.fresh == ()
+
+
+def test_a_pushed_key_is_as_long_as_keys_are_and_no_longer(store: LocalStore) -> None:
+    def push(length: int, number: int) -> object:
+        prefix = keys.user("s" * 60, encode_key(("x" * length,)))[:-1]
+        step = AtomicStep("push", raw(b"v"))
+        return store.ask(Commit(number.to_bytes(16, "big"), 1, atomics=(Atomic(prefix, (step,)),)))
+
+    lengths = [length for length in range(430, 445) if isinstance(push(length, length), Committed)]
+    assert code_of(push(lengths[-1] + 1, 1)) == "bad-key"
+    longest = max(len(name) for name in store.engine.disk._items)
+    assert longest == keys.ENGINE_KEY_LIMIT_BYTES
+
+
+# -- changes of the manager's ---------------------------------------------------------------------
+
+
+def refusal(store: LocalStore, **fields: Any) -> RefusedChange:
+    refused = store.change(Change(tag=0, **fields))
+    assert isinstance(refused, RefusedChange)
+    assert len(refused.text) > 10
+    return refused
+
+
+def test_a_refused_change_says_why(store: LocalStore) -> None:
+    store.add_job(REF, "running", run_of(1))
+    store.change(Change(tag=0, puts=((keys.tombstone(OTHER), b""),)))
+    exists = refusal(store, expect=(Expect(REF, None),))
+    assert (exists.code, exists.record) == ("exists", store.record(REF))
+    assert str(JobRef[object](REF)) in exists.text
+    assert refusal(store, expect=(Expect(OTHER, "queued"),)).code == "no-such-job"
+    fenced = refusal(store, expect=(Expect(REF, "queued"),))
+    assert (fenced.code, fenced.record) == ("fenced", store.record(REF))
+    assert "running" in fenced.text
+    assert refusal(store, absent=(keys.tombstone(OTHER),)).code == "deleted"
+    assert refusal(store, absent=(keys.record(REF),)).code == "exists"
+    assert refusal(store, needs=(keys.result(REF),)).code == "missing"
+    assert refusal(store, reads=((key("a"), 9),)).code == "conflict"
+    assert refusal(store, writes=((keys.record(REF), raw(b"")),)).code == "bad-key"
+    assert refusal(store, writes=((keys.user(OTHER, b"\x00"), raw(b"")),)).code == "no-such-job"
+
+
+def test_a_function_that_is_needed_is_named(store: LocalStore) -> None:
+    refused = refusal(store, needs=(keys.function(DIGEST),))
+    assert (refused.code, refused.text) == ("need-function", DIGEST.hex())
+
+
+def stale(store: LocalStore) -> RangeEntry:
+    return range_entry(key("a"), key("c"), [(key("a"), 1)])
+
+
+def test_what_a_change_carries_must_be_as_it_was_scanned(store: LocalStore) -> None:
+    now = range_entry(key("a"), key("c"), [(key("a"), 1), (key("b"), 1)])
+    assert refusal(store, ranges=(stale(store),)).code == "conflict"
+    assert store.change(Change(tag=0, ranges=(now,), writes=((key("c"), raw(b"3")),))) is None
+
+
+def test_what_a_change_reads_of_a_job_needs_that_job_even_if_it_does_nothing_else(store: LocalStore) -> None:
+    gone = keys.user(OTHER, encode_key("k"))
+    empty = range_entry(gone, gone + b"\0", [])
+    step = Atomic(gone, (AtomicStep("append", raw(b"x"), cap=9),))
+    assert refusal(store, reads=((gone, 0),)).code == "no-such-job"
+    assert refusal(store, ranges=(empty,)).code == "no-such-job"
+    assert refusal(store, atomics=(step,)).code == "no-such-job"
+
+
+@pytest.mark.parametrize(("retry", "code"), [(True, "conflict"), (False, "condition-failed")])
+def test_a_condition_that_does_not_hold_refuses_the_change(store: LocalStore, code: str, *, retry: bool) -> None:
+    step = AtomicStep("set_if_absent", raw(b"x"), retry=retry)
+    refused = refusal(store, atomics=(Atomic(key("a"), (step,)),))
+    assert refused.code == code
+    assert "set_if_absent" in refused.text
