@@ -58,6 +58,7 @@ from actorcloud.store.writer import WriterActor
 if TYPE_CHECKING:
     from actorcloud.store.bulk import Bulk
     from actorcloud.store.engine.lmdb import LmdbEngine
+    from actorcloud.store.engine.sqlite import SqliteEngine
     from actorcloud.store.export import ExportReader, write_export
     from actorcloud.store.renewal import header_of, import_items, renew
     from actorcloud.store.replacement import new_store, replaced_store
@@ -110,6 +111,7 @@ __all__ = [
     "Scan",
     "SingleStore",
     "Space",
+    "SqliteEngine",
     "Staged",
     "StoreActor",
     "Tidy",
@@ -142,6 +144,7 @@ _HOMES = {
     "ExportReader": "export",
     "LmdbEngine": "engine.lmdb",
     "find_problems": "soundness",
+    "SqliteEngine": "engine.sqlite",
     "header_of": "renewal",
     "import_items": "renewal",
     "new_store": "replacement",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, Transactions
+from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, SqliteEngine, Transactions
 from tests.store.local import LocalStore
 
 
@@ -26,14 +26,14 @@ class _Memory:
         return MemoryEngine(self._disk)
 
 
-class _Lmdb:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._last: LmdbEngine | None = None
+class _Files:
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self._last: Engine | None = None
 
     def engine(self) -> Engine:
         self.close()
-        self._last = LmdbEngine(self._path, map_bytes=64 << 20)
+        self._last = self._make()
         return self._last
 
     def close(self) -> None:
@@ -41,14 +41,19 @@ class _Lmdb:
             self._last.close()
 
 
-@pytest.fixture(params=["memory", "lmdb"])
+@pytest.fixture(params=["memory", "lmdb", "sqlite"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    path = tmp_path / "store"
     if request.param == "memory":
         yield _Memory()
-    else:
-        lmdb = _Lmdb(tmp_path / "store")
-        yield lmdb
-        lmdb.close()
+        return
+    makers: dict[str, Callable[[], Engine]] = {
+        "lmdb": lambda: LmdbEngine(path, map_bytes=64 << 20),
+        "sqlite": lambda: SqliteEngine(path),
+    }
+    files = _Files(makers[request.param])
+    yield files
+    files.close()
 
 
 @pytest.fixture

@@ -238,6 +238,9 @@ class LmdbEngine:
         """See `Engine.resolve`; here it only confirms, all that cannot be told is `EngineFailed`."""
         return _read(self._checked_env(), ReadPlan()).seq == new
 
+    def renew(self) -> None:
+        """See `Engine.renew`; here the lock lasts as long as the process."""
+
     def stats(self) -> EngineStats:
         """See `Engine.stats`."""
         env = self._checked_env()

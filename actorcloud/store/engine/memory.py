@@ -133,6 +133,9 @@ class MemoryEngine:
             self._check(epoch, self.disk.seq)
             return self.disk.seq == new
 
+    def renew(self) -> None:
+        """See `Engine.renew`; a memory is nobody else's."""
+
     def backup(self, dest: str | os.PathLike[str]) -> None:
         """See `Engine.backup`; there is none of a memory."""
         raise NotAStore(f"a store in memory cannot be backed up to {dest}")

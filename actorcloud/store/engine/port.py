@@ -6,13 +6,15 @@
     read(plan) -> ReadView                           ONE snapshot, its seq from the same snapshot
     commit(batch, epoch, expect, new)                all or nothing, and durable when it returns
     resolve(epoch, expect, new) -> bool              after Unresolved: was it applied?
+    renew()                                          still the only writer, where that is a lease
     backup(dest), check(level) -> Report             for whoever administers a store
 
 Engines never interpret keys (but their own, prefix 00) or values. No cursor, transaction or
 callback crosses the port; `expect` and `new` make a commit idempotent, `epoch` fences an engine
 that was opened elsewhere after us. One conformance suite runs against each engine.
 
-Thread: `read`, `backup` and `check` from any thread; `commit` always from one and the same.
+Thread: `read`, `backup` and `check` from any thread; `commit`, `resolve` and `renew` always from
+one and the same.
 
 Reference: store-design 3.1.
 """
@@ -53,6 +55,8 @@ class EngineCaps(NamedTuple):
     value_limit: int
     #: Whether other machines could open it.
     shared: bool
+    #: Seconds after which others may open it, unless it is renewed or written to; 0: as long as the process lives.
+    lease: float = 0.0
 
 
 class Opened(NamedTuple):
@@ -181,6 +185,15 @@ class Engine(Protocol):
         Raises:
             FencedOut: another one has opened the store.
             EngineFailed: it cannot be told before the next open.
+        """
+        ...
+
+    def renew(self) -> None:
+        """Stay the only writer for another `caps.lease` seconds; nothing where that is 0.
+
+        Raises:
+            FencedOut: another one has opened the store.
+            EngineFailed: the process must end.
         """
         ...
 
