@@ -392,6 +392,8 @@ class StoreActor(Actor):
     def _clean(self, message: Clean) -> None:
         if message.sweep:
             self._janitor.sweep(self._sequencer.durable)
+            # A backup that was killed is a reader that keeps every page from being used again.
+            self._engine.stats()
             self.send_after(SWEEP_EVERY, Clean(sweep=True))
         if message.functions:
             self._is_collecting_soon = False

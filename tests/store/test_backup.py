@@ -77,6 +77,46 @@ def test_a_backup_of_a_store_that_another_process_writes_to_is_one_moment_of_it(
     assert seqs[0] > 0
 
 
+#: A reader in the middle of a copy.
+READER = """
+import sys, lmdb
+env = lmdb.open(sys.argv[1], readonly=True, map_size=64 << 20, lib_version=0)
+txn = env.begin()
+print("reads", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_backup_that_was_killed_is_forgotten_with_the_next_look_at_the_store(engine: LmdbEngine, path: Path) -> None:
+    # Given
+    command = [sys.executable, "-c", READER, str(path / "data")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        assert engine._env is not None
+        assert str(reader.pid) in engine._env.readers()
+        reader.kill()
+        reader.wait()
+        # When
+        engine.stats()
+        # Then
+        assert str(reader.pid) not in engine._env.readers()
+
+
+def test_a_backup_fits_into_a_process_with_little_memory(engine: LmdbEngine, path: Path, tmp_path: Path) -> None:
+    # Given: the default map is larger than what this process may have.
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30));"
+        "from actorcloud.store import LmdbEngine; LmdbEngine(sys.argv[1]).backup(sys.argv[2])"
+    )
+    # When
+    subprocess.run([sys.executable, "-c", code, str(path), str(tmp_path / "copy")], check=True)
+    # Then
+    copy = LmdbEngine(tmp_path / "copy", map_bytes=16 * MIB)
+    assert copy.open("next").seq == 1
+    copy.close()
+
+
 def test_a_backup_goes_into_an_empty_directory_only(engine: LmdbEngine, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear reader")
     with pytest.raises(NotAStore, match="not empty"):

@@ -285,11 +285,11 @@ def test_a_read_that_a_growing_map_broke_is_read_again(engine: LmdbEngine, monke
 def test_a_machine_that_forbids_large_maps_gets_a_smaller_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, refused_sizes = lmdb_engine._open_lmdb, []
 
-    def limited(where: str, map_bytes: int, *, create: bool) -> lmdb.Environment:
+    def limited(where: str, map_bytes: int, **options: bool) -> lmdb.Environment:
         if map_bytes > 1 << 30:
             refused_sizes.append(map_bytes)
             raise lmdb.MemoryError("mmap")
-        return whole(where, map_bytes, create=create)
+        return whole(where, map_bytes, **options)
 
     monkeypatch.setattr(lmdb_engine, "_open_lmdb", limited)
     engine = LmdbEngine(path)

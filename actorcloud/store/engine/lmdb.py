@@ -168,11 +168,11 @@ class LmdbEngine:
             txn.put(_CLEAN, b"1")
         self._directory.publish()
 
-    def _open_env(self, path: str, *, create: bool) -> lmdb.Environment:
+    def _open_env(self, path: str, *, create: bool, readonly: bool = False) -> lmdb.Environment:
         sizes = (self._map_bytes, *(size for size in _MAP_BYTES_SMALLER if size < self._map_bytes))
         for size in sizes:
             try:
-                env = _open_lmdb(path, size, create=create)
+                env = _open_lmdb(path, size, create=create, readonly=readonly)
                 # What did not fit now would not later: what is held free must be of what there is.
                 self._limit_bytes = self._map_limit_bytes if size == self._map_bytes else size
                 return env
@@ -354,7 +354,7 @@ class LmdbEngine:
         """Copy as a reader among others: another process may have the store, and goes on writing."""
         self._directory.check_file()
         lmdb_file.check_size(self._directory.file)
-        with _open_lmdb(str(self._directory.data), self._map_bytes, create=False, readonly=True) as env:
+        with self._open_env(str(self._directory.data), create=False, readonly=True) as env:
             with env.begin() as txn:
                 check_format(f"{self._directory.path} is an LMDB environment", txn.get(FORMAT))
             env.copy(str(place), compact=compact)

@@ -228,5 +228,5 @@ class Engine(Protocol):
         ...
 
     def stats(self) -> EngineStats:
-        """Return how full it is."""
+        """Return how full it is; readers that are dead are forgotten."""
         ...
