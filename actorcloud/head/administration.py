@@ -79,8 +79,9 @@ def check_store(store: Path, level: CheckLevel) -> Report:
     if level == "quick" or report.problems:
         return report
     with tempfile.TemporaryDirectory(prefix=f".{store.name}-", dir=store.parent) as place:
-        engine = engine_at(Path(place) / "store")
-        back_up_store(store, Path(place) / "store")
+        copy = Path(place) / "store"
+        back_up_store(store, copy)
+        engine = engine_at(copy)
         try:
             return report._replace(problems=find_problems(Bulk(engine, engine.open("a check"))))
         finally:

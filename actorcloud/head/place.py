@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from actorcloud.store import Engine, LmdbEngine, Plan
+from actorcloud.store import Engine, LmdbEngine, Plan, SqliteEngine, is_sqlite
 
 #: What a head and its clients keep beside the store.
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
@@ -17,7 +17,9 @@ logger = logging.getLogger("actorcloud.head")
 
 
 def engine_at(store: str | Path) -> Engine:
-    """Return the engine of a store, not yet opened."""
+    """Return the engine of a store, not yet opened: the one that made it, LMDB where there is none yet."""
+    if is_sqlite(store):
+        return SqliteEngine(store, companions=COMPANIONS)
     return LmdbEngine(store, companions=COMPANIONS)
 
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from actorcloud.store.engine.sqlite import SqliteEngine
     from actorcloud.store.export import ExportReader, write_export
     from actorcloud.store.renewal import header_of, import_items, renew
-    from actorcloud.store.replacement import new_store, replaced_store
+    from actorcloud.store.replacement import is_sqlite, new_store, replaced_store
     from actorcloud.store.soundness import find_problems
 
 __all__ = [
@@ -125,6 +125,7 @@ __all__ = [
     "find_problems",
     "header_of",
     "import_items",
+    "is_sqlite",
     "keys",
     "new_store",
     "pack_time",
@@ -147,6 +148,7 @@ _HOMES = {
     "SqliteEngine": "engine.sqlite",
     "header_of": "renewal",
     "import_items": "renewal",
+    "is_sqlite": "replacement",
     "new_store": "replacement",
     "renew": "renewal",
     "replaced_store": "replacement",

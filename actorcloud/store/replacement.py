@@ -14,10 +14,15 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from actorcloud.base.errors import NotAStore, StoreNotEmpty
-from actorcloud.store.engine.directory import StoreDirectory, sync
+from actorcloud.store.engine.directory import LMDB_FILE, SQLITE_FILE, StoreDirectory, file_of, sync
 
 #: LMDB's own, made anew when it is missing.
 _LOCK_FILES = frozenset({"lock.mdb"})
+
+
+def is_sqlite(store: str | Path) -> bool:
+    """Tell whether there is a store made by SQLite."""
+    return file_of(Path(store)) == SQLITE_FILE
 
 
 @contextlib.contextmanager
@@ -71,7 +76,7 @@ def replaced_store(dest: Path, owner: str, companions: Collection[str] = ()) -> 
     Raises:
         StoreLocked, NotAStore: as `StoreDirectory.lock` says.
     """
-    directory = StoreDirectory(dest, companions)
+    directory = StoreDirectory(dest, companions, file=SQLITE_FILE if is_sqlite(dest) else LMDB_FILE)
     directory.lock(owner)
     try:
         with _beside(dest) as place:

@@ -26,7 +26,7 @@ from actorcloud.head import (
 )
 from actorcloud.head.place import engine_at, plan_at
 from actorcloud.protocol.record import JobRecord
-from actorcloud.store import Bulk, Opened, keys, renew
+from actorcloud.store import Bulk, Opened, SqliteEngine, keys, renew
 from actorcloud.store.format import FORMAT, FormatRecord, pack_format
 from actorcloud.store.stored import pack, pack_time, payload_of
 
@@ -109,6 +109,30 @@ def test_a_store_is_restored_beside_the_identity_of_its_head(store: Path, tmp_pa
     # Then
     assert (tmp_path / "again" / "head.key").read_text() == "key"
     assert keys.user("s", b"\x14") in contents(tmp_path / "again")
+
+
+def test_a_store_in_sqlite_is_looked_after_by_its_own_engine(tmp_path: Path) -> None:
+    # Given
+    store = tmp_path / "store"
+    engine = SqliteEngine(store)
+    engine.open("a test")
+    engine.close()
+    made(store)
+    before = opened(store)
+    # When
+    back_up_store(store, tmp_path / "backup")
+    restore_store(tmp_path / "backup", tmp_path / "again")
+    export_store(store, tmp_path / "file")
+    import_store(tmp_path / "file", tmp_path / "moved")
+    compact_store(store)
+    # Then
+    assert check_store(store, "full").problems == ()
+    assert all(MARKER not in file.read_bytes() for file in (store / "data").iterdir())
+    assert {file.name for file in (tmp_path / "again" / "data").iterdir()} == {"data.sqlite"}
+    assert opened(tmp_path / "again").incarnation != before.incarnation
+    # Then what was exported is in LMDB now.
+    assert (tmp_path / "moved" / "data" / "data.mdb").exists()
+    assert contents(tmp_path / "moved").keys() == contents(tmp_path / "again").keys()
 
 
 def test_what_would_overwrite_a_store_is_refused(store: Path, tmp_path: Path) -> None:
