@@ -102,7 +102,9 @@ def put(key: str, value: str, *, space: str | None, job: str | None, place: Plac
     """Store VALUE under KEY; both are JSON, else text. It is on disk when this returns."""
     where, wanted, new = _space(space, job), read_key(key), read_argument(value)
     with place.open_store() as cloud:
-        cloud.mutate_store(lambda: cloud.store(where, wanted, new))
+        # What JSON can say msgpack can: nobody has to unpickle it.
+        codec = None if type(new) is int else "msgpack"
+        cloud.mutate_store(lambda: cloud.store(where, wanted, new, codec))
     place.talk(f"stored {key_text(wanted)}")
 
 
@@ -121,7 +123,8 @@ def delete(key: str, *, space: str | None, job: str | None, place: Place) -> Non
         transactions = cloud.room.inspected
 
         def remove() -> bool:
-            transaction = cloud.txn
+            transaction = transactions.current()
+            assert transaction is not None
             is_there = transaction.fetch(where, wanted) is not None
             transaction.delete(where, wanted)
             return is_there

@@ -79,6 +79,13 @@ def test_what_is_put_is_got(desk: Desk) -> None:
     assert json.loads(got.stdout)["key"] == ["tea", 7]
 
 
+@pytest.mark.parametrize("value", ["3", '"tea"', "null", "2.5", '{"eur":[1,true]}'])
+def test_what_is_put_is_shown_without_unpickling(desk: Desk, value: str) -> None:
+    desk.run("store", "put", "--space", "prices", "tea", value)
+    assert desk.run("store", "get", "--space", "prices", "tea").stdout == f"{value}\n"
+    assert desk.cloud.fetch("prices", "tea") == json.loads(value)
+
+
 def test_an_absent_key_ends_get_and_delete_with_1(desk: Desk) -> None:
     for command in ("get", "delete"):
         told = desk.run("store", command, "--space", "prices", "tea")
