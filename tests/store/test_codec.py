@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actorcloud.base.errors import BadValue, ValueTooLarge, ValueUnreadable
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES
 from actorcloud.store import Batch, Transactions, keys
-from actorcloud.store.caller.codec import Codec
+from actorcloud.store.caller.codec import Codec, Inspector
 from actorcloud.store.stored import pack, pack_value, payload_of, seq_of, value_of
 from actorcloud.store.value import (
     CODEC_NAMES,
@@ -208,3 +208,11 @@ def test_an_unknown_codec_is_refused(data: bytes) -> None:
     with pytest.raises(BadValue, match="a value begins with its codec, 0 to 3"):
         codec.loads(data)
     assert len(CODEC_NAMES) == 4
+
+
+def test_an_inspector_unpickles_nothing() -> None:
+    inspector = Inspector()
+    assert inspector.loads(codec.dumps(7)) == ("int", b"\x07", 7)
+    assert inspector.loads(codec.dumps({"a": 1}, "msgpack")) == ("msgpack", b"\x81\xa1a\x01", {"a": 1})
+    name, payload, value = inspector.loads(codec.dumps({1, 2}))
+    assert (name, pickle.loads(payload), value) == ("pickle", {1, 2}, None)

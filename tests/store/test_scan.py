@@ -26,6 +26,7 @@ from actorcloud.store import Key, Transaction, Transactions, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin, Restart
 from actorcloud.store.range import range_entry
+from actorcloud.store.view import Overlay, View
 from tests.store.local import JOB, PICKLE, REF, LocalStore, put_value, txn_of
 
 IDS = itertools.count()
@@ -382,3 +383,28 @@ def test_one_answer_is_bounded_however_many_scans_it_has(store: LocalStore, clie
     sizes = [sum(len(value) for _, _, value in scan.items) for scan in answer.scans]
     assert max(sizes) < COMMIT_LIMIT_BYTES // 8 + 1_100_000
     assert all(scan.more for scan in answer.scans)
+
+
+# -- the view -------------------------------------------------------------------------------------
+
+
+def test_a_key_that_was_forgotten_in_the_plan_is_a_bug_that_shows() -> None:
+    with pytest.raises(KeyError):
+        View({b"asked for": None}).value(b"forgotten")
+
+
+def test_a_layer_knows_its_keys_in_order_before_and_after_the_first_range() -> None:
+    layer = Overlay()
+    layer.accept({b"c": b"1", b"a": None})
+    assert layer.between(b"a", b"c") == [b"a"]
+    layer.accept({b"b": b"2", b"a": b"3", b"d": None})
+    assert layer.between(b"a", b"d") == [b"a", b"b", b"c"]
+    assert layer[b"a"] == b"3"
+
+
+def test_a_run_tells_what_it_has_scanned(store: LocalStore, client: Transactions) -> None:
+    fill(client, 1, 2)
+    txn, attempt = begin(store)
+    txn.scan("s")
+    assert repr(attempt._scanned) == "<Coverage of 1 ranges with 2 records>"
+    assert "0 read, 0 written" in repr(attempt)
