@@ -30,6 +30,7 @@ from actorcloud.protocol.transaction import (
 from actorcloud.store import Change, Expect, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.range import range_entry
+from actorcloud.store.validation.commit import ATTEMPT_LIMIT
 from tests.store.local import FENCE, OTHER, REF, LocalStore, raw, run_of
 
 TXN = b"t" * 16
@@ -126,6 +127,47 @@ def test_a_conflict_brings_as_many_bytes_as_an_answer_holds_and_no_more() -> Non
     over = store.ask(Commit(TXN, 1, None, (*reads, (key("absent"), 9)), ((key("w"), raw(b"")),)))
     assert isinstance(over, Conflict)
     assert over.fresh == ()
+
+
+def test_what_was_read_before_the_store_was_restored_counts_no_more(store: LocalStore) -> None:
+    # The numbers are the same; what they number is not.
+    commit = Commit(TXN, 1, (b"another incarnat", 1), ((key("a"), 1),), ((key("b"), raw(b"2")),))
+    assert isinstance(store.ask(commit), Conflict)
+
+
+def test_attempts_are_counted_from_one_to_their_limit(store: LocalStore) -> None:
+    def commit(attempt: int) -> object:
+        return store.ask(Commit(bytes(15) + b"\1", attempt, writes=((key("a"), raw(b"")),)))
+
+    assert code_of(commit(0)) == "transaction"
+    assert code_of(commit(ATTEMPT_LIMIT + 1)) == "transaction"
+    assert isinstance(commit(ATTEMPT_LIMIT), Committed)
+
+
+def test_a_value_and_a_transaction_have_so_many_bytes_and_no_more(store: LocalStore) -> None:
+    def commit(number: int, *sizes: int, appended: int = 0, expected: int = 0) -> object:
+        writes = tuple((key(at), raw(bytes(size))) for at, size in enumerate(sizes))
+        append = AtomicStep("append", raw(bytes(appended)), cap=VALUE_LIMIT_BYTES)
+        compare = AtomicStep("compare_and_set", raw(b""), raw(bytes(expected)))
+        atomics = (Atomic(key("x"), (append,)), Atomic(key("y"), (compare,))) if appended else ()
+        return store.ask(Commit(bytes((number,)) * 16, 1, writes=writes, atomics=atomics))
+
+    whole, half = VALUE_LIMIT_BYTES, VALUE_LIMIT_BYTES // 2
+    assert isinstance(commit(1, whole), Committed)
+    assert code_of(commit(2, whole + 1)) == "value-too-large"
+    assert isinstance(commit(3, whole, whole, whole), Committed)
+    assert code_of(commit(4, whole, whole, whole, whole)) == "transaction-too-large"
+    assert code_of(commit(5, whole, whole, whole, appended=half, expected=half)) == "transaction-too-large"
+    assert code_of(commit(6, whole, whole, appended=half, expected=half)) == "condition-failed"
+
+
+def test_a_commit_writes_its_own_jobs_once_names_alone(store: LocalStore) -> None:
+    store.add_job(REF, "running", run_of(1))
+    writes = ((keys.once(REF, "paid"), raw(b"")),)
+    assert code_of(store.ask(Commit(TXN, 1, writes=writes))) == "bad-key"
+    assert code_of(store.ask(Commit(TXN, 1, writes=writes, fence=(OTHER, run_of(1))))) == "bad-key"
+    assert code_of(store.ask(Commit(TXN, 1, fence=(b"short", run_of(1))))) == "bad-job-ref"
+    assert isinstance(store.ask(Commit(TXN, 1, writes=writes, fence=FENCE)), Committed)
 
 
 def test_a_pushed_key_is_as_long_as_keys_are_and_no_longer(store: LocalStore) -> None:
