@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actorcloud.base.ids import JobRef
+from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import (
     COMMIT_LIMIT_BYTES,
     ENTRY_LIMIT,
@@ -180,6 +181,39 @@ def test_a_pushed_key_is_as_long_as_keys_are_and_no_longer(store: LocalStore) ->
     assert code_of(push(lengths[-1] + 1, 1)) == "bad-key"
     longest = max(len(name) for name in store.engine.disk._items)
     assert longest == keys.ENGINE_KEY_LIMIT_BYTES
+
+
+def test_ids_have_their_length_those_acknowledged_too(store: LocalStore) -> None:
+    writes = ((key("a"), raw(b"")),)
+    assert code_of(store.ask(Commit(b"short", 1, writes=writes))) == "transaction"
+    assert code_of(store.ask(Commit(TXN, 1, writes=writes, acked=(b"short",)))) == "transaction"
+
+
+def test_arguments_of_jobs_count_for_the_size(store: LocalStore) -> None:
+    job = NewJob(OTHER, DIGEST, bytes(COMMIT_LIMIT_BYTES + 1))
+    assert code_of(store.ask(Commit(TXN, 1, jobs=(job,)))) == "transaction-too-large"
+
+
+@pytest.mark.parametrize(("name", "value"), [("aa", raw(b"new")), ("b", raw(b"other")), ("b", None)])
+def test_what_is_not_on_the_disk_yet_changes_a_range(store: LocalStore, name: str, value: bytes | None) -> None:
+    found = range_entry(key("a"), key("c"), [(key("a"), 1), (key("b"), 1)])
+    answers = store.submit(
+        Commit(b"1" * 16, 1, writes=((key(name), value),)),
+        Commit(b"2" * 16, 1, writes=((key("w"), raw(b"")),), ranges=(found,)),
+    )
+    store.land()
+    assert isinstance(answers[1], Conflict)
+
+
+def test_what_came_and_went_before_it_was_on_the_disk_changes_no_range(store: LocalStore) -> None:
+    found = range_entry(key("a"), key("c"), [(key("a"), 1), (key("b"), 1)])
+    store.submit(Commit(b"1" * 16, 1, writes=((key("aa"), raw(b"")),)))
+    answers = store.submit(
+        Commit(b"2" * 16, 1, writes=((key("aa"), None),)),
+        Commit(b"3" * 16, 1, writes=((key("w"), raw(b"")),), ranges=(found,)),
+    )
+    store.land()
+    assert answers[1] == Committed(4, 1)
 
 
 # -- changes of the manager's ---------------------------------------------------------------------
