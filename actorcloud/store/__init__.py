@@ -58,6 +58,7 @@ from actorcloud.store.writer import WriterActor
 if TYPE_CHECKING:
     from actorcloud.store.bulk import Bulk
     from actorcloud.store.engine.lmdb import LmdbEngine
+    from actorcloud.store.engine.postgres import PostgresEngine
     from actorcloud.store.engine.sqlite import SqliteEngine
     from actorcloud.store.export import ExportReader, write_export
     from actorcloud.store.renewal import header_of, import_items, renew
@@ -102,6 +103,7 @@ __all__ = [
     "Opened",
     "Page",
     "Plan",
+    "PostgresEngine",
     "Quota",
     "ReadPlan",
     "ReadView",
@@ -145,6 +147,7 @@ _HOMES = {
     "ExportReader": "export",
     "LmdbEngine": "engine.lmdb",
     "find_problems": "soundness",
+    "PostgresEngine": "engine.postgres",
     "SqliteEngine": "engine.sqlite",
     "header_of": "renewal",
     "import_items": "renewal",

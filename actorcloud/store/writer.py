@@ -37,6 +37,14 @@ class Written(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
+class Renew(msgspec.Struct, frozen=True):
+    """To itself, where the engine has a lease: stay its owner."""
+
+
+#: So often in the time of a lease it is renewed: two tries may fail.
+RENEWALS = 3
+
+
 class WriterActor(Actor):
     """See the module.
 
@@ -49,8 +57,17 @@ class WriterActor(Actor):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def on_start(self) -> None:
+        """Renew the lease from time to time, where there is one."""
+        if self._engine.caps.lease:
+            self.send_after(self._engine.caps.lease / RENEWALS, Renew())
+
     def on_receive(self, message: object) -> object:
         """Take a `Write`."""
+        if isinstance(message, Renew):
+            self._engine.renew()
+            self.send_after(self._engine.caps.lease / RENEWALS, message)
+            return None
         if not isinstance(message, Write):
             return super().on_receive(message)
         clock = self.system.clock

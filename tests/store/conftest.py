@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, SqliteEngine, Transactions
+from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, PostgresEngine, SqliteEngine, Transactions
 from tests.store.local import LocalStore
+from tests.store.postgres import PostgresServer
 
 
 class Disk(Protocol):
@@ -41,13 +43,24 @@ class _Files:
             self._last.close()
 
 
-@pytest.fixture(params=["memory", "lmdb", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres(no_process_survives_the_session: None) -> Iterator[PostgresServer]:
+    """A server of this session's own, where PostgreSQL is installed."""
+    server = PostgresServer.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "lmdb", "sqlite", "postgres"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     path = tmp_path / "store"
     if request.param == "memory":
         yield _Memory()
         return
+    if request.param == "postgres":
+        dsn, schema = request.getfixturevalue("postgres").dsn, f"s{secrets.token_hex(4)}"
     makers: dict[str, Callable[[], Engine]] = {
+        "postgres": lambda: PostgresEngine(dsn, schema=schema),
         "lmdb": lambda: LmdbEngine(path, map_bytes=64 << 20),
         "sqlite": lambda: SqliteEngine(path),
     }

@@ -26,7 +26,7 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,6 +65,7 @@ _KEYS_AT_ONCE = 500
 #: Problems that one check tells.
 _PROBLEMS_LIMIT = 100
 
+_CREATE = "create table kv (k blob primary key, v blob not null) without rowid"
 _GET = "select v from kv where k = ?"
 _SCAN = (
     "select k, ifnull(substr(v, 1, ?), x''), length(k) + length(v) from kv where k >= ? and k < ? order by k {} limit ?"
@@ -152,7 +153,7 @@ class SqliteEngine:
         # Made by hand, so that it is never open to others.
         file.touch(mode=0o600)
         with contextlib.closing(_connect(file)) as connection, _transaction(connection):
-            connection.execute("create table kv (k blob primary key, v blob not null) without rowid")
+            connection.execute(_CREATE)
             header = {
                 FORMAT: pack_format(FormatRecord()),
                 _INCARNATION: self._random(16),
@@ -340,6 +341,33 @@ class SqliteEngine:
             self._writer = thread
         if self._writer != thread:
             raise EngineFailed(f"a second thread wants to write to {self._directory.path}; there is one writer")
+
+
+def write_copy(dest: str | os.PathLike[str], items: Iterable[tuple[bytes, bytes]]) -> None:
+    """Write the records of a store of any engine as a store in SQLite; see `Engine.backup`.
+
+    Raises:
+        NotAStore, NoSpace, StoreDamaged: as there.
+    """
+    directory = StoreDirectory(dest, file=SQLITE_FILE)
+    directory.make_empty()
+    file = directory.new / SQLITE_FILE
+    try:
+        file.touch(mode=0o600)
+        with contextlib.closing(_connect(file)) as connection:
+            with _transaction(connection):
+                connection.execute(_CREATE)
+                connection.executemany("insert into kv values (?, ?)", items)
+            problems = _problems(connection, "integrity_check", 1)
+        if problems:
+            raise StoreDamaged(f"the copy in {dest} is not sound: {problems[0]}; try another disk")
+        directory.publish()
+    except sqlite3.Error as error:
+        shutil.rmtree(directory.new, ignore_errors=True)
+        raise NoSpace(f"the copy does not fit into {dest}: {error}") from error
+    except BaseException:
+        shutil.rmtree(directory.new, ignore_errors=True)
+        raise
 
 
 def _connect(file: Path) -> sqlite3.Connection:

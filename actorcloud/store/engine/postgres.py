@@ -1,0 +1,297 @@
+"""The engine that another machine can take over: PostgreSQL, one statement a commit.
+
+::
+
+    SCHEMA.kv(k bytea, v bytea)                              all records, as in every engine
+    SCHEMA.head(id 1, epoch, seq, holder, owner, lease_until)  who may write, until when, and how far it is
+
+The head's row orders everything: a commit changes it if epoch and number are the expected ones, and
+its records in the same statement; so no transaction stays open that could hold up a successor, and
+sending it twice does it once. The lease (by the database's clock) only decides when another may take
+over; what keeps an owner that was taken over from writing, or reading, is the epoch.
+
+Owns: two connections, one for commits, one for reads. Never a standby: those may show commits in
+another order. What is acknowledged is as durable as the server's settings: `synchronous_commit` is on
+here, `fsync` and synchronous standbys are the server's.
+
+Thread: `commit`, `resolve` and `renew` from one; `read` from any, one at a time.
+
+Reference: store-design 3.2; Jepsen's report on Amazon RDS for PostgreSQL 17.4.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from actorcloud.base.errors import StoreDamaged, StoreLocked
+from actorcloud.store import keys
+from actorcloud.store.engine.port import (
+    Batch,
+    CheckLevel,
+    EngineCaps,
+    EngineFailed,
+    EngineStats,
+    FencedOut,
+    Opened,
+    ReadPlan,
+    ReadView,
+    Report,
+)
+from actorcloud.store.engine.postgres_link import PATIENCE_DEFAULT, Link
+from actorcloud.store.engine.postgres_sql import Sql
+from actorcloud.store.engine.sqlite import write_copy
+from actorcloud.store.format import FORMAT, FormatRecord, check_format, pack_format
+
+logger = logging.getLogger("actorcloud.store")
+
+#: Seconds that an owner which says nothing keeps the store.
+LEASE_DEFAULT = 10.0
+
+#: A table's limit at pages of 8 KiB.
+_LIMIT_BYTES = 32 << 40
+
+_INCARNATION = keys.meta("incarnation")
+_INCARNATION_BYTES = 16
+
+#: Rows that a backup takes at a time.
+_ROWS_AT_ONCE = 1000
+
+
+class PostgresEngine:
+    """See `engine.Engine`.
+
+    Args:
+        dsn: `postgresql://HOST/DATABASE`; better without a password, which `~/.pgpass` has.
+        schema: where the tables are; made if they are missing.
+        holder: who this is; an owner of the same name is succeeded at once, so only one process may have it.
+            None: nobody else is.
+        lease: seconds.
+        patience: seconds that an outage may last.
+        random: n -> n random bytes.
+
+    Raises:
+        ConfigError: psycopg is missing, or the DSN is wrong.
+    """
+
+    caps = EngineCaps(keys.ENGINE_KEY_LIMIT_BYTES, 1 << 29, shared=True, lease=LEASE_DEFAULT)
+
+    def __init__(  # noqa: PLR0913  all but one are for who knows why
+        self,
+        dsn: str,
+        *,
+        schema: str = "actorcloud",
+        holder: str | None = None,
+        lease: float = LEASE_DEFAULT,
+        patience: float = PATIENCE_DEFAULT,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.caps = self.caps._replace(lease=lease)
+        self._writer = Link(dsn, patience=patience)
+        self._reader = Link(dsn, patience=patience)
+        self._sql = Sql(schema)
+        self._holder = holder or random(_INCARNATION_BYTES).hex()
+        self._random = random
+        # What `open` gave out, and what the row says of us: `resolve` lifts that.
+        self._epoch = self._fence = 0
+        self._pid = os.getpid()
+        # Held during a read: one connection is one snapshot.
+        self._reading = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<PostgresEngine {self._writer.name} {'open' if self._epoch else 'closed'}>"
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    def open(self, owner: str) -> Opened:
+        """See `Engine.open`; succeeds an owner whose lease is over, or of the same holder."""
+        self._pid = os.getpid()
+        try:
+            return self._take_over(owner)
+        except BaseException:
+            self._release()
+            raise
+
+    def close(self) -> None:
+        """See `Engine.close`; the lease ends now, so that nobody need wait for it."""
+        if not self._epoch or os.getpid() != self._pid:
+            return
+        try:
+            self._writer.run(self._sql.leave, (self._fence,), patience=0)
+        except Exception as error:  # noqa: BLE001  then it ends by itself
+            logger.warning("the lease of %s could not be given back: %s", self._writer.name, error)
+        self._release()
+
+    def _release(self) -> None:
+        self._epoch = self._fence = 0
+        self._writer.close()
+        with self._reading:
+            self._reader.close()
+
+    def _take_over(self, owner: str) -> Opened:
+        name = self._writer.name
+        self._create()
+        found = self._writer.run(self._sql.lead, (self._holder, owner, self.caps.lease, self._holder)).rows
+        if not found:
+            self._refuse_open()
+        ((epoch, seq),) = found
+        self._epoch = self._fence = epoch
+        header = dict(self._writer.run(self._sql.get, ([FORMAT, _INCARNATION],)).rows)
+        check_format(f"{name} has tables", header.get(FORMAT))
+        if ("off",) in self._writer.run("show fsync").rows:
+            logger.critical("%s runs with fsync=off: a power cut there loses or damages the store", name)
+        return Opened(header.get(_INCARNATION, b""), epoch, seq)
+
+    def _create(self) -> None:
+        if self._writer.run(self._sql.is_there).rows == [(True,)]:
+            return
+        header = {FORMAT: pack_format(FormatRecord()), _INCARNATION: self._random(_INCARNATION_BYTES)}
+        # One transaction in one message; of two that come at once, the second finds all done.
+        self._writer.run(self._sql.create)
+        self._writer.run(self._sql.begin, (list(header), list(header.values())))
+
+    def _refuse_open(self) -> None:
+        ((owner, until, left),) = self._writer.run(self._sql.holder).rows
+        raise StoreLocked(
+            f"the store {self._writer.name} is held by {owner} until {until:%H:%M:%S %Z} by the database's clock "
+            f"({left:.0f} s from now), unless it renews its lease; use that head, stop it, or try again then"
+        )
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def read(self, plan: ReadPlan) -> ReadView:
+        """See `Engine.read`; fenced in the same snapshot."""
+        with self._reading:
+            self._check_open()
+            statement, values = self._sql.read(plan)
+            rows = self._reader.run(statement, values).rows
+        found: list[dict[bytes, bytes]] = [{} for _ in range(len(plan.scans) + 1)]
+        epoch = seq = 0
+        for place, key, value, row_epoch, row_seq in rows:
+            if place < 0:
+                epoch, seq = row_epoch, row_seq
+            else:
+                found[place][key] = value
+        self._check_epoch(epoch)
+        scans = [sorted(items.items(), reverse=scan.reverse) for scan, items in zip(plan.scans, found[1:], strict=True)]
+        return ReadView(seq, {key: found[0].get(key) for key in plan.keys}, scans)
+
+    def stats(self) -> EngineStats:
+        """See `Engine.stats`; of a large store the number of keys is the server's estimate."""
+        with self._reading:
+            self._check_open()
+            ((entries, used),) = self._reader.run(self._sql.stats).rows
+        return EngineStats(entries, used, _LIMIT_BYTES)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
+        """See `Engine.commit`; renews the lease."""
+        self._check_open()
+        if epoch != self._epoch:
+            raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
+        items = sorted(batch.puts.items())
+        values: list[object] = [new, self.caps.lease, self._fence, expect]
+        values += [[key for key, _ in items], [value for _, value in items], list(batch.deletes)]
+        answer = self._writer.run(self._sql.commit, values)
+        if answer.rows != [(1,)]:
+            self._explain(expect, new, doubted=answer.doubted)
+
+    def resolve(self, *, epoch: int, expect: int, new: int) -> bool:  # noqa: ARG002  the port's
+        """See `Engine.resolve`; lifts the fence, so that what is still on its way is refused when it arrives."""
+        self._check_open()
+        if epoch != self._epoch:
+            raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
+        fence = self._fence
+        lifted = self._writer.run(self._sql.lift, (fence,))
+        ((found, seq, holder),) = self._writer.run(self._sql.look).rows
+        # Where no row was lifted, an earlier try of ours may have done it.
+        is_ours = bool(lifted.rows) or (lifted.doubted and holder == self._holder)
+        if found != fence + 1 or not is_ours:
+            self._check_epoch(-1)
+        self._fence = fence + 1
+        return bool(seq == new)
+
+    def renew(self) -> None:
+        """See `Engine.renew`."""
+        self._check_open()
+        if not self._writer.run(self._sql.renew, (self.caps.lease, self._fence)).rows:
+            self._check_epoch(-1)
+
+    def _explain(self, expect: int, new: int, *, doubted: bool) -> None:
+        """Return if the commit was applied by an earlier try; else raise what keeps it from being so."""
+        ((found, seq, _),) = self._writer.run(self._sql.look).rows
+        self._check_epoch(found)
+        if doubted and seq == new:
+            return
+        if seq < expect:
+            # A standby took over that had not got all: what clients remember of numbers is of another history.
+            logger.critical("%s is at commit %d, and %d was acknowledged", self._writer.name, seq, expect)
+            self._writer.run(self._sql.renew_incarnation, (self._random(_INCARNATION_BYTES), _INCARNATION))
+        raise EngineFailed(f"a commit expected {self._writer.name} at {expect}, but it is at {seq}")
+
+    # -- administration ---------------------------------------------------------------------------
+
+    def backup(self, dest: str | os.PathLike[str]) -> None:
+        """See `Engine.backup`: a store in SQLite, of one snapshot."""
+        link = self._writer.again()
+        try:
+            write_copy(dest, self._items(link))
+        finally:
+            link.close()
+
+    def _items(self, link: Link) -> Iterator[tuple[bytes, bytes]]:
+        connection = link.session()
+        with connection.transaction():
+            connection.execute("set transaction isolation level repeatable read read only")
+            connection.execute("set local statement_timeout = 0")
+            header = dict(connection.execute(self._sql.get, ([FORMAT],), binary=True).fetchall())
+            check_format(f"{link.name} has tables", header.get(FORMAT))
+            (epoch, seq, _), *_ = connection.execute(self._sql.look).fetchall()
+            yield keys.meta("epoch"), int(epoch).to_bytes(8, "big")
+            yield keys.meta("seq"), int(seq).to_bytes(8, "big")
+            with connection.cursor("copy", binary=True) as cursor:
+                cursor.itersize = _ROWS_AT_ONCE
+                yield from cursor.execute(self._sql.everything)
+
+    def check(self, level: CheckLevel) -> Report:
+        """See `Engine.check`; `full` reads each record, by the table and by its index."""
+        link = self._writer.again()
+        try:
+            return self._look(link, level)
+        except (EngineFailed, StoreDamaged) as damage:
+            return Report(level, (str(damage),), 0)
+        finally:
+            link.close()
+
+    def _look(self, link: Link, level: CheckLevel) -> Report:
+        ((entries, used),) = link.run(self._sql.stats).rows
+        if level == "quick":
+            return Report(level, (), used)
+        connection = link.session()
+        counts: list[Any] = []
+        with connection.transaction():
+            connection.execute("set transaction isolation level repeatable read read only")
+            connection.execute("set local statement_timeout = 0")
+            for is_seq in ("on", "off"):
+                connection.execute(f"set local enable_seqscan = {is_seq}")
+                connection.execute(f"set local enable_indexscan = {'off' if is_seq == 'on' else 'on'}")
+                counts.append(connection.execute(self._sql.count).fetchone())
+        del entries
+        problems = () if counts[0] == counts[1] else (f"the table has {counts[0]}, but its index {counts[1]}",)
+        return Report(level, problems, used)
+
+    # -- guards -----------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if not self._epoch:
+            raise EngineFailed(f"the store {self._writer.name} is not open")
+        if os.getpid() != self._pid:
+            raise EngineFailed(f"the store {self._writer.name} was opened by process {self._pid}, before a fork")
+
+    def _check_epoch(self, found: int) -> None:
+        if found != self._fence:
+            raise FencedOut(f"the store {self._writer.name} was opened elsewhere after us: this head has lost it")

@@ -1,0 +1,222 @@
+"""One connection to PostgreSQL that is made again when it is lost, and what its errors mean.
+
+::
+
+    sent -> answered                                      the rows
+         -> 40001, 40P01, 55P03, 57014                    nothing was done: the same again
+         -> the connection is lost, 57P01, 08xxx, 40003   it may have been done: connect, the same again
+         -> 53100                                         NoSpace
+         -> anything else                                 EngineFailed
+
+Again and again until `patience` is over; then `Unresolved` if it may have been done. Statements are
+written so that a second time does no harm. No text tells the password.
+
+Owns: the connection. Thread: one at a time.
+
+Reference: store-design 3.2; PostgreSQL's appendix A, libpq's connection parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actorcloud.base.errors import ConfigError, NoSpace
+from actorcloud.store.engine.port import EngineFailed, Unresolved
+
+if TYPE_CHECKING:
+    import psycopg
+
+#: Seconds that an outage may last before the process gives up, to be started again.
+PATIENCE_DEFAULT = 20.0
+
+#: Seconds of the first pause between two tries; it doubles up to the longest.
+_PAUSE, _PAUSE_LONGEST = 0.02, 1.0
+
+#: What the network is told, unless the DSN says otherwise: a dead server is noticed in seconds, not in hours.
+_NETWORK = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "target_session_attrs": "read-write",
+    "application_name": "actorcloud",
+    # A server in SQL_ASCII would give bytes for texts.
+    "client_encoding": "utf8",
+}
+
+#: What each session is told: nothing may hold the head's row for long, and a commit is on disk when it is answered.
+_SESSION = {
+    "idle_in_transaction_session_timeout": "5s",
+    "statement_timeout": "10s",
+    "lock_timeout": "3s",
+    "synchronous_commit": "on",
+}
+
+#: Nothing was done, and a second try may do it.
+_AGAIN = frozenset({"40001", "40P01", "55P03", "57014"})
+
+#: It may have been done, or the server is not ours any more.
+_LOST = frozenset({"40003", "57P01", "57P02", "57P03", "25006", "25P03"})
+_LOST_CLASS = "08"
+
+_DISK_FULL = "53100"
+
+
+class Answer(NamedTuple):
+    """What a statement gave."""
+
+    rows: list[tuple[Any, ...]]
+    #: An earlier try may have been done, too.
+    doubted: bool
+
+
+class Link:
+    """See the module.
+
+    Args:
+        dsn: `postgresql://...`, as libpq takes it.
+        patience: seconds; see `PATIENCE_DEFAULT`.
+        monotonic: a clock.
+        sleep: waits that many seconds.
+
+    Raises:
+        ConfigError: psycopg is missing, or the DSN is wrong.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        patience: float = PATIENCE_DEFAULT,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._psycopg = load_psycopg()
+        self._parameters = _parameters(self._psycopg, dsn)
+        #: For people: without user and password.
+        self.name = place_name(self._parameters)
+        self._patience = patience
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Link {self.name} {'open' if self._connection else 'closed'}>"
+
+    def run(self, statement: str, values: Sequence[object] = (), *, patience: float | None = None) -> Answer:
+        """Send one statement until it is answered.
+
+        Raises:
+            NoSpace: the server's disk is full; nothing was done.
+            Unresolved: it may have been done.
+            EngineFailed: it was not done, and will not be.
+
+        Blocks: until then, `patience` seconds at most, and the statement's own.
+        """
+        deadline = self._monotonic() + (self._patience if patience is None else patience)
+        doubted, pause = False, _PAUSE
+        while True:
+            is_sent = False
+            try:
+                connection = self._connected()
+                is_sent = True
+                # Without values several statements may come as one message, and one transaction.
+                return Answer(_rows(connection.execute(statement, values or None, binary=bool(values))), doubted)
+            except self._psycopg.Error as error:
+                doubted |= self._judge(error) and is_sent
+                if self._monotonic() >= deadline:
+                    text = f"{self.name} does not answer: {error}"
+                    raise Unresolved(text) if doubted else EngineFailed(text) from error
+            self._sleep(pause)
+            pause = min(pause * 2, _PAUSE_LONGEST)
+
+    def _judge(self, error: psycopg.Error) -> bool:
+        """Tell whether what failed may have been done; raise what another try would not mend."""
+        code, lost = error.sqlstate, self._connection is None or self._connection.closed
+        if code in _AGAIN and not lost:
+            return False
+        if lost or code in _LOST or (code or "").startswith(_LOST_CLASS):
+            self.close()
+            return True
+        if code == _DISK_FULL:
+            raise NoSpace(f"the disk of {self.name} is full: {error}; make room, or delete jobs") from error
+        raise EngineFailed(f"{self.name} refuses a statement: {error}") from error
+
+    def again(self) -> Link:
+        """Return another link to the same place, for what takes long."""
+        link = copy.copy(self)
+        link._connection = None  # noqa: SLF001  of this class
+        return link
+
+    def session(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Return the connection itself, for a transaction of one's own; made if need be.
+
+        Raises:
+            EngineFailed: the server cannot be reached.
+        """
+        self.run("select 1")
+        assert self._connection is not None
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the connection; the next statement makes another. Safe to call twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(self._psycopg.Error):
+                connection.close()
+
+    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        if self._connection is None:
+            connection = self._psycopg.connect(**self._parameters, autocommit=True)
+            try:
+                for name, value in _SESSION.items():
+                    connection.execute("select set_config(%s, %s, false)", (name, value))
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+
+def load_psycopg() -> ModuleType:
+    """Return psycopg.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import psycopg  # noqa: PLC0415  only whoever has a store there needs it
+    except ImportError as error:
+        raise ConfigError(
+            f"a store in PostgreSQL needs psycopg ({error}): pip install 'actorcloud[postgres]'"
+        ) from None
+    return psycopg
+
+
+def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.Error:
+        # libpq's text may quote the password.
+        raise ConfigError("this is no address of a PostgreSQL database; postgresql://HOST/DATABASE is one") from None
+    return {**_NETWORK, **given}
+
+
+def place_name(parameters: dict[str, Any]) -> str:
+    """Return what may be said of an address.
+
+    >>> place_name({"host": "db", "port": "5433", "dbname": "cloud", "user": "u", "password": "secret"})
+    'postgresql://db:5433/cloud'
+    """
+    port = f":{parameters['port']}" if parameters.get("port") else ""
+    return f"postgresql://{parameters.get('host') or ''}{port}/{parameters.get('dbname') or ''}"
+
+
+def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,123 @@
+"""The statements of the engine on PostgreSQL. Pure: texts and values.
+
+Each changes all or nothing by itself, and does no harm when it is sent again; all but `create` hold
+for any server that speaks this dialect.
+
+Reference: store-design 3.2.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+
+from actorcloud.base.errors import ConfigError
+from actorcloud.store.engine.port import ReadPlan, Scan
+
+#: Goes into the statements as text.
+_SCHEMA = re.compile("[a-z_][a-z0-9_]{0,62}")
+
+
+class Sql:
+    """The statements for the tables of one schema.
+
+    Args:
+        schema: its name.
+
+    Raises:
+        ConfigError: it is no plain name.
+    """
+
+    def __init__(self, schema: str) -> None:
+        if not _SCHEMA.fullmatch(schema):
+            raise ConfigError(f"schema={schema!r}: a-z 0-9 _, at most 63, not beginning with a digit is needed")
+        head, self._kv = f"{schema}.head", f"{schema}.kv"
+        self.is_there = f"select to_regclass('{schema}.head') is not null"
+        # One message without values is one transaction. The lock: two that create at once would collide.
+        self.create = f"""
+            select pg_advisory_xact_lock(2026, 1126);
+            create schema if not exists {schema};
+            create table if not exists {self._kv} (k bytea primary key, v bytea not null) with (fillfactor = 80);
+            alter table {self._kv} alter column v set storage external;
+            create table if not exists {head} (
+                id int primary key check (id = 1), epoch bigint not null, seq bigint not null,
+                holder text not null, owner text not null, lease_until timestamptz not null
+            ) with (fillfactor = 10)"""
+        #: keys, values of the header.
+        self.begin = f"""
+            with h as (insert into {head} values (1, 0, 0, '', '', '-infinity') on conflict do nothing returning 1)
+            insert into {self._kv} select t.k, t.v from unnest(%b::bytea[], %b::bytea[]) t(k, v)
+            where exists (select 1 from h)"""
+        #: holder, owner, seconds, holder.
+        self.lead = f"""
+            update {head} set epoch = epoch + 1, holder = %s, owner = %s, lease_until = now() + %s * interval '1 s'
+            where id = 1 and (lease_until < now() or holder = %s) returning epoch, seq"""
+        self.holder = f"""
+            select owner, lease_until, extract(epoch from lease_until - now())::float from {head} where id = 1"""
+        #: epoch.
+        self.leave = f"update {head} set lease_until = '-infinity' where id = 1 and epoch = %s"
+        #: seconds, epoch.
+        self.renew = f"""
+            update {head} set lease_until = now() + %s * interval '1 s' where id = 1 and epoch = %s returning 1"""
+        self.look = f"select epoch, seq, holder from {head} where id = 1"
+        #: epoch.
+        self.lift = f"update {head} set epoch = epoch + 1 where id = 1 and epoch = %s returning 1"
+        #: incarnation, key.
+        self.renew_incarnation = f"update {self._kv} set v = %b where k = %b"
+        #: keys.
+        self.get = f"select k, v from {self._kv} where k = any(%b::bytea[])"
+        #: new, seconds, epoch, expect, put keys, put values, deleted keys.
+        self.commit = f"""
+            with f as (
+                update {head} set seq = %s, lease_until = now() + %s * interval '1 s'
+                where id = 1 and epoch = %s and seq = %s returning 1),
+            u as (
+                insert into {self._kv} select t.k, t.v from unnest(%b::bytea[], %b::bytea[]) t(k, v)
+                where exists (select 1 from f) on conflict (k) do update set v = excluded.v),
+            d as (delete from {self._kv} where k = any(%b::bytea[]) and exists (select 1 from f))
+            select count(*)::int from f"""
+        #: Few keys are counted, for many the estimate of the last vacuum will do.
+        self.stats = f"""
+            select case when c.reltuples > 100000 then c.reltuples::bigint else (select count(*) from {self._kv}) end,
+                pg_total_relation_size(c.oid) from pg_class c where c.oid = '{schema}.kv'::regclass"""
+        self.count = (
+            f"select count(*), coalesce(sum(length(md5(v)) + length(k)), 0)::bigint from {self._kv} where k >= ''"
+        )
+        #: All but epoch and number, which the head's row has.
+        self.everything = f"select k, v from {self._kv} order by k"
+        self._head = head
+
+    def read(self, plan: ReadPlan) -> tuple[str, list[object]]:
+        """Return the one statement that reads all of a plan, and its values.
+
+        Its rows are (place, key, value, epoch, seq): place -1 is the head's, 0 a key, from 1 on the scans.
+        """
+        parts = [f"select -1, ''::bytea, ''::bytea, epoch, seq from {self._head} where id = 1"]
+        values: list[object] = []
+        if plan.keys:
+            parts.append(f"select 0, k, v, 0, 0 from {self._kv} where k = any(%b::bytea[])")
+            values.append(list(plan.keys))
+        for place, scan in enumerate(plan.scans, 1):
+            parts.append(f"select {place}, k, v, 0, 0 from ({self._scan(scan)}) s{place}")
+            values += self._scan_values(scan)
+        return " union all ".join(parts), values
+
+    def _scan(self, scan: Scan) -> str:
+        order = "desc" if scan.reverse else "asc"
+        value = "v" if scan.value_bytes is None else "substr(v, 1, %s)"
+        if scan.limit_bytes is None:
+            return f"select k, {value} as v from {self._kv} where k >= %b and k < %b order by k {order} limit %s"
+        # The item that reaches the bound is in; those after it are not even sent.
+        size = "length(k) + length(v)"
+        inner = (
+            f"select k, v, sum({size}) over (order by k {order}) - ({size}) as before "
+            f"from {self._kv} where k >= %b and k < %b order by k {order} limit %s"
+        )
+        return f"select k, {value} as v from ({inner}) i where before < %s"
+
+    @staticmethod
+    def _scan_values(scan: Scan) -> Sequence[object]:
+        first: list[object] = [] if scan.value_bytes is None else [scan.value_bytes]
+        last: list[object] = [] if scan.limit_bytes is None else [max(1, scan.limit_bytes)]
+        return [*first, scan.lo, scan.hi, min(scan.limit, sys.maxsize), *last]

@@ -1,0 +1,64 @@
+"""A PostgreSQL server for a session of tests: private, on a unix socket, with fsync, gone at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+#: Where Debian has the server's own programs.
+_PROGRAMS = "/usr/lib/postgresql"
+
+_MISSING = "PostgreSQL is not installed: apt-get install postgresql"
+
+#: Seconds that the server may take to start or to stop.
+_TIMEOUT = "20"
+
+
+class PostgresServer:
+    """A server that runs until `stop`; root starts it as the user `postgres`, for it refuses to be root's."""
+
+    def __init__(self, programs: Path, place: Path, user: list[str]) -> None:
+        self._programs = programs
+        self._place = place
+        self._user = user
+        #: How to reach it.
+        self.dsn = f"postgresql:///postgres?host={place}&user=tester"
+
+    @classmethod
+    def start(cls) -> PostgresServer:
+        """Make a server, or skip the test where there is none to be had; where CI asks for it, fail."""
+        found = sorted(Path(_PROGRAMS).glob("*/bin/initdb"))
+        if not found:
+            if os.environ.get("CI"):
+                pytest.fail(_MISSING)
+            pytest.skip(_MISSING)
+        # A short path of its own: the session's directory is closed to the user it runs as.
+        place = Path(tempfile.mkdtemp(prefix="ac-pg-", dir="/tmp"))
+        user: list[str] = []
+        if os.geteuid() == 0:
+            user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(place, "postgres", "postgres")
+        server = cls(found[-1].parent, place, user)
+        server._run("initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "--no-locale")
+        options = f"-k {place} -c listen_addresses= -c fsync=on -c max_connections=50"
+        server._run("pg_ctl", "-D", "data", "-w", "-t", _TIMEOUT, "-l", "log", "-o", options, "start")
+        return server
+
+    def stop(self) -> None:
+        """End it and remove all that it has written."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "-t", _TIMEOUT, "stop")
+        shutil.rmtree(self._place)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._user, str(self._programs / program), *arguments]
+        log = self._place / "log"
+        # To a file: the server would keep a pipe open for ever.
+        with tempfile.TemporaryFile() as said:
+            run = subprocess.run(command, cwd=self._place, stdout=said, stderr=said, check=False)
+            said.seek(0)
+            assert run.returncode == 0, said.read().decode() + (log.read_text() if log.exists() else "")
