@@ -183,6 +183,22 @@ def test_a_pushed_key_is_as_long_as_keys_are_and_no_longer(store: LocalStore) ->
     assert longest == keys.ENGINE_KEY_LIMIT_BYTES
 
 
+def test_a_transaction_has_so_many_entries_and_no_more(store: LocalStore) -> None:
+    def commit(number: int, count: int, name: str = "") -> object:
+        reads = tuple((key(f"{at}{name}"), 0) for at in range(count))
+        return store.ask(Commit(bytes((number,)) * 16, 1, None, reads, ((key("w"), raw(b"")),)))
+
+    assert isinstance(commit(1, ENTRY_LIMIT), Committed)
+    assert code_of(commit(2, ENTRY_LIMIT + 1)) == "transaction-too-large"
+    assert code_of(commit(3, ENTRY_LIMIT, "x" * 440)) == "transaction-too-large"
+
+
+def test_a_commit_may_have_read_its_own_jobs_once_names(store: LocalStore) -> None:
+    store.add_job(REF, "running", run_of(1))
+    reads = ((keys.once(REF, "paid"), 0),)
+    assert isinstance(store.ask(Commit(TXN, 1, None, reads, ((key("w"), raw(b"")),), fence=FENCE)), Committed)
+
+
 def test_ids_have_their_length_those_acknowledged_too(store: LocalStore) -> None:
     writes = ((key("a"), raw(b"")),)
     assert code_of(store.ask(Commit(b"short", 1, writes=writes))) == "transaction"
