@@ -105,7 +105,7 @@ class Sql:
 
     def _scan(self, scan: Scan) -> str:
         order = "desc" if scan.reverse else "asc"
-        value = "v" if scan.value_bytes is None else "substr(v, 1, %s)"
+        value = "v" if scan.value_bytes is None else "substr(v, 1, %s::int)"
         if scan.limit_bytes is None:
             return f"select k, {value} as v from {self._kv} where k >= %b and k < %b order by k {order} limit %s"
         # The item that reaches the bound is in; those after it are not even sent.
@@ -118,6 +118,6 @@ class Sql:
 
     @staticmethod
     def _scan_values(scan: Scan) -> Sequence[object]:
-        first: list[object] = [] if scan.value_bytes is None else [scan.value_bytes]
+        first: list[object] = [] if scan.value_bytes is None else [min(scan.value_bytes, 1 << 30)]
         last: list[object] = [] if scan.limit_bytes is None else [max(1, scan.limit_bytes)]
         return [*first, scan.lo, scan.hi, min(scan.limit, sys.maxsize), *last]

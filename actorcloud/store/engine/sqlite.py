@@ -435,7 +435,8 @@ def _get_all(connection: sqlite3.Connection, wanted: list[bytes]) -> dict[bytes,
 def _scan(connection: sqlite3.Connection, scan: Scan) -> list[tuple[bytes, bytes]]:
     items: list[tuple[bytes, bytes]] = []
     room = sys.maxsize if scan.limit_bytes is None else scan.limit_bytes
-    most = SqliteEngine.caps.value_limit if scan.value_bytes is None else scan.value_bytes
+    whole = SqliteEngine.caps.value_limit
+    most = whole if scan.value_bytes is None else min(scan.value_bytes, whole)
     rows = connection.execute(_SCAN.format("desc" if scan.reverse else "asc"), (most, scan.lo, scan.hi, scan.limit))
     for key, value, size in rows:
         items.append((key, value))
