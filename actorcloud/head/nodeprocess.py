@@ -1,7 +1,7 @@
 """The node of a head's own: started with it, kept alive, and found again after the head was killed.
 
 The node is a process in a session of its own, and outlives a killed head with its jobs: the next
-head finds `node.lock` held in its runtime directory, and does not start another.
+head finds `node.lock` held in its runtime directory, and does not start another; but it ends that one.
 
 Owns the child process, if this head has started it. Loads little: it is used before anything else.
 """
@@ -12,16 +12,16 @@ import contextlib
 import fcntl
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
 
+from actorcloud.base.poll import wait_readable
 from actorcloud.base.rendezvous import NODE_LOCK
 
 #: The name of a head's own node.
 NAME = "n1"
-
-#: Held by the node as long as it lives.
 
 #: Deaths in a row, each within so many seconds of its start, after which a node is left alone.
 QUICK_DEATHS_LIMIT, QUICK_DEATH_SECONDS = 5, 3.0
@@ -94,8 +94,10 @@ class NodeProcess:
         return self._quick_deaths >= QUICK_DEATHS_LIMIT
 
     def end(self) -> None:
-        """End the node with this head."""
+        """End the node with this head, also one of an earlier head."""
         if self._child is None:
+            if self.is_wanted:
+                self._end_earlier()
             return
         self._child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -103,6 +105,22 @@ class NodeProcess:
         if self._child.returncode is None:
             self._child.kill()
             self._child.wait()
+
+    def _end_earlier(self) -> None:
+        # One that has not found us yet cannot be told over the network; it would wait for us for two minutes.
+        try:
+            with open(f"{self._runtime}/{NODE_LOCK}") as file:  # noqa: PTH123  pathlib is not loaded yet
+                process = os.pidfd_open(int(file.read()))
+        except (AttributeError, OSError, ValueError):  # no descriptors here, no such process, no number
+            return
+        try:
+            # Still held: so the number is still that of its holder.
+            if self._is_held():
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+                if not wait_readable(process, seconds=END_TIMEOUT):
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+        finally:
+            os.close(process)
 
     def _is_held(self) -> bool:
         descriptor = os.open(f"{self._runtime}/{NODE_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -250,6 +250,9 @@ def _hold_lock(options: NodeOptions, stack: contextlib.ExitStack) -> None:
     except BlockingIOError:
         text = f"a node named {options.name!r} runs on this machine already: give this one another --name"
         raise ActorCloudError(text) from None
+    # For a head that did not start us, and is to end us all the same.
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
 
 
 def _cause(error: BaseException) -> ActorCloudError:

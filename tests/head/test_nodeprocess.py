@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,42 @@ def test_a_node_of_an_earlier_head_is_not_started_twice(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         node.begin()
         assert node._child is None
+
+
+HOLDER = """
+import fcntl, os, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(os.getpid(), file=file, flush=True)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_node_of_an_earlier_head_ends_with_this_one(tmp_path: Path) -> None:
+    # Given a node that has not found its new head yet
+    lock = tmp_path / NODE_LOCK
+    command = [sys.executable, "-c", HOLDER, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as earlier:
+        assert earlier.stdout is not None
+        earlier.stdout.readline()
+        node = NodeProcess(str(tmp_path), 1, 15.0)
+        node.begin()
+        assert node._child is None
+        # When that head ends
+        node.end()
+        # Then so has the node
+        assert earlier.poll() == -signal.SIGTERM
+
+
+def test_the_number_in_a_lock_that_nobody_holds_is_nobodys(tmp_path: Path) -> None:
+    # Given a node that has left its number, which is now another process's
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as innocent:
+        (tmp_path / NODE_LOCK).write_text(str(innocent.pid))
+        # When
+        NodeProcess(str(tmp_path), 1, 15.0).end()
+        # Then
+        assert innocent.poll() is None
 
 
 def test_a_head_without_workers_has_no_node(tmp_path: Path) -> None:
