@@ -10,7 +10,7 @@ import sys
 
 from bench.registry import BENCHMARKS, HEADING
 
-MODULES = ("jobs", "latency", "coldstart", "idle", "local_actors")
+MODULES = ("jobs", "latency", "coldstart", "idle", "local_actors", "store")
 
 
 def main() -> int:
