@@ -225,7 +225,7 @@ class StoreActor(Actor):
         scans = scans_of_read(read)
 
         def found(view: ReadView, items: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
-            moment = self._sequencer.moment(0.0)._replace(seq=view.seq)
+            moment = self._sequencer.moment(view.seq)
             answer = answer_read(View(view.values, dict(zip(scans, items, strict=True))), moment, read)
             return lambda: self._answer(asker, answer)
 
@@ -236,8 +236,11 @@ class StoreActor(Actor):
         refused = check(commit)
         if refused is not None:
             return refused
-        size = sum(len(value or b"") for _, value in commit.writes)
-        size += sum(len(step.value) for atomic in commit.atomics for step in atomic.steps)
+        size = 0
+        for _, value in commit.writes:
+            size += len(value or b"")
+        for atomic in commit.atomics:
+            size += sum([len(step.value) for step in atomic.steps])
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
             self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")

@@ -14,6 +14,8 @@ Reference: store-design 2.3; timestamp extension of LSA/TinySTM; TL2.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError, TransactionTooLarge
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.border import check_fence
@@ -28,7 +30,7 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import keys
 from actorcloud.store.engine import Scan
-from actorcloud.store.validation import check_ranges
+from actorcloud.store.validation import check_ranges, owners_of_ranges
 from actorcloud.store.view import Moment, View, rescan_of, scan_of
 
 Answer = Values | Conflict | Refused
@@ -94,10 +96,9 @@ def _serve(view: View, read: Read, moment: Moment) -> Answer:
 
 def _owners(read: Read) -> set[bytes]:
     stamps = () if read.fence is None else (read.fence[0],)
-    owners = {keys.owner_of(key, stamps) for key in (*read.keys, *(key for key, _ in read.reads))}
-    owners.update(keys.owner_of_range(entry.lo, entry.hi) for entry in read.ranges)
-    owners.update(keys.owner_of_range(scan.lo, scan.hi) for scan in read.scans)
-    return {owner for owner in owners if owner is not None}
+    touched = [*read.keys, *map(itemgetter(0), read.reads)] if read.reads else read.keys
+    owners = keys.owners_of(touched, stamps)
+    return owners | owners_of_ranges((*read.ranges, *read.scans))
 
 
 def _scan_bytes(read: Read) -> int:

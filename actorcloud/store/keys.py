@@ -26,7 +26,8 @@ Reference: store-design 2.10; FoundationDB's directory of subspaces.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from actorcloud.base.errors import BadKey
@@ -41,6 +42,9 @@ SPACE_LIMIT_BYTES = 64
 
 #: UTF-8 bytes of a once-name, a job's key, a peer's name.
 NAME_LIMIT_BYTES = 256
+
+#: Keys whose space is remembered: a request names each of its keys several times, and its caller soon again.
+REMEMBERED = 1024
 
 META = b"\x00"
 RECORD = b"\x01"
@@ -147,6 +151,7 @@ def pinned(peer: str) -> bytes:
     return PINNED + _name(peer, "the name of a peer", NAME_LIMIT_BYTES)
 
 
+@lru_cache(REMEMBERED)
 def usage(space: bytes) -> bytes:
     """Return the key of what a space has.
 
@@ -209,13 +214,36 @@ def owner_of(key: bytes, stamps: Collection[bytes]) -> bytes | None:
     Raises:
         BadKey: callers may not touch this key.
     """
-    if len(key) <= ENGINE_KEY_LIMIT_BYTES:
-        space = space_of(key)
-        if space and len(key) > len(space):
-            return space[len(_JOB_SPACE_PREFIX) :] if space.startswith(_JOB_SPACE_PREFIX) else None
-        if key[:1] == ONCE and ref_of(key) in stamps and len(key) > 1 + JOB_REF_BYTES:
-            return ref_of(key)
-    raise BadKey(f"a caller may not touch the key {key[:32].hex()}; only its spaces and its own once-names")
+    return next(iter(owners_of((key,), stamps)), None)
+
+
+def owners_of(touched: Iterable[bytes], stamps: Collection[bytes]) -> set[bytes]:
+    """Return the jobs whose existence a caller's keys depend on.
+
+    Args:
+        touched: the keys, as they came over the wire: any bytes.
+        stamps: references of the caller's own jobs, whose once-names it may touch.
+
+    Raises:
+        BadKey: callers may not touch one of these.
+    """
+    owners: set[bytes] = set()
+    for key in touched:
+        # What is too long is not to be remembered either.
+        space = space_of(key) if len(key) <= ENGINE_KEY_LIMIT_BYTES else b""
+        if 0 < len(space) < len(key):
+            if space.startswith(_JOB_SPACE_PREFIX):
+                owners.add(space[len(_JOB_SPACE_PREFIX) :])
+        elif _is_once(key, stamps):
+            owners.add(ref_of(key))
+        else:
+            raise BadKey(f"a caller may not touch the key {key[:32].hex()}; only its spaces and its own once-names")
+    return owners
+
+
+def _is_once(key: bytes, stamps: Collection[bytes]) -> bool:
+    is_sized = 1 + JOB_REF_BYTES < len(key) <= ENGINE_KEY_LIMIT_BYTES
+    return is_sized and key[:1] == ONCE and ref_of(key) in stamps
 
 
 def name_of_space(space: bytes) -> bytes | str:
@@ -235,15 +263,20 @@ def owner_of_range(lo: bytes, hi: bytes) -> bytes | None:
     Raises:
         BadKey: the range is not within one space, so callers may not read it.
     """
-    space = space_of(lo)
     # The key that is next to the longest one has a byte more.
-    if space and lo <= hi <= after_prefix(space) and max(len(lo), len(hi)) <= ENGINE_KEY_LIMIT_BYTES + 1:
+    space = space_of(lo) if max(len(lo), len(hi)) <= ENGINE_KEY_LIMIT_BYTES + 1 else b""
+    if space and lo <= hi <= after_prefix(space):
         return space[len(_JOB_SPACE_PREFIX) :] if space.startswith(_JOB_SPACE_PREFIX) else None
     raise BadKey(f"a caller may not scan from {lo[:32].hex()} to {hi[:32].hex()}; only within one of its spaces")
 
 
+@lru_cache(REMEMBERED)
 def space_of(key: bytes) -> bytes:
-    """Return what all user keys of the same space as `key` begin with; empty: it is in none."""
+    """Return what all user keys of the same space as `key` begin with; empty: it is in none.
+
+    Args:
+        key: not much longer than `ENGINE_KEY_LIMIT_BYTES`: the last ones are remembered.
+    """
     if key.startswith(_JOB_SPACE_PREFIX) and len(key) >= _JOB_SPACE_BYTES:
         return key[:_JOB_SPACE_BYTES]
     if key.startswith(_NAMED_SPACE_PREFIX):

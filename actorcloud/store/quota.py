@@ -66,16 +66,10 @@ def charged(
         users: what it writes of users' keys.
         quota: of each space.
     """
-    grown: dict[bytes, Usage] = {}
-    for key, new in users.items():
-        if key[:1] == keys.USER:
-            space = keys.space_of(key)
-            before = grown.get(space) or Usage()
-            grown[space] = Usage(*map(sum, zip(before, _growth(key, view.known(key), new), strict=True)))
     writes: dict[bytes, bytes | None] = {}
-    for space, growth in grown.items():
+    for space, (more_keys, more_bytes) in _growth(view, users).items():
         before = usage_of(view, space)
-        after = Usage(*(max(0, had + more) for had, more in zip(before, growth, strict=True)))
+        after = Usage(max(0, before.keys + more_keys), max(0, before.size_bytes + more_bytes))
         for what, had, has, limit in zip(("keys", "bytes"), before, after, quota, strict=True):
             if has > max(limit, had):
                 return QuotaExceeded(f"{_named(space)} would have {has} {what}; its quota is {limit}: delete some")
@@ -88,9 +82,20 @@ def usage_keys(users: Iterable[bytes]) -> set[bytes]:
     return {keys.usage(keys.space_of(key)) for key in users if key[:1] == keys.USER}
 
 
-def _growth(key: bytes, old: bytes | None, new: bytes | None) -> Usage:
-    sizes = [0 if value is None else len(key) + len(value) for value in (old, new)]
-    return Usage((new is not None) - (old is not None), sizes[1] - sizes[0])
+def _growth(view: View, users: Mapping[bytes, bytes | None]) -> dict[bytes, tuple[int, int]]:
+    """Return by how many keys and bytes each space grows."""
+    grown: dict[bytes, tuple[int, int]] = {}
+    for key, new in users.items():
+        if key[:1] == keys.USER:
+            space = keys.space_of(key)
+            count, size = grown.get(space, (0, 0))
+            old = view.known(key)
+            if old is not None:
+                count, size = count - 1, size - len(key) - len(old)
+            if new is not None:
+                count, size = count + 1, size + len(key) + len(new)
+            grown[space] = count, size
+    return grown
 
 
 def _named(space: bytes) -> str:

@@ -119,7 +119,8 @@ class _Gathered:
     def accept(self, accepted: Accepted) -> None:
         self.last = accepted.seq
         self.layer.accept(accepted.writes)
-        self.size_bytes += sum(len(key) + len(value or b"") for key, value in accepted.writes.items())
+        for key, value in accepted.writes.items():
+            self.size_bytes += len(key) + len(value or b"")
         for ref, record in accepted.records:
             # The latest change last, so that feeds are in the order of commits.
             self.jobs.pop(ref, None)
@@ -168,9 +169,9 @@ class Sequencer:
         """How many more requests the gathering batch takes."""
         return 0 if self._gathering.size_bytes >= BATCH_BYTES else BATCH_REQUESTS - self._gathering.count
 
-    def moment(self, now: float) -> Moment:
-        """Return the moment that everybody may know of."""
-        return Moment(self.incarnation, self.durable, now)
+    def moment(self, seq: int) -> Moment:
+        """Return where a read stands that has found the commit number `seq`."""
+        return Moment(self.incarnation, seq, 0.0)
 
     def mark(self) -> set[bytes]:
         """Return a set of the functions that transactions on their way bring or use; it gathers those of new ones."""
@@ -270,7 +271,8 @@ class Sequencer:
             return verdict
         usage = charged(view, verdict.seq, verdict.users, self.quota)
         if isinstance(usage, dict):
-            return verdict._replace(writes={**verdict.writes, **usage})
+            verdict.writes.update(usage)
+            return verdict
         return (Refused if isinstance(body, Commit) else own.Refused)(usage.code, str(usage))
 
     def _verdict(self, view: View, moment: Moment, body: Body) -> Verdict:

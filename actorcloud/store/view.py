@@ -113,7 +113,10 @@ class View:
 
     def known(self, key: bytes) -> bytes | None:
         """Return the stored value of `key`, None also where it was not asked for: a key that is new."""
-        return next((layer[key] for layer in self._layers if key in layer), None)
+        for layer in self._layers:
+            if key in layer:
+                return layer[key]
+        return None
 
     def seq(self, key: bytes) -> int:
         """Return the number of the commit that wrote `key`; 0: it is absent."""
@@ -139,7 +142,10 @@ class View:
         A range may be called changed that is not: when a batch that is not durable yet deletes what
         another one has added after the range was read. It is read again then, and found to be the same.
         """
-        return all(self.seq(key) == seq for key, seq in reads) and all(map(self._has_range, ranges))
+        for key, seq in reads:
+            if stored.seq_of(self.value(key)) != seq:
+                return False
+        return all(map(self._has_range, ranges))
 
     def scanned(self, wanted: RangeRead, limit_bytes: int) -> RangeFound:
         """Return what a caller asked for, from durable state alone."""

@@ -76,3 +76,26 @@ def test_after_prefix_is_above_every_key_of_the_prefix(prefix: bytes, rest: byte
     if prefix.strip(b"\xff"):
         assert prefix + rest < keys.after_prefix(prefix)
         assert not keys.after_prefix(prefix).startswith(prefix)
+
+
+def test_the_spaces_of_the_last_keys_are_remembered_and_no_more() -> None:
+    # When
+    for number in range(2 * keys.REMEMBERED):
+        assert keys.owner_of(keys.user(REF, b"\x00%d" % number), ()) == REF
+        assert keys.usage(keys.space(str(number))) == keys.USAGE + keys.space(str(number))[1:]
+    # Then
+    for remembered in (keys.space_of.cache_info(), keys.usage.cache_info()):
+        assert remembered.currsize == remembered.maxsize == keys.REMEMBERED
+
+
+def test_what_is_too_long_for_a_key_is_not_remembered() -> None:
+    # Given
+    long = keys.user(REF, b"\x00") + bytes(keys.ENGINE_KEY_LIMIT_BYTES)
+    before = keys.space_of.cache_info().misses
+    # When
+    with pytest.raises(BadKey):
+        keys.owner_of(long, ())
+    with pytest.raises(BadKey):
+        keys.owner_of_range(long, long)
+    # Then
+    assert keys.space_of.cache_info().misses == before

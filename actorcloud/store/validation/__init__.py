@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from actorcloud.store.validation.change import ChangeVerdict, check_change, keys_of_change, validate_change
 from actorcloud.store.validation.commit import CommitVerdict, check_commit, keys_of_commit, validate_commit
-from actorcloud.store.validation.footprint import check_footprint, check_ranges
+from actorcloud.store.validation.footprint import check_footprint, check_ranges, owners_of_ranges
 from actorcloud.store.validation.verdict import Accepted
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "check_ranges",
     "keys_of_change",
     "keys_of_commit",
+    "owners_of_ranges",
     "validate_change",
     "validate_commit",
 ]

@@ -110,14 +110,15 @@ def _check_limits(commit: Commit) -> None:
     if len(commit.txn) != TXN_ID_BYTES or any(len(txn) != TXN_ID_BYTES for txn in commit.acked):
         raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
     check_count(max(len(commit.jobs), len(commit.acked)))
-    check_footprint(commit, sum(len(job.arguments) for job in commit.jobs))
+    check_footprint(commit, sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0)
 
 
 def _check_names(commit: Commit) -> None:
     if not 0 < commit.attempt <= ATTEMPT_LIMIT:
         raise TransactionError(f"attempt {commit.attempt} of one transaction; the limit is {ATTEMPT_LIMIT}")
     check_fence(commit.fence)
-    check_refs(job.ref for job in commit.jobs)
+    if commit.jobs:
+        check_refs(job.ref for job in commit.jobs)
     for job in commit.jobs:
         check_function(job.function)
         check_limits_of_job(job.retries, job.timeout)

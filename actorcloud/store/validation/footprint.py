@@ -8,7 +8,8 @@ Reference: store-design 2.11.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter, itemgetter
 from typing import Protocol
 
 from actorcloud.base.errors import BadKey, TransactionTooLarge, ValueTooLarge
@@ -29,6 +30,9 @@ from actorcloud.protocol.transaction import (
 from actorcloud.store import keys
 from actorcloud.store.atomic import check_step
 from actorcloud.store.value import CODEC_BYTES, codec_of
+
+_first = itemgetter(0)
+_key = attrgetter("key")
 
 
 class Footprint(Protocol):
@@ -66,10 +70,13 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
         TransactionTooLarge, ValueTooLarge: with what there is, and the limit.
         BadKey, BadValue: a range, a value or an atomic operation is none.
     """
-    check_count(max(len(body.reads), len(body.writes) + sum(len(atomic.steps) for atomic in body.atomics)))
+    steps = sum([len(atomic.steps) for atomic in body.atomics]) if body.atomics else 0
+    check_count(max(len(body.reads), len(body.writes) + steps))
     check_ranges(body.ranges)
     size = others_bytes + size_of_writes(body.writes, body.atomics)
-    size += sum(len(key) for key, _ in body.reads) + sum(len(entry.lo) + len(entry.hi) for entry in body.ranges)
+    size += sum(map(len, map(_first, body.reads)))
+    for entry in body.ranges:
+        size += len(entry.lo) + len(entry.hi)
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
     _check_values(body.writes)
@@ -78,23 +85,26 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
 
 def size_of_writes(writes: Iterable[Write], atomics: Iterable[Atomic]) -> int:
     """Return the bytes of keys and values that a transaction brings."""
-    size = sum(len(key) + len(value or b"") for key, value in writes)
+    size = 0
+    for key, value in writes:
+        size += len(key) + len(value or b"")
     for atomic in atomics:
         size += len(atomic.key) + sum(len(step.value) + len(step.expected) for step in atomic.steps)
     return size
 
 
 def _check_values(writes: Iterable[Write]) -> None:
-    values = [value for _, value in writes if value is not None]
-    for value in values:
-        codec_of(value)
-    largest = max(map(len, values), default=0) - CODEC_BYTES
+    largest = 0
+    for _, value in writes:
+        if value is not None:
+            codec_of(value)
+            largest = max(largest, len(value) - CODEC_BYTES)
     if largest > VALUE_LIMIT_BYTES:
         raise ValueTooLarge(f"a value has {largest} bytes; the limit is {VALUE_LIMIT_BYTES}: keep it in a file")
 
 
 def _check_atomics(body: Footprint) -> None:
-    touched = {key for key, _ in body.writes}
+    touched = set(map(_first, body.writes))
     for atomic in body.atomics:
         pushes = [step.op == "push" for step in atomic.steps]
         if atomic.key in touched or not pushes or any(pushes) != all(pushes):
@@ -121,6 +131,8 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         TransactionTooLarge: with what there is, and the limit.
         BadKey: a range cannot be one.
     """
+    if not ranges and not wanted:
+        return
     if len(ranges) + len(wanted) > RANGE_LIMIT:
         raise TransactionTooLarge(
             f"{len(ranges) + len(wanted)} ranges in one transaction; the limit is {RANGE_LIMIT}: "
@@ -137,7 +149,7 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         )
 
 
-def owners(body: Footprint, stamps: Iterable[bytes]) -> set[bytes]:
+def owners(body: Footprint, stamps: Collection[bytes]) -> set[bytes]:
     """Return the jobs whose spaces a transaction touches.
 
     Args:
@@ -147,12 +159,22 @@ def owners(body: Footprint, stamps: Iterable[bytes]) -> set[bytes]:
     Raises:
         BadKey: callers may not touch one of these.
     """
-    known = frozenset(stamps)
-    found = {keys.owner_of(key, known) for key, _ in body.reads}
-    found.update(keys.owner_of(key, known) for key, _ in body.writes)
-    found.update(keys.owner_of(atomic.key, known) for atomic in body.atomics)
-    found.update(keys.owner_of_range(entry.lo, entry.hi) for entry in body.ranges)
-    return {owner for owner in found if owner is not None}
+    touched = [*map(_first, body.reads), *map(_first, body.writes), *map(_key, body.atomics)]
+    return keys.owners_of(touched, stamps) | owners_of_ranges(body.ranges)
+
+
+def owners_of_ranges(ranges: Iterable[RangeEntry | RangeRead]) -> set[bytes]:
+    """Return the jobs whose spaces these ranges are in.
+
+    Raises:
+        BadKey: callers may not read one of these.
+    """
+    found: set[bytes] = set()
+    for entry in ranges:
+        owner = keys.owner_of_range(entry.lo, entry.hi)
+        if owner is not None:
+            found.add(owner)
+    return found
 
 
 def stamps_of(fence: Fence | None) -> tuple[bytes, ...]:
