@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from actorcloud.store import Engine, LmdbEngine, Plan, SqliteEngine, is_sqlite
+from actorcloud.store import Engine, LmdbEngine, Plan, SqliteEngine, has_store, is_sqlite
 
 #: What a head and its clients keep beside the store.
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
@@ -16,11 +16,39 @@ COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 logger = logging.getLogger("actorcloud.head")
 
 
-def engine_at(store: str | Path) -> Engine:
-    """Return the engine of a store, not yet opened: the one that made it, LMDB where there is none yet."""
+def engine_at(store: str | Path, *, create: bool = True) -> Engine:
+    """Return the engine of a store, not yet opened: the one that made it, LMDB where there is none yet.
+
+    Args:
+        store: its directory.
+        create: make it, if it is not there.
+    """
     if is_sqlite(store):
-        return SqliteEngine(store, companions=COMPANIONS)
-    return LmdbEngine(store, companions=COMPANIONS)
+        return SqliteEngine(store, companions=COMPANIONS, create=create)
+    return LmdbEngine(store, companions=COMPANIONS, create=create)
+
+
+class Place:
+    """Makes the engine at each start of a head's core: the first may make the store, later ones must find it.
+
+    A first one that fails ends the head, so that at a second one there has been a store.
+
+    Args:
+        store: its directory.
+    """
+
+    def __init__(self, store: str | Path) -> None:
+        self._store = store
+        self._is_first = True
+
+    def engine(self) -> Engine:
+        """Return an engine, not yet opened."""
+        create, self._is_first = self._is_first, False
+        return engine_at(self._store, create=create)
+
+    def is_lost(self) -> bool:
+        """Tell whether there is no store any more."""
+        return not has_store(self._store)
 
 
 def plan_at(store: str | Path) -> Plan:

@@ -36,7 +36,7 @@ from actorcloud.head.clients import Clients
 from actorcloud.head.identity import Identity, load_identity
 from actorcloud.head.nodeprocess import NodeProcess
 from actorcloud.head.options import HeadOptions
-from actorcloud.head.place import engine_at, plan_at
+from actorcloud.head.place import Place, plan_at
 from actorcloud.head.tree import GATEWAY, Core, Parts
 from actorcloud.net import private_directory
 from actorcloud.store import Quota
@@ -87,6 +87,7 @@ class _HeadProcess:
     def __init__(self, options: HeadOptions, node: NodeProcess) -> None:
         self._options = options
         self._node = node
+        self._place = Place(options.store)
         self._stop = threading.Event()
         self._code = 0
         self._incarnation = 0
@@ -119,7 +120,7 @@ class _HeadProcess:
         identity = load_identity(Path(options.store)) if options.listen is not None else None
         self._identity = identity
         parts = Parts(
-            make_engine=lambda: engine_at(options.store),
+            make_engine=self._place.engine,
             plan=plan_at(options.store),
             make_transport=lambda: self._transport(identity),
             neighbours=Neighbours(system),
@@ -143,10 +144,16 @@ class _HeadProcess:
         root.monitor().add_done_callback(lambda _: self._given_up())
 
     def _given_up(self) -> None:
-        if not self._stop.is_set():
+        if self._stop.is_set():
+            return
+        if self._place.is_lost():
+            # Whoever started it would start it again, with an empty store.
+            logger.critical("the store %s is gone; this process ends: put it back, then start it", self._options.store)
+            self._code = ExitCode.CANNOT_CREATE
+        else:
             logger.critical("the head's core ended too often; this process ends, to be started again")
-            self._code = 1
-            self._stop.set()
+            self._code = ExitCode.FAILED
+        self._stop.set()
 
     def _transport(self, identity: Identity | None) -> Transport:
         from actorcloud.net import Reactor, ReactorOptions  # noqa: PLC0415  loads zmq, after the node was started

@@ -25,6 +25,11 @@ def is_sqlite(store: str | Path) -> bool:
     return file_of(Path(store)) == SQLITE_FILE
 
 
+def has_store(store: str | Path) -> bool:
+    """Tell whether there is a store in a directory, of whichever engine."""
+    return file_of(Path(store)) is not None
+
+
 @contextlib.contextmanager
 def new_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Iterator[Path]:
     """Make a store where there is none.

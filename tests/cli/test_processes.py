@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actorcloud.client import find_head, runtime_directory
-from tests.cli.processes import Commands, Started, free_port
+from tests.cli.processes import PATIENCE, Commands, Started, free_port
 from tests.house.tree import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -62,6 +63,19 @@ def test_a_killed_head_is_started_again_and_has_its_jobs(commands: Commands) -> 
     head.wait_line("the head was killed by signal 9; starting it again")
     head.wait_line("the head is back")
     assert json.loads(commands.run("job", ref, "--json").stdout)["state"] == "queued"
+
+
+def test_a_head_whose_store_is_removed_ends_and_makes_no_empty_one(commands: Commands) -> None:
+    # Given
+    head = _start_head(commands)
+    commands.run("add-job", "math:sqrt", "16")
+    # When
+    shutil.rmtree(commands.directory / "store")
+    commands.run("status", ACTORCLOUD_CONNECT_TIMEOUT="1")
+    # Then
+    head.wait_line("is gone; this process ends")
+    assert head.process.wait(PATIENCE) == 73
+    assert not (commands.directory / "store" / "data").exists()
 
 
 def _head_pid(commands: Commands) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from actorcloud.head.place import engine_at
+import pytest
+
+from actorcloud.base.errors import StoreDamaged
+from actorcloud.head.place import Place, engine_at
 from actorcloud.store import LmdbEngine, SqliteEngine
 
 
@@ -23,3 +27,22 @@ def test_a_store_in_sqlite_is_opened_by_sqlite(tmp_path: Path) -> None:
     assert isinstance(engine, SqliteEngine)
     assert engine.open("again").epoch == 2
     engine.close()
+
+
+def test_the_core_of_a_head_makes_its_store_once(tmp_path: Path) -> None:
+    # Given
+    place = Place(tmp_path / "store")
+    first = place.engine()
+    first.open("first")
+    first.close()
+    again = place.engine()
+    assert again.open("again").epoch == 2
+    again.close()
+    assert not place.is_lost()
+    # When
+    shutil.rmtree(tmp_path / "store")
+    # Then
+    assert place.is_lost()
+    with pytest.raises(StoreDamaged, match="has lost its directory"):
+        place.engine().open("after that")
+    assert not (tmp_path / "store").exists()

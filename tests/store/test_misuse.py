@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from actorcloud.base.errors import NotAStore
-from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan
+from actorcloud.base.errors import NotAStore, StoreDamaged
+from actorcloud.store import Batch, EngineFailed, LmdbEngine, ReadPlan, SqliteEngine
 
 ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
@@ -136,4 +137,41 @@ def test_a_directory_that_was_removed_or_replaced_is_noticed(tmp_path: Path) -> 
     with pytest.raises(EngineFailed, match="removed or replaced"):
         engine.stats()
     other.close()
+    engine.close()
+
+
+@pytest.mark.parametrize("kind", [LmdbEngine, SqliteEngine])
+@pytest.mark.parametrize("gone", ["", "data"])
+def test_a_store_that_vanished_is_not_made_again(
+    tmp_path: Path, kind: type[LmdbEngine | SqliteEngine], gone: str
+) -> None:
+    # Given
+    store = tmp_path / "store"
+    engine = kind(store)
+    engine.open("test")
+    # When
+    shutil.rmtree(store / gone)
+    # Then
+    with pytest.raises(StoreDamaged, match=f"{store} has lost its .*an empty one was not made"):
+        engine.open("again")
+    with pytest.raises(StoreDamaged, match=f"{store} has lost its .*an empty one was not made"):
+        kind(store, create=False).open("the next start of the core")
+    assert not (store / "data").exists()
+
+
+def test_a_store_that_was_replaced_by_an_empty_directory_is_not_made_again(tmp_path: Path) -> None:
+    # Given
+    engine = LmdbEngine(tmp_path / "store", map_bytes=16 * MIB)
+    engine.open("test")
+    # When
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    (tmp_path / "store").mkdir()
+    # Then
+    with pytest.raises(StoreDamaged, match="has lost its 'data' directory"):
+        engine.open("again")
+    # When it is put back
+    (tmp_path / "store").rmdir()
+    (tmp_path / "elsewhere").rename(tmp_path / "store")
+    # Then
+    assert engine.open("again").epoch == 2
     engine.close()

@@ -46,6 +46,7 @@ class StoreDirectory:
     Args:
         path: the directory; it is created if it does not exist.
         companions: names that others may have put beside the store (sockets, keys).
+        create: make a store where there is none; else that is `StoreDamaged`.
         file: name of the engine's file, `LMDB_FILE` or `SQLITE_FILE`.
         mounts: tells what is mounted, as /proc/self/mountinfo does.
     """
@@ -55,11 +56,13 @@ class StoreDirectory:
         path: str | os.PathLike[str],
         companions: Collection[str] = (),
         *,
+        create: bool = True,
         file: str = LMDB_FILE,
         mounts: Callable[[], str] = read_mounts,
     ) -> None:
         self.path = Path(path)
         self._file = file
+        self._may_create = create
         self._companions = frozenset(companions) | _OURS
         self._mounts = mounts
         self._lock: int | None = None
@@ -88,7 +91,9 @@ class StoreDirectory:
             NotAStore: the path is not a directory, or holds something else.
             ConfigError: it is on a file system of other machines.
             NoSpace: there is no room for it.
+            StoreDamaged: the store that was here is gone.
         """
+        self._check_presence()
         self._check_contents()
         refuse_remote(self.path, self._mounts())
         try:
@@ -140,8 +145,14 @@ class StoreDirectory:
         os.close(lock)
 
     def is_new(self) -> bool:
-        """Tell whether there is no store here yet; what an interrupted creation left is removed."""
+        """Tell whether there is no store here yet; what an interrupted creation left is removed.
+
+        Raises:
+            StoreDamaged: there was one.
+        """
         shutil.rmtree(self.new, ignore_errors=True)
+        # Again: it may have gone before it was locked.
+        self._check_presence()
         return not self.data.exists()
 
     def publish(self) -> None:
@@ -194,6 +205,20 @@ class StoreDirectory:
             raise StoreDamaged(
                 f"the store {self.path} has lost its file {_DATA}/{self._file}; restore it from a backup"
             )
+
+    def found(self) -> None:
+        """Note that there is a store: whoever opens it with this object again must find it."""
+        self._may_create = False
+
+    def _check_presence(self) -> None:
+        # An empty store in the place of one that vanished would look as if nothing had ever been there.
+        if self._may_create or self.data.exists():
+            return
+        gone = f"its {_DATA!r} directory" if self.path.exists() else "its directory"
+        raise StoreDamaged(
+            f"the store {self.path} has lost {gone} since this process opened it; an empty one was not made in "
+            "its place: put it back or restore a backup, then start again"
+        )
 
     def _check_contents(self) -> None:
         if not self.path.exists():

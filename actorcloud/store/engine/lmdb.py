@@ -82,6 +82,7 @@ class LmdbEngine:
 
     Args:
         path: the store's directory; created if it does not exist.
+        create: as said; False where there has been a store, which must not come back empty.
         map_bytes: how large the store may grow before its map must.
         map_limit_bytes: how large it may grow at all.
         companions: names of files that others keep in that directory.
@@ -90,16 +91,17 @@ class LmdbEngine:
 
     caps = EngineCaps(keys.ENGINE_KEY_LIMIT_BYTES, 1 << 30, shared=False)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  settings, by name
         self,
         path: str | os.PathLike[str],
         *,
+        create: bool = True,
         map_bytes: int = MAP_BYTES_DEFAULT,
         map_limit_bytes: int = MAP_BYTES_LIMIT,
         companions: Collection[str] = (),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._directory = StoreDirectory(path, companions)
+        self._directory = StoreDirectory(path, companions, create=create)
         self._map_bytes = map_bytes
         self._map_limit_bytes = self._limit_bytes = max(map_bytes, map_limit_bytes)
         self._random = random
@@ -130,7 +132,9 @@ class LmdbEngine:
             if not self._directory.is_as_left():
                 lmdb_file.check_pages(self._directory.file)
             self._env = self._open_env(str(self._directory.data), create=False)
-            return self._take_over(self._env)
+            opened = self._take_over(self._env)
+            self._directory.found()
+            return opened
         except lmdb.Error as error:
             self._release()
             if _is_full(error):

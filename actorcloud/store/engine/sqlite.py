@@ -77,6 +77,7 @@ class SqliteEngine:
 
     Args:
         path: the store's directory; created if it does not exist.
+        create: as said; False where there has been a store, which must not come back empty.
         companions: names of files that others keep in that directory.
         limit_bytes: how large the store may grow; None: as far as SQLite goes, terabytes.
         random: n -> n random bytes, for a new store's incarnation.
@@ -88,11 +89,12 @@ class SqliteEngine:
         self,
         path: str | os.PathLike[str],
         *,
+        create: bool = True,
         companions: Collection[str] = (),
         limit_bytes: int | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._directory = StoreDirectory(path, companions, file=SQLITE_FILE)
+        self._directory = StoreDirectory(path, companions, create=create, file=SQLITE_FILE)
         self._limit = limit_bytes
         self._random = random
         self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = None
@@ -123,7 +125,9 @@ class SqliteEngine:
             writer = _connect(self._directory.file)
             reader = _connect(self._directory.file)
             self._connections = writer, reader
-            return self._take_over(writer)
+            opened = self._take_over(writer)
+            self._directory.found()
+            return opened
         except sqlite3.Error as error:
             self._release()
             raise _opening_error(self._directory.file, error) from error
