@@ -45,11 +45,14 @@ followed: dict[Any, tuple[Follower, ...]] = {}
 newcomers: tuple[tuple[Any, Follower], ...] = ()
 
 
-def add(cell: Any, follower: Follower) -> None:
-    """Tell `follower` what this actor does."""
+def add(cell: Any, follower: Follower) -> bool:
+    """Tell `follower` what this actor does; False if it is dead: its end was told already."""
     with GUARD:
-        followed[cell] = (*followed.get(cell, ()), follower)
-        fenced.add(_OPEN)
+        is_dead: bool = cell.is_dead()
+        if not is_dead:
+            followed[cell] = (*followed.get(cell, ()), follower)
+            fenced.add(_OPEN)
+    return not is_dead
 
 
 def drop(cell: Any, follower: Follower) -> None:

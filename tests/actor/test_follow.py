@@ -142,6 +142,41 @@ def test_a_follower_that_raises_is_told_nothing_more_and_harms_nobody(
     assert "is told nothing more" in caplog.text
 
 
+def test_a_follower_that_is_dead_is_told_nothing_and_gets_no_dead_letters(system: System) -> None:
+    p, recorder = Probe.start(), Recorder.start()
+    subscription = debug.follow(p, recorder)
+    recorder.stop()
+    p.ask("x")
+    assert subscription.is_over
+    assert not tracing.followed
+    assert system.dead_letters == 0
+
+
+def test_it_is_over_when_the_one_that_was_followed_has_ended(system: System) -> None:
+    p = Probe.start()
+    events: list[TraceEvent] = []
+    subscription = debug.follow(p, events.append, events=["exit"])
+    p.stop()
+    assert kinds(events) == ["exit"]
+    assert subscription.is_over
+
+
+def test_a_new_actor_that_is_dead_or_comes_after_the_end_is_not_kept(system: System) -> None:
+    # Given one whose start was told before its follower heard of it
+    p, q = Probe.start(), Probe.start()
+    subscription = debug.follow("new", lambda _: None)
+    p.stop()
+    # When
+    subscription.greet(p._cell)
+    # Then
+    assert not tracing.followed
+    # And one that greets when another thread has cancelled meanwhile
+    subscription.cancel()
+    subscription.greet(q._cell)
+    assert not tracing.followed
+    assert q._cell.debug is None
+
+
 def test_a_follower_that_tells_is_not_told_of_that(system: System) -> None:
     p, q = Probe.start(), Probe.start()
     sent: list[TraceEvent] = []
@@ -193,7 +228,7 @@ def test_what_cannot_be_followed_is_said(system: System) -> None:
     class Remote(type(p)):  # type: ignore[misc]
         _is_local = False
 
-    with pytest.raises(ActorError, match="another process"):
+    with pytest.raises(ActorError, match="another process: follow it there"):
         debug.follow(Remote(p._cell), print)
 
 

@@ -2,7 +2,8 @@
 
 A subscription ends by itself after so many events, and never makes an actor wait. It may be told to
 an actor, whose mailbox is bounded by that number, or to a function, which runs where the event
-happens: it should be quick, and one that raises is told nothing more.
+happens: it should be quick. It ends before if nobody is left to tell or to tell of: the function has
+raised, the actor that was told is dead, or the one that was followed.
 
 Thread: any.
 
@@ -55,7 +56,7 @@ class TraceEvent(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     #: Counts from 1 in each subscription; two threads may tell theirs in another order.
     number: int
-    #: As in `TraceKind`; "over" is the last one: the number of events is reached, or the follower raised.
+    #: As in `TraceKind`; "over" is the last one, when the number of events is reached.
     kind: TraceKind | Literal["over"]
     #: Whose event it is; None for "over".
     ref: ActorRef[Any] | None
@@ -75,8 +76,12 @@ class TraceEvent(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 class Subscription:
     """What `follow` returns: ends it, and tells how far it is."""
 
-    def __init__(self, system: System, to: Any, kinds: frozenset[str], limit: int) -> None:
+    def __init__(
+        self, system: System, to: Any, kinds: frozenset[str], limit: int, whom: ActorRef[Any] | None = None
+    ) -> None:
         self._system = system
+        #: The one that is followed; None: new ones.
+        self._whom = whom
         self._to = to
         self._kinds = kinds
         self._limit = limit
@@ -118,12 +123,17 @@ class Subscription:
                 self._finish()
         if kind == "exit":
             tracing.drop(cell, self)
+            if cell.ref == self._whom:
+                self.cancel()
 
     def greet(self, cell: Any) -> None:
         """See `tracing.Follower`."""
-        if cell.is_thread() or self._is_over:
+        if cell.is_thread() or not tracing.add(cell, self):
             return
-        tracing.add(cell, self)
+        if self._is_over:
+            # It ended, perhaps just now, and knew of no such actor.
+            tracing.drop(cell, self)
+            return
         if "receive" in self._kinds and not hasattr(cell.kind, "isolated"):
             with GUARD:
                 if cell.debug is None:
@@ -145,6 +155,9 @@ class Subscription:
 
     def _tell(self, event: TraceEvent) -> None:
         """Tell an event as nobody: what the follower does is not the followed actor's."""
+        if isinstance(self._to, ActorRef) and not self._to.is_alive():
+            self.cancel()
+            return
         try:
             with as_nobody():
                 if isinstance(self._to, ActorRef):
@@ -167,7 +180,8 @@ def follow(
     """Tell what an actor does, or what all do that start from now on.
 
     What is received is told from when the actor comes to it, which a busy one does after its message. It
-    waits for nobody. An actor that is told of others is not told of itself.
+    waits for nobody. An answer to an ask is no "send". An actor that is told of others is not told of itself.
+    What an isolated actor, or a thread that `process()` made one, receives is not seen: no "receive" is told of it.
 
     Args:
         whom: an actor of this process, or "new": those that start after this.
@@ -180,7 +194,7 @@ def follow(
         The subscription, to cancel it.
 
     Raises:
-        ActorError: the actor lives in another process.
+        ActorError: the actor lives in another process; an isolated one can be followed without "receive".
         ActorDeadError: it is dead.
         ConfigError: `events` or `limit` mean nothing.
         TypeError: `whom` or `to` is none of what they may be.
@@ -202,16 +216,17 @@ def follow(
 
 def _follow_one(ref: ActorRef[Any], to: Any, kinds: frozenset[str], limit: int) -> Subscription:
     cell: Any = ref._cell if ref._is_local else None  # noqa: SLF001  one package
-    if cell is None or ("receive" in kinds and hasattr(cell.kind, "isolated")):
-        raise ActorError(f"{ref} lives in another process: what it receives is seen only there")
-    subscription = Subscription(cell.system, to, kinds, limit)
-    tracing.add(cell, subscription)
+    if cell is None:
+        raise ActorError(f"{ref} lives in another process: follow it there")
+    if "receive" in kinds and hasattr(cell.kind, "isolated"):
+        text = 'what it receives is not seen here; follow it with events that leave "receive" out'
+        raise ActorError(f"{ref} lives in another process: {text}")
+    subscription = Subscription(cell.system, to, kinds, limit, ref)
+    if not tracing.add(cell, subscription):
+        raise ActorDeadError(f"{ref} is dead: there is nothing to follow", cell.reason)
     if "receive" in kinds and not cell.is_thread():
         # Nobody waits for the answer: a busy actor comes to it after its message.
         ref.signal(SystemRequest("install", (subscription, subscription.see, None), Future()))
-    if cell.is_dead():
-        subscription.cancel()
-        raise ActorDeadError(f"{ref} is dead: there is nothing to follow", cell.reason)
     return subscription
 
 
