@@ -26,7 +26,7 @@ from actorcloud.actor.proxy import ActorProxy
 from actorcloud.actor.request import Asks, Receives
 from actorcloud.actor.signals import Demonitor, Down, ExitSignal, Monitor, MonitorRef, Signal, new_monitor
 from actorcloud.actor.view import Inbox, Stopped
-from actorcloud.actor.watcher import ANY, GIVEN_UP, StopWatcher, Watch
+from actorcloud.actor.watcher import ANY, StopWatcher, Watch, take_back_given_up
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason, safe_str
 from actorcloud.base.ids import ActorId
@@ -364,9 +364,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return info.tell(self._cell, items)
 
     def _down(self, target: object) -> Future[Down]:
-        while GIVEN_UP:
-            other, name = GIVEN_UP.popleft()
-            other.signal(Demonitor(name))
+        take_back_given_up()
         watch = Watch(self._waits(), self, new_monitor(), _End(self))
         self.signal(Monitor(watch.name, watch.watcher, target))
         return watch

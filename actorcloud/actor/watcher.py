@@ -13,7 +13,7 @@ from typing import Any, Final
 from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.future import Future
 from actorcloud.actor.ports import Waits
-from actorcloud.actor.signals import Down, DownSignal, MonitorRef, Signal
+from actorcloud.actor.signals import Demonitor, Down, DownSignal, MonitorRef, Signal
 from actorcloud.base.exits import ExitReason
 
 
@@ -88,6 +88,17 @@ class Watch(Future[Down]):
 
 #: Monitors of watches that nobody has any more; `ActorRef.monitor` takes them back before it makes the next.
 GIVEN_UP: deque[tuple[Any, MonitorRef]] = deque()
+
+
+def take_back_given_up() -> None:
+    """Take back the monitors of watches that nobody has any more. Thread: any."""
+    while GIVEN_UP:
+        try:
+            ref, name = GIVEN_UP.popleft()
+        except IndexError:
+            return  # another thread has taken the last
+        ref.signal(Demonitor(name))
+
 
 #: In place of a reason: it does not matter.
 ANY: Final = object()

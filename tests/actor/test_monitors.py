@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 import pytest
 
-from actorcloud.actor import AskTimeout, Down, System, debug
+from actorcloud.actor import AskTimeout, Down, System, debug, watcher
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
@@ -147,3 +150,17 @@ def test_who_gave_up_may_wait_again_and_hears_the_reason(system: System) -> None
         watch.get(0.0)
     p.exit("boom")
     assert watch.get(PATIENCE).reason == "boom"
+
+
+def test_two_threads_that_take_back_the_last_monitor_do_not_stumble(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TakenMeanwhile(deque[Any]):
+        def __bool__(self) -> bool:
+            return True  # it was there when it was looked for
+
+    monkeypatch.setattr(watcher, "GIVEN_UP", TakenMeanwhile())
+    p = Probe.start()
+    watch = p.monitor()
+    p.stop()
+    assert watch.get(PATIENCE).reason is ExitReason.NORMAL

@@ -351,3 +351,34 @@ def test_a_thread_that_comes_late_is_counted_again() -> None:
         time.sleep(0.001)
     pool.close(PATIENCE)
     assert (pool.running, pool.starting()) == (0, set())
+
+
+def test_a_thread_that_was_given_up_and_then_fails_to_start_is_discounted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(threads=1)
+
+    def fail_late(_: threading.Thread) -> None:
+        # The watchdog has waited for it in vain.
+        pool.give_up(pool.starting())
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail_late)
+        thread = threading.Thread(target=pool._run, daemon=True)
+        pool._threads.add(thread)
+        pool._starting.add(thread)
+        pool._running += 1
+        assert not pool._start(thread)
+    assert (pool.running, pool.threads) == (0, 0)
+    pool.close(PATIENCE)
+
+
+def test_a_pool_closes_though_a_ctrl_c_kept_a_thread_from_starting() -> None:
+    pool = Pool(threads=1)
+    thread = threading.Thread(target=pool._run, daemon=True)
+    pool._threads.add(thread)
+    pool._starting.add(thread)
+    pool._running += 1
+    pool.close(PATIENCE)
+    assert not thread.is_alive()

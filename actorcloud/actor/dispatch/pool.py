@@ -259,14 +259,15 @@ class Pool:
     def give_up(self, threads: set[threading.Thread]) -> None:
         """Do not count on these any more, which were to start long ago; one that comes all the same is counted then."""
         with self._lock:
-            for thread in threads & self._starting:
+            for thread in threads:
                 self._discount(thread)
 
     def _discount(self, thread: threading.Thread) -> None:
-        """Under the lock: this thread has not started, and will not."""
-        self._running -= 1
-        self._starting.discard(thread)
-        self._threads.discard(thread)
+        """Under the lock: this thread has not started, and will not; it may have been given up before."""
+        if thread in self._starting:
+            self._running -= 1
+            self._starting.discard(thread)
+            self._threads.discard(thread)
 
     def _began(self, thread: threading.Thread) -> None:
         with self._lock:
@@ -282,7 +283,8 @@ class Pool:
             self._is_closed = True
             parked, self._parked = self._parked, []
             self._running += len(parked)
-            threads = list(self._threads)
+            # One that never started, of a Ctrl-C, cannot be waited for.
+            threads = [thread for thread in self._threads if thread.ident is not None]
         for lock in parked:
             lock.release()
         self._watchdog.close()
