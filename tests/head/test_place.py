@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,15 @@ from actorcloud.store import LmdbEngine, SqliteEngine
 
 def test_a_new_store_is_lmdbs(tmp_path: Path) -> None:
     assert isinstance(engine_at(tmp_path / "new"), LmdbEngine)
+
+
+def test_a_head_loads_no_engine_that_it_does_not_open(tmp_path: Path) -> None:
+    code = (
+        f"import sys, actorcloud.head; from actorcloud.head.place import engine_at; engine_at({str(tmp_path)!r}); "
+        "print([name for name in ('sqlite3', 'psycopg') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
 
 
 def test_a_store_in_sqlite_is_opened_by_sqlite(tmp_path: Path) -> None:
