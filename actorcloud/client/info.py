@@ -49,8 +49,6 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
     uptime: float
     #: Of the head's actorcloud.
     version: str
-    #: Number of the store's last commit.
-    commits: int
     #: How the store is doing; all nought where it was not asked.
     store: StoreFigures = StoreFigures()
 
@@ -66,9 +64,13 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
             nodes=tuple(NodeInfo.of(line) for line in info.nodes),
             uptime=info.uptime,
             version=info.version,
-            commits=info.commits if store is None else store.seq,
             store=store or StoreFigures(),
         )
+
+    @property
+    def commits(self) -> int:
+        """Number of the store's last commit; 0 where the store was not asked."""
+        return self.store.seq
 
     @property
     def workers(self) -> int:
@@ -90,9 +92,10 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
         return f"{machines}; {self.queued} queued, {self.running} running, {self.suspended} suspended"
 
     def __str__(self) -> str:
+        commits = f", {self.commits} commits" if self.commits else ""
         ended = f"{self.done} done, {self.failed} failed"
         lines = [
-            f"actorcloud {self.version}, up {self.uptime:.0f} s, {self.commits} commits",
+            f"actorcloud {self.version}, up {self.uptime:.0f} s{commits}",
             f"jobs   {self.queued} queued, {self.running} running, {self.suspended} suspended, {ended}",
         ]
         machines = [

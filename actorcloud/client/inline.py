@@ -270,7 +270,7 @@ class _World:
         states = [job.record.state for job in self._jobs.values()]
         live = {state: states.count(state) for state in ("queued", "running", "suspended")}
         node = wire.NodeLine(HERE, "up", 0, live["running"], {})
-        return wire.Info(live, dict(self._ended), (node,), time.monotonic() - self._start, VERSION, self.store.seq)
+        return wire.Info(live, dict(self._ended), (node,), time.monotonic() - self._start, VERSION)
 
     # -- jobs ----------------------------------------------------------------------------------------
 

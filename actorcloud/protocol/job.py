@@ -151,8 +151,8 @@ class Info(Message, tag=73, frozen=True):
     #: Seconds since this head started.
     uptime: float
     version: str
-    #: Number of the last commit.
-    commits: int = 0
+    #: Number of the last batch that changed jobs, since this head started; of commits `StoreFigures` tells.
+    batches: int = 0
 
 
 class AddNode(Message, tag=74, frozen=True):

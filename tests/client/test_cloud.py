@@ -29,6 +29,7 @@ from actorcloud.client import Cloud, CurrentJob, filled
 from actorcloud.client.info import CloudInfo
 from actorcloud.protocol.job import AddJobs, Await, Info
 from actorcloud.protocol.record import Outcome
+from actorcloud.protocol.storestats import StoreFigures
 from tests.client.fakes import FakeHead
 
 
@@ -443,3 +444,13 @@ def test_repr_tells_the_state_in_one_line(cloud: Cloud) -> None:
 def test_suspended_jobs_are_not_among_the_unfinished() -> None:
     info = Info({"queued": 1, "running": 2, "suspended": 4}, {}, (), 1.0, "0")
     assert CloudInfo.of(info).unfinished == 3
+
+
+def test_the_number_of_commits_is_the_stores_and_not_that_of_the_jobs_feed() -> None:
+    # Given: three batches with jobs were fed since the head started, the store is at commit 70
+    info = Info({}, {}, (), 1.0, "0", 3)
+    # Then
+    asked = CloudInfo.of(info, StoreFigures(seq=70))
+    assert (asked.commits, CloudInfo.of(info).commits) == (70, 0)
+    assert "70 commits" in str(asked)
+    assert "commits" not in str(CloudInfo.of(info))
