@@ -1,6 +1,6 @@
 """The store actor: every commit and every read of the store goes through it.
 
-A shell around pure files: `Sequencer` orders and judges, `extension` answers reads, `Janitor` cleans
+A shell around pure files: `Sequencer` orders and judges, `query` answers reads, `Janitor` cleans
 up; here are the mailbox, one engine read a turn, and the writer.
 
 ::
@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -35,17 +36,19 @@ from actorcloud.protocol.storestats import GetStoreStats, StoreStats
 from actorcloud.protocol.transaction import Commit, Read, Status, WatchKey
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
-from actorcloud.store import keys, stored
+from actorcloud.store import keys
 from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan, ReadView
 from actorcloud.store.engine import Scan as EngineScan
-from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
+from actorcloud.store.extension import check_read
 from actorcloud.store.intake import Intake
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
+from actorcloud.store.query import PAGE_LIMIT, Answers, Query, query_of_get, query_of_read, query_of_scan
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
-from actorcloud.store.sequencer import Answer, Request, Sequencer, check, keys_of, scans_of
+from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
+from actorcloud.store.validation import Touched
 from actorcloud.store.view import View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -61,9 +64,6 @@ PENDING_LIMIT_BYTES = 64 * 1024 * 1024
 #: Seconds until what could not be thrown away, as the disk was full, is tried again.
 CLEAN_PAUSE = 1.0
 
-#: Items of one page.
-PAGE_LIMIT = 10_000
-
 
 class Clean(msgspec.Struct, frozen=True):
     """To itself: go on cleaning up."""
@@ -76,14 +76,6 @@ class Clean(msgspec.Struct, frozen=True):
 
 class _Alarm(msgspec.Struct, frozen=True):
     """To itself: a turn may be over, or somebody has been parked for long enough."""
-
-
-class _Query(NamedTuple):
-    """A read of this turn, and who takes what was found; it returns how to answer."""
-
-    keys: set[bytes]
-    scans: tuple[EngineScan, ...]
-    found: Callable[[ReadView, list[list[tuple[bytes, bytes]]]], Callable[[], None]]
 
 
 class StoreActor(Actor):
@@ -124,7 +116,7 @@ class StoreActor(Actor):
         self._fed = 0
         self._pending = Intake()
         self._pending_bytes = 0
-        self._queries: list[_Query] = []
+        self._queries: list[Query] = []
         self._janitor = Janitor(self._sequencer, opened.seq)
         self._metrics = Metrics()
         self._watches = Watches()
@@ -167,9 +159,9 @@ class StoreActor(Actor):
             case own.Apply():
                 self._take_apply(message)
             case own.Get():
-                self._take_get(message)
+                self._queries.append(query_of_get(message, self._feeds))
             case own.Scan():
-                self._take_scan(message)
+                self._queries.append(query_of_scan(message, self._feeds))
             case Written():
                 self._land(message)
             case Clean():
@@ -218,24 +210,17 @@ class StoreActor(Actor):
     # -- requests ---------------------------------------------------------------------------------
 
     def _take_read(self, read: Read) -> object:
-        refused = check_read(read)
-        if refused is not None:
-            return refused
-        asker = self.sender
-        scans = scans_of_read(read)
-
-        def found(view: ReadView, items: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
-            moment = self._sequencer.moment(view.seq)
-            answer = answer_read(View(view.values, dict(zip(scans, items, strict=True))), moment, read)
-            return lambda: self._answer(asker, answer)
-
-        self._queries.append(_Query(keys_of_read(read), scans, found))
+        touched = check_read(read)
+        if not isinstance(touched, Touched):
+            return touched
+        answer = partial(self._answer, self.sender)
+        self._queries.append(query_of_read(read, touched, self._sequencer.moment, answer))
         return NoReply
 
     def _take_commit(self, commit: Commit) -> object:
-        refused = check(commit)
-        if refused is not None:
-            return refused
+        touched = check(commit)
+        if not isinstance(touched, Touched):
+            return touched
         size = 0
         for _, value in commit.writes:
             size += len(value or b"")
@@ -252,19 +237,18 @@ class StoreActor(Actor):
             self._metrics.judged(verdict)
             self._answer(asker, self._pending.told(commit, verdict, self._now()))
 
-        self._pending.append(Request(commit, answer))
+        self._pending.append(Request(commit, touched, answer))
         return NoReply
 
     def _take_status(self, status: Status) -> object:
-        refused = check(status)
+        touched = check(status)
+        if not isinstance(touched, Touched):
+            return touched
         # Never busy because of commits: it is what tells their callers the outcome.
-        if refused is None and len(self._pending) >= 2 * PENDING_LIMIT:
-            refused = RefusedCommit("busy", f"{len(self._pending)} requests wait at the store; try again")
-        if refused is not None:
-            return refused
-        asker = self.sender
+        if len(self._pending) >= 2 * PENDING_LIMIT:
+            return RefusedCommit("busy", f"{len(self._pending)} requests wait at the store; try again")
         self._pending.end(status.txn, self._now())
-        self._pending.append(Request(status, lambda answer: self._answer(asker, answer)))
+        self._pending.append(Request(status, touched, partial(self._answer, self.sender)))
         return NoReply
 
     def _take_watch(self, watch: WatchKey) -> object:
@@ -283,43 +267,20 @@ class StoreActor(Actor):
 
             return register
 
-        self._queries.append(_Query(keys_of_watch(watch), (), found))
+        self._queries.append(Query(keys_of_watch(watch), (), found))
         return NoReply
 
     def _take_apply(self, apply: own.Apply) -> None:
-        gathered = _Answers(apply)
+        gathered = Answers(apply)
         for index, change in enumerate(apply.changes):
-            refused = check(change)
-            if refused is None:
-                self._pending.append(Request(change, gathered.slot(index)))
+            touched = check(change)
+            if isinstance(touched, Touched):
+                self._pending.append(Request(change, touched, gathered.slot(index)))
             else:
-                gathered.slot(index)(refused)
+                gathered.slot(index)(touched)
 
-    def _take_get(self, get: own.Get) -> None:
-        def found(view: ReadView, _: object) -> Callable[[], None]:
-            values = tuple(_payload(view.values[key]) for key in get.keys)
-
-            def answer() -> None:
-                get.reply_to.tell(own.Got(get.tag, values, self._fed))
-
-            return answer
-
-        self._queries.append(_Query(set(get.keys), (), found))
-
-    def _take_scan(self, scan: own.Scan) -> None:
-        limit = min(scan.limit, PAGE_LIMIT)
-        lo = scan.after + b"\0" if scan.after else scan.prefix
-        wanted = EngineScan(lo, keys.after_prefix(scan.prefix), limit)
-
-        def found(_: ReadView, scans: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
-            items = tuple((key, stored.payload_of(value)) for key, value in scans[0])
-
-            def answer() -> None:
-                scan.reply_to.tell(own.Page(scan.tag, items, len(items) == limit, self._fed))
-
-            return answer
-
-        self._queries.append(_Query(set(), (wanted,), found))
+    def _feeds(self) -> int:
+        return self._fed
 
     def _now(self) -> float:
         return self.system.clock.monotonic()
@@ -335,10 +296,10 @@ class StoreActor(Actor):
 
     # -- the turn's work --------------------------------------------------------------------------
 
-    def _work(self, queries: list[_Query], requests: list[Request]) -> None:
-        wanted = set().union(*(query.keys for query in queries), *(keys_of(request.body) for request in requests))
+    def _work(self, queries: list[Query], requests: list[Request]) -> None:
+        wanted = set().union(*[query.keys for query in queries], *[request.touched.keys for request in requests])
         scans = [scan for query in queries for scan in query.scans]
-        rescans = list(set().union(*(scans_of(request.body) for request in requests)))
+        rescans = list(set().union(*[scans_of(request.body) for request in requests]))
         view = self._engine.read(ReadPlan(wanted, scans + rescans))
         if view.seq > self._sequencer.sent:
             # What it says now would name the wrong moment; its next commit would be refused anyway.
@@ -408,7 +369,7 @@ class StoreActor(Actor):
                 self.reply(asker, None)
         if scan is not None:
             self._is_cleaning = True
-            self._queries.append(_Query(set(), (scan,), self._found_garbage))
+            self._queries.append(Query(set(), (scan,), self._found_garbage))
 
     def _tidy(self) -> object:
         if self.sender is not None:
@@ -429,8 +390,10 @@ class StoreActor(Actor):
             if change is None:
                 self._cleaned(None)
                 return
-            request = Request(change, self._cleaned)
-            if not keys_of(change):
+            touched = check(change)
+            assert isinstance(touched, Touched), "the janitor touches no user's keys"
+            request = Request(change, touched, self._cleaned)
+            if not touched.keys:
                 # At once: between what the janitor knows of transactions and the verdict there is none.
                 self._sequencer.add([request], {}, self.system.clock.time())
             else:
@@ -450,25 +413,6 @@ class StoreActor(Actor):
             self.send_after(CLEAN_PAUSE, Clean())
 
 
-class _Answers:
-    """The answers to one `Apply`, told together when the last is there."""
-
-    def __init__(self, apply: own.Apply) -> None:
-        self._apply = apply
-        self._refused: list[own.Refused | None] = [None] * len(apply.changes)
-        self._left = len(apply.changes)
-
-    def slot(self, index: int) -> Callable[[Any], None]:
-        def fill(refused: own.Refused | None) -> None:
-            self._refused[index] = refused
-            self._left -= 1
-            if self._left == 0:
-                tags = (change.tag for change in self._apply.changes)
-                self._apply.reply_to.tell(own.Applied(tuple(zip(tags, self._refused, strict=True))))
-
-        return fill
-
-
 def _open(engine: Engine, owner: str, plan: Plan) -> Opened:
     opened = engine.open(owner)
     try:
@@ -476,7 +420,3 @@ def _open(engine: Engine, owner: str, plan: Plan) -> Opened:
     except BaseException:
         engine.close()
         raise
-
-
-def _payload(value: bytes | None) -> bytes | None:
-    return None if value is None else stored.payload_of(value)

@@ -30,40 +30,38 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import keys
 from actorcloud.store.engine import Scan
-from actorcloud.store.validation import check_ranges, owners_of_ranges
+from actorcloud.store.validation import Touched, check_ranges, owners_of_ranges
 from actorcloud.store.view import Moment, View, rescan_of, scan_of
 
 Answer = Values | Conflict | Refused
 
 
-def check_read(read: Read) -> Refused | None:
-    """Refuse a message that asks for too much or for keys that callers may not touch."""
+def check_read(read: Read) -> Touched | Refused:
+    """Return what a message touches; refuse it if it asks for too much or for keys that callers may not touch."""
     try:
         if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
             raise TransactionTooLarge(f"a transaction may read {ENTRY_LIMIT} keys; split it")
         check_ranges(read.ranges, read.scans)
         check_fence(read.fence)
-        _owners(read)
+        wanted = [*read.keys, *map(itemgetter(0), read.reads)]
+        owners = keys.owners_of(wanted, () if read.fence is None else (read.fence[0],))
+        owners |= owners_of_ranges((*read.ranges, *read.scans))
     except (BadKey, BadJobRef, TransactionTooLarge) as error:
         return Refused(error.code, str(error))
-    return None
-
-
-def keys_of_read(read: Read) -> set[bytes]:
-    """Return the engine keys on which the answer to a checked `read` depends."""
-    records = {keys.record(ref) for ref in _owners(read)}
-    return records.union(read.keys, (key for key, _ in read.reads))
+    return Touched(owners, {*wanted, *map(keys.record, owners)})
 
 
 def scans_of_read(read: Read) -> tuple[Scan, ...]:
     """Return the scans of the engine on which the answer to a checked `read` depends."""
+    if not (read.scans or read.ranges):
+        return ()
     wanted = [scan_of(scan, _scan_bytes(read)) for scan in read.scans]
     return tuple(dict.fromkeys([*wanted, *map(rescan_of, read.ranges)]))
 
 
-def answer_read(view: View, moment: Moment, read: Read) -> Answer:
-    """Answer a checked `read` from a view that stands at `moment`."""
-    for ref in _owners(read):
+def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Answer:
+    """Answer a `read`, of which the check has said what is `touched`, from a view that stands at `moment`."""
+    for ref in touched.owners:
         # All that a deleted job's space held is gone with its record, collected or not.
         if not view.has_job(ref):
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
@@ -92,13 +90,6 @@ def _serve(view: View, read: Read, moment: Moment) -> Answer:
             TransactionError.code, f"{size} bytes in one answer; the limit is {COMMIT_LIMIT_BYTES}: ask for fewer keys"
         )
     return Values(moment.snapshot, values, tuple(view.scanned(scan, _scan_bytes(read)) for scan in read.scans))
-
-
-def _owners(read: Read) -> set[bytes]:
-    stamps = () if read.fence is None else (read.fence[0],)
-    touched = [*read.keys, *map(itemgetter(0), read.reads)] if read.reads else read.keys
-    owners = keys.owners_of(touched, stamps)
-    return owners | owners_of_ranges((*read.ranges, *read.scans))
 
 
 def _scan_bytes(read: Read) -> int:

@@ -37,16 +37,15 @@ from actorcloud.store import change as own
 from actorcloud.store import keys, stored
 from actorcloud.store.closed import ClosedIds
 from actorcloud.store.engine import Batch, Scan
-from actorcloud.store.quota import QUOTA_DEFAULT, Quota, charged, usage_keys
+from actorcloud.store.quota import QUOTA_DEFAULT, Quota, charged
 from actorcloud.store.reserve import grows
 from actorcloud.store.validation import (
     Accepted,
     ChangeVerdict,
     CommitVerdict,
+    Touched,
     check_change,
     check_commit,
-    keys_of_change,
-    keys_of_commit,
     validate_change,
     validate_commit,
 )
@@ -71,6 +70,8 @@ class Request(NamedTuple):
     """A transaction to judge, or one to ask for, and what to do with its answer."""
 
     body: Body
+    #: As `check` says.
+    touched: Touched
     answer: Callable[[Answer], None]
 
 
@@ -190,7 +191,7 @@ class Sequencer:
 
         Args:
             requests: checked, in order of arrival.
-            values: what the engine had under `keys_of` each of them, at the last durable commit or later.
+            values: what the engine had under the keys that each of them touches, at the last durable commit or later.
             now: seconds since 1970.
             scans: what it had then in `scans_of` each of them.
         """
@@ -247,7 +248,7 @@ class Sequencer:
     def _judge(self, view: View, request: Request, now: float) -> None:
         body = request.body
         moment = Moment(self.incarnation, self._gathering.last, now)
-        verdict = self._charged(view, body, self._verdict(view, moment, body))
+        verdict = self._charged(view, body, self._verdict(view, moment, body, request.touched))
         is_growing = isinstance(verdict, Accepted) and grows(body, verdict)
         if self.shortage is not None and is_growing:
             verdict = (Refused if isinstance(body, Commit) else own.Refused)(NoSpace.code, self.shortage)
@@ -275,7 +276,7 @@ class Sequencer:
             return verdict
         return (Refused if isinstance(body, Commit) else own.Refused)(usage.code, str(usage))
 
-    def _verdict(self, view: View, moment: Moment, body: Body) -> Verdict:
+    def _verdict(self, view: View, moment: Moment, body: Body, touched: Touched) -> Verdict:
         match body:
             case Status(txn):
                 known = view.value(keys.commit_id(txn))
@@ -286,8 +287,8 @@ class Sequencer:
             case Commit(txn) if txn in self._closed:
                 return Refused(TransactionError.code, "this transaction was given up by its caller before")
             case Commit():
-                return validate_commit(view, moment, body)
-        return validate_change(view, moment, body)
+                return validate_commit(view, moment, body, touched)
+        return validate_change(view, moment, body, touched)
 
     def _keep(self, judged: _Judged, answer: Answer) -> None:
         request = judged.request
@@ -307,26 +308,17 @@ def _functions_in(writes: Iterable[bytes], records: Iterable[JobRecord | None]) 
     return found
 
 
-def check(body: Body) -> Refused | own.Refused | None:
-    """Refuse a request that cannot even be judged."""
-    if isinstance(body, Status):
-        is_id = len(body.txn) == TXN_ID_BYTES
-        return None if is_id else Refused(TransactionError.code, f"the id of a transaction has {TXN_ID_BYTES} bytes")
-    return check_commit(body) if isinstance(body, Commit) else check_change(body)
-
-
-def keys_of(body: Body) -> set[bytes]:
-    """Return the engine keys on which the verdict on a checked request depends."""
-    if isinstance(body, Status):
-        return {keys.commit_id(body.txn)}
-    wanted = keys_of_commit(body) if isinstance(body, Commit) else keys_of_change(body)
-    if body.writes or body.atomics:
-        # What is there tells how much more there will be.
-        written = [*(key for key, _ in body.writes), *(atomic.key for atomic in body.atomics)]
-        wanted |= {*written, *usage_keys(written)}
-    return wanted
+def check(body: Body) -> Touched | Refused | own.Refused:
+    """Return what a request touches; refuse one that cannot even be judged."""
+    if isinstance(body, Commit):
+        return check_commit(body)
+    if isinstance(body, own.Change):
+        return check_change(body)
+    if len(body.txn) != TXN_ID_BYTES:
+        return Refused(TransactionError.code, f"the id of a transaction has {TXN_ID_BYTES} bytes")
+    return Touched(set(), {keys.commit_id(body.txn)})
 
 
 def scans_of(body: Body) -> set[Scan]:
     """Return the scans of the engine on which the verdict on a checked request depends."""
-    return set() if isinstance(body, Status) else {rescan_of(entry) for entry in body.ranges}
+    return set() if isinstance(body, Status) or not body.ranges else {rescan_of(entry) for entry in body.ranges}

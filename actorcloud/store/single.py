@@ -22,7 +22,7 @@ from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Rea
 from actorcloud.store import keys, validation
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.engine.memory import MemoryDisk
-from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
+from actorcloud.store.extension import answer_read, check_read, scans_of_read
 from actorcloud.store.stored import commit_id_of, pack, payload_of
 from actorcloud.store.view import Moment, View, rescan_of
 from actorcloud.store.watches import Told, Watches, check_watch, keys_of_watch
@@ -66,9 +66,9 @@ class SingleStore:
         """Return the answer to a Read, a Commit, a Status or a GetStoreStats."""
         match message:
             case Read():
-                return check_read(message) or self._read(message)
+                return self._read(message)
             case Commit():
-                return validation.check_commit(message) or self._commit(message)
+                return self._commit(message)
             case Status(txn):
                 known = self._disk.get(keys.commit_id(txn))
                 return NotCommitted() if known is None else Committed(*commit_id_of(payload_of(known)))
@@ -97,12 +97,18 @@ class SingleStore:
                 self._disk.apply(Batch({}, [key for key, _ in items]), self.seq)
 
     def _read(self, read: Read) -> Message:
-        view = self._view(keys_of_read(read), scans_of_read(read))
-        return answer_read(view, self._moment(), read)
+        touched = check_read(read)
+        if not isinstance(touched, validation.Touched):
+            return touched
+        view = self._view(touched.keys, scans_of_read(read))
+        return answer_read(view, self._moment(), read, touched)
 
     def _commit(self, commit: Commit) -> Message:
-        view = self._view(validation.keys_of_commit(commit), map(rescan_of, commit.ranges))
-        verdict = validation.validate_commit(view, self._moment(), commit)
+        touched = validation.check_commit(commit)
+        if not isinstance(touched, validation.Touched):
+            return touched
+        view = self._view(touched.keys, map(rescan_of, commit.ranges))
+        verdict = validation.validate_commit(view, self._moment(), commit, touched)
         if not isinstance(verdict, validation.Accepted):
             return verdict
         writes = {key: value for key, value in verdict.writes.items() if key[:1] in _OWN}

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from msgspec.structs import replace
 
 from actorcloud.protocol.transaction import Commit, Read
-from actorcloud.store import actor, extension, janitor, keys, sequencer, validation
+from actorcloud.store import actor, extension, janitor, keys, query, sequencer, validation
 from actorcloud.store.caller import committer
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Transaction
@@ -32,17 +32,17 @@ def _commits_changed(change: Change) -> Iterator[None]:
     """The store judges another commit than it was sent."""
     original = validation.validate_commit
 
-    def validate(view: Any, moment: Any, body: Commit) -> Any:
-        return original(view, moment, change(body))
+    def validate(view: Any, moment: Any, body: Commit, touched: Any) -> Any:
+        return original(view, moment, change(body), touched)
 
     with patch.object(sequencer, "validate_commit", validate):
         yield
 
 
 @contextmanager
-def _answers_changed(answer: Callable[[Any, Any, Read], Any]) -> Iterator[None]:
+def _answers_changed(answer: Callable[[Any, Any, Read, Any], Any]) -> Iterator[None]:
     """The store answers reads in another way."""
-    with patch.object(actor, "answer_read", answer):
+    with patch.object(query, "answer_read", answer):
         yield
 
 
@@ -132,7 +132,7 @@ def _trusting(view: View) -> View:
 
 def extends_without_looking() -> Any:
     original = extension.answer_read
-    return _answers_changed(lambda view, moment, read: original(_trusting(view), moment, read))
+    return _answers_changed(lambda view, *rest: original(_trusting(view), *rest))
 
 
 def takes_absent_keys_for_unchanged() -> Any:
@@ -162,13 +162,13 @@ def reads_what_is_stale() -> Any:
     original: Any = extension.answer_read
     known = dict[Any, Any]()
 
-    def answer(view: Any, moment: Any, read: Read) -> Any:
+    def answer(view: Any, moment: Any, read: Read, touched: Any) -> Any:
         if read.snapshot is not None or read.scans:
-            return original(view, moment, read)
+            return original(view, moment, read, touched)
         before = known.pop((moment.incarnation, read.keys), None)
         if before is None:
             before = known[moment.incarnation, read.keys] = view, moment
-        return original(*before, read)
+        return original(*before, read, touched)
 
     return _answers_changed(answer)
 

@@ -193,7 +193,7 @@ def refuses_the_finish_of_the_recorded_run() -> Iterator[None]:
 @contextmanager
 def forgets_commit_ids() -> Iterator[None]:
     def make(original: Any) -> Any:
-        def validate(view: Any, moment: Any, commit: Any) -> Any:
+        def validate(view: Any, *rest: Any) -> Any:
             class Forgetful:
                 def value(self, key: bytes) -> Any:
                     return None if key[:1] == keys.COMMIT_ID else view.value(key)
@@ -201,7 +201,7 @@ def forgets_commit_ids() -> Iterator[None]:
                 def __getattr__(self, name: str) -> Any:
                     return getattr(view, name)
 
-            return original(Forgetful(), moment, commit)
+            return original(Forgetful(), *rest)
 
         return validate
 

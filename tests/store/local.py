@@ -27,8 +27,9 @@ from actorcloud.store import (
 )
 from actorcloud.store.caller.transaction import running
 from actorcloud.store.change import Change, Refused
-from actorcloud.store.extension import answer_read, check_read, keys_of_read, scans_of_read
-from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, keys_of, scans_of
+from actorcloud.store.extension import answer_read, check_read, scans_of_read
+from actorcloud.store.sequencer import Answer, Durable, Request, Sequencer, check, scans_of
+from actorcloud.store.validation import Touched
 from actorcloud.store.value import RAW, with_codec
 from actorcloud.store.view import Moment, View
 
@@ -106,25 +107,25 @@ class LocalStore:
         raise AssertionError(message)
 
     def read(self, message: Read) -> Message:
-        refused = check_read(message)
-        if refused is not None:
-            return refused
+        touched = check_read(message)
+        if not isinstance(touched, Touched):
+            return touched
         scans = scans_of_read(message)
-        view = self.engine.read(ReadPlan(keys_of_read(message), scans))
+        view = self.engine.read(ReadPlan(touched.keys, scans))
         moment = Moment(self.sequencer.incarnation, view.seq, NOW)
-        return answer_read(View(view.values, dict(zip(scans, view.scans, strict=True))), moment, message)
+        return answer_read(View(view.values, dict(zip(scans, view.scans, strict=True))), moment, message, touched)
 
     def submit(self, *bodies: Commit | Change | Status) -> list[Answer]:
         """Judge requests together; the list fills when they are answered."""
         answers: list[Answer] = []
         good = []
         for body in bodies:
-            refused = check(body)
-            if refused is None:
-                good.append(Request(body, answers.append))
+            touched = check(body)
+            if isinstance(touched, Touched):
+                good.append(Request(body, touched, answers.append))
             else:
-                answers.append(refused)
-        wanted = set().union(*(keys_of(request.body) for request in good))
+                answers.append(touched)
+        wanted = set().union(*(request.touched.keys for request in good))
         scans = list(set().union(*(scans_of(request.body) for request in good)))
         view = self.engine.read(ReadPlan(wanted, scans))
         self.sequencer.add(good, view.values, NOW, dict(zip(scans, view.scans, strict=True)))

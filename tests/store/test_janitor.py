@@ -14,7 +14,8 @@ from actorcloud.protocol.transaction import Commit, Refused
 from actorcloud.store import Change, EngineScan, Expect, ReadPlan, keys
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.janitor import SWEEP_KEYS, Janitor
-from actorcloud.store.sequencer import Request, keys_of
+from actorcloud.store.sequencer import Request, check
+from actorcloud.store.validation import Touched
 from tests.store.local import NOW, OTHER, REF, LocalStore
 
 
@@ -56,8 +57,10 @@ class Cleaning:
     def throw_away(self, items: list[tuple[bytes, bytes]]) -> None:
         change = self.janitor.found(items, NOW)
         if change is not None:
-            view = self.store.engine.read(ReadPlan(keys_of(change)))
-            self.store.sequencer.add([Request(change, lambda _: None)], view.values, NOW)
+            touched = check(change)
+            assert isinstance(touched, Touched)
+            view = self.store.engine.read(ReadPlan(touched.keys))
+            self.store.sequencer.add([Request(change, touched, lambda _: None)], view.values, NOW)
 
     def finish(self) -> None:
         while (items := self.scan()) is not None:

@@ -35,7 +35,7 @@ from actorcloud.store import Change, EngineScan, Expect, ReadPlan, encode_key, k
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.caller.attempt import Attempt, Unknown
 from actorcloud.store.range import range_entry
-from actorcloud.store.sequencer import Answer, Request, keys_of, scans_of
+from actorcloud.store.sequencer import Answer, Request, scans_of
 from actorcloud.store.value import INT, pack_int, unpack_int, with_codec
 from tests.store.local import NOW, REF, LocalStore, raw, run_of
 
@@ -332,7 +332,7 @@ class Model(RuleBasedStateMachine):
         sent = next(sent for sent in self.sent if sent.answers is request.answer.__self__)  # type: ignore[attr-defined]
         self.judge(sent)
         scans = list(scans_of(request.body))
-        view = self.store.engine.read(ReadPlan(keys_of(request.body), scans))
+        view = self.store.engine.read(ReadPlan(request.touched.keys, scans))
         self.store.sequencer.add([request], view.values, NOW, dict(zip(scans, view.scans, strict=True)))
 
     @rule(chance=st.integers(0, 3))

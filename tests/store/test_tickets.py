@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from actorcloud.protocol.transaction import Atomic, AtomicStep, Commit, Committed, Conflict, RangeEntry, Refused
 from actorcloud.store import encode_key, keys
 from actorcloud.store.intake import Intake
-from actorcloud.store.sequencer import Request
+from actorcloud.store.sequencer import Request, check
 from actorcloud.store.tickets import (
     FOOTPRINT_LIMIT,
     HOLD_LEAST,
@@ -22,6 +22,7 @@ from actorcloud.store.tickets import (
     QUEUE_LIMIT,
     Tickets,
 )
+from actorcloud.store.validation import Touched
 
 CONFLICT = Conflict((b"", 0))
 
@@ -38,7 +39,9 @@ def commit(txn: object, *names: object, ticket: float | None = None, **fields: A
 
 
 def request(body: Commit) -> Request:
-    return Request(body, lambda _: None)
+    touched = check(body)
+    assert isinstance(touched, Touched)
+    return Request(body, touched, lambda _: None)
 
 
 def hold(tickets: Tickets, txn: object, *names: object, pace: float = 0.0, now: float = 0.0) -> Commit:

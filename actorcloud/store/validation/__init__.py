@@ -12,21 +12,20 @@ Reference: store-design 2.4, 2.8, 2.9; Kung and Robinson 1981.
 
 from __future__ import annotations
 
-from actorcloud.store.validation.change import ChangeVerdict, check_change, keys_of_change, validate_change
-from actorcloud.store.validation.commit import CommitVerdict, check_commit, keys_of_commit, validate_commit
-from actorcloud.store.validation.footprint import check_footprint, check_ranges, owners_of_ranges
+from actorcloud.store.validation.change import ChangeVerdict, check_change, validate_change
+from actorcloud.store.validation.commit import CommitVerdict, check_commit, validate_commit
+from actorcloud.store.validation.footprint import Touched, check_footprint, check_ranges, owners_of_ranges
 from actorcloud.store.validation.verdict import Accepted
 
 __all__ = [
     "Accepted",
     "ChangeVerdict",
     "CommitVerdict",
+    "Touched",
     "check_change",
     "check_commit",
     "check_footprint",
     "check_ranges",
-    "keys_of_change",
-    "keys_of_commit",
     "owners_of_ranges",
     "validate_change",
     "validate_commit",

@@ -13,8 +13,8 @@ from actorcloud.base.ids import JobRef
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
-from actorcloud.store.validation.effect import effect_of, keys_of_atomics
-from actorcloud.store.validation.footprint import owners
+from actorcloud.store.validation.effect import effect_of
+from actorcloud.store.validation.footprint import Touched, keys_of, owners
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -23,29 +23,23 @@ ChangeVerdict = Accepted | own.Refused
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def check_change(change: own.Change) -> own.Refused | None:
-    """Refuse a change whose user's part touches keys that callers may not."""
+def check_change(change: own.Change) -> Touched | own.Refused:
+    """Return what a change touches; refuse it if its user's part touches keys that callers may not."""
     try:
-        _owners(change)
+        jobs = _owners(change)
     except BadKey as error:
         return own.Refused(error.code, str(error))
-    return None
+    wanted = keys_of(change, jobs)
+    wanted.update((keys.record(expect.ref) for expect in change.expect), change.needs, change.absent)
+    return Touched(jobs, wanted)
 
 
-def keys_of_change(change: own.Change) -> set[bytes]:
-    """Return the engine keys on which the verdict on a checked `change` depends."""
-    wanted = {keys.record(expect.ref) for expect in change.expect}
-    wanted.update(change.needs, change.absent, (key for key, _ in change.reads), keys_of_atomics(change.atomics))
-    wanted.update(map(keys.record, _owners(change)))
-    return wanted
-
-
-def validate_change(view: View, moment: Moment, change: own.Change) -> ChangeVerdict:
-    """Judge a checked `change`."""
+def validate_change(view: View, moment: Moment, change: own.Change, touched: Touched) -> ChangeVerdict:
+    """Judge a `change`, of which the check has said what is `touched`."""
     return (
         _refuse_expectation(view, change)
         or _refuse_presence(view, change)
-        or _refuse_user(view, change)
+        or _refuse_user(view, change, touched)
         or _apply(view, moment.seq + 1, change)
     )
 
@@ -101,8 +95,8 @@ def _refuse_presence(view: View, change: own.Change) -> own.Refused | None:
     return None
 
 
-def _refuse_user(view: View, change: own.Change) -> own.Refused | None:
-    for ref in _owners(change):
+def _refuse_user(view: View, change: own.Change, touched: Touched) -> own.Refused | None:
+    for ref in touched.owners:
         if not view.has_job(ref):
             return own.Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     if not view.still_holds(change.reads, change.ranges):

@@ -25,8 +25,8 @@ from actorcloud.protocol.border import check_fence, check_function, check_limits
 from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import keys, stored
-from actorcloud.store.validation.effect import effect_of, keys_of_atomics
-from actorcloud.store.validation.footprint import check_count, check_footprint, owners, stamps_of
+from actorcloud.store.validation.effect import effect_of
+from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, keys_of, owners, stamps_of
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -39,21 +39,20 @@ _encode = msgspec.msgpack.Encoder().encode
 CommitVerdict = Accepted | Committed | Conflict | Fenced | Refused
 
 
-def check_commit(commit: Commit) -> Refused | None:
-    """Refuse a message that breaks a limit, or touches keys that callers may not."""
+def check_commit(commit: Commit) -> Touched | Refused:
+    """Return what a message touches; refuse it if it breaks a limit, or touches keys that callers may not."""
     try:
         _check_limits(commit)
         _check_names(commit)
-        _owners(commit)
+        jobs = owners(commit, stamps_of(commit.fence))
     except ActorCloudError as error:
         return Refused(error.code, str(error))
-    return None
+    return Touched(jobs, _keys_of(commit, jobs))
 
 
-def keys_of_commit(commit: Commit) -> set[bytes]:
-    """Return the engine keys on which the verdict on a checked `commit` depends."""
-    wanted = {keys.commit_id(commit.txn), *(key for key, _ in commit.reads), *keys_of_atomics(commit.atomics)}
-    wanted.update(map(keys.record, _owners(commit)))
+def _keys_of(commit: Commit, jobs: set[bytes]) -> set[bytes]:
+    wanted = keys_of(commit, jobs)
+    wanted.add(keys.commit_id(commit.txn))
     if commit.fence is not None:
         wanted.add(keys.record(commit.fence[0]))
     for job in commit.jobs:
@@ -63,15 +62,15 @@ def keys_of_commit(commit: Commit) -> set[bytes]:
     return wanted
 
 
-def validate_commit(view: View, moment: Moment, commit: Commit) -> CommitVerdict:
-    """Judge a checked `commit`."""
+def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched) -> CommitVerdict:
+    """Judge a `commit`, of which the check has said what is `touched`."""
     known = view.value(keys.commit_id(commit.txn))
     if known is not None:
         return Committed(*stored.commit_id_of(stored.payload_of(known)))
     if commit.fence is not None and not _holds(view, commit.fence):
         return Fenced()
     new = {job.ref for job in commit.jobs}
-    for ref in _owners(commit) - new:
+    for ref in touched.owners - new:
         if not view.has_job(ref):
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     elsewhere = commit.snapshot is not None and commit.snapshot[0] != moment.incarnation
@@ -100,10 +99,6 @@ def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | N
             writes[keys.job_key(job.key)] = stored.pack(seq, ref)
     writes.update(effect)
     return Accepted(seq, writes, records, effect)
-
-
-def _owners(commit: Commit) -> set[bytes]:
-    return owners(commit, stamps_of(commit.fence))
 
 
 def _check_limits(commit: Commit) -> None:

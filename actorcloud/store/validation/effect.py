@@ -41,11 +41,6 @@ def effect_of(
     return {key: None if value is None else stored.pack_value(seq, value) for key, value in into.items()}
 
 
-def keys_of_atomics(atomics: Iterable[Atomic]) -> Iterable[bytes]:
-    """Return the engine keys on which `effect_of` depends."""
-    return (atomic.key for atomic in atomics if atomic.steps[0].op != "push")
-
-
 def _pushed(prefix: bytes, seq: int, count: int) -> bytes:
     key = stamped_key(prefix, seq, count)
     if len(key) > keys.ENGINE_KEY_LIMIT_BYTES:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter, itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from actorcloud.base.errors import BadKey, TransactionTooLarge, ValueTooLarge
 from actorcloud.protocol.record import Fence
@@ -29,10 +29,20 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import keys
 from actorcloud.store.atomic import check_step
+from actorcloud.store.quota import usage_keys
 from actorcloud.store.value import CODEC_BYTES, codec_of
 
 _first = itemgetter(0)
 _key = attrgetter("key")
+
+
+class Touched(NamedTuple):
+    """What a request depends on; found out once, when it is checked."""
+
+    #: Jobs that must exist, as their spaces are touched.
+    owners: set[bytes]
+    #: The engine keys on which its verdict or its answer depends.
+    keys: set[bytes]
 
 
 class Footprint(Protocol):
@@ -175,6 +185,21 @@ def owners_of_ranges(ranges: Iterable[RangeEntry | RangeRead]) -> set[bytes]:
         if owner is not None:
             found.add(owner)
     return found
+
+
+def keys_of(body: Footprint, owners: Iterable[bytes]) -> set[bytes]:
+    """Return the engine keys on which a transaction depends.
+
+    Args:
+        body: the message that has it.
+        owners: the jobs whose spaces it touches.
+    """
+    wanted = {*map(keys.record, owners), *map(_first, body.reads)}
+    if body.writes or body.atomics:
+        # What is there tells how much more there will be.
+        written = [*map(_first, body.writes), *map(_key, body.atomics)]
+        wanted.update(written, usage_keys(written))
+    return wanted
 
 
 def stamps_of(fence: Fence | None) -> tuple[bytes, ...]:

@@ -1,0 +1,111 @@
+"""What is read for a question: which keys and ranges, and how the answer is made of what was found.
+
+Pure. Each function here makes a `Query` of one question. The store actor reads once for all queries of a
+turn, calls `found` of each, and what that returns when the answer may be known.
+
+Reference: store-design 1.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from actorcloud.protocol.transaction import Read
+from actorcloud.store import change as own
+from actorcloud.store import keys, stored
+from actorcloud.store.engine import ReadView, Scan
+from actorcloud.store.extension import answer_read, scans_of_read
+from actorcloud.store.validation import Touched
+from actorcloud.store.view import Moment, View
+
+#: Items of one page.
+PAGE_LIMIT = 10_000
+
+#: Items of each range.
+Items = list[list[tuple[bytes, bytes]]]
+
+
+class Query(NamedTuple):
+    """A read of this turn, and who takes what was found; it returns how to answer."""
+
+    keys: set[bytes]
+    scans: tuple[Scan, ...]
+    found: Callable[[ReadView, Items], Callable[[], None]]
+
+
+def query_of_read(
+    read: Read, touched: Touched, moment: Callable[[int], Moment], answer: Callable[[object], None]
+) -> Query:
+    """Return the query for a caller's read.
+
+    Args:
+        read: the message.
+        touched: as its check says.
+        moment: where a read stands that has found the commit of this number.
+        answer: is called with the answer.
+    """
+    scans = scans_of_read(read)
+
+    def found(view: ReadView, items: Items) -> Callable[[], None]:
+        state = View(view.values, dict(zip(scans, items, strict=True)))
+        verdict = answer_read(state, moment(view.seq), read, touched)
+        return lambda: answer(verdict)
+
+    return Query(touched.keys, scans, found)
+
+
+def query_of_get(get: own.Get, fed: Callable[[], int]) -> Query:
+    """Return the query for keys that the manager wants; `fed` says how many feeds it was told."""
+
+    def found(view: ReadView, _: object) -> Callable[[], None]:
+        values = tuple(_payload(view.values[key]) for key in get.keys)
+
+        def answer() -> None:
+            get.reply_to.tell(own.Got(get.tag, values, fed()))
+
+        return answer
+
+    return Query(set(get.keys), (), found)
+
+
+def query_of_scan(scan: own.Scan, fed: Callable[[], int]) -> Query:
+    """Return the query for a page that the manager wants; `fed` says how many feeds it was told."""
+    limit = min(scan.limit, PAGE_LIMIT)
+    lo = scan.after + b"\0" if scan.after else scan.prefix
+    wanted = Scan(lo, keys.after_prefix(scan.prefix), limit)
+
+    def found(_: ReadView, scans: Items) -> Callable[[], None]:
+        items = tuple((key, stored.payload_of(value)) for key, value in scans[0])
+
+        def answer() -> None:
+            scan.reply_to.tell(own.Page(scan.tag, items, len(items) == limit, fed()))
+
+        return answer
+
+    return Query(set(), (wanted,), found)
+
+
+class Answers:
+    """The answers to one `Apply`, told together when the last is there."""
+
+    def __init__(self, apply: own.Apply) -> None:
+        self._apply = apply
+        self._refused: list[own.Refused | None] = [None] * len(apply.changes)
+        self._left = len(apply.changes)
+
+    def slot(self, index: int) -> Callable[[Any], None]:
+        """Return what takes the answer to the change of this index."""
+
+        def fill(refused: own.Refused | None) -> None:
+            self._refused[index] = refused
+            self._left -= 1
+            if self._left == 0:
+                tags = (change.tag for change in self._apply.changes)
+                self._apply.reply_to.tell(own.Applied(tuple(zip(tags, self._refused, strict=True))))
+
+        return fill
+
+
+def _payload(value: bytes | None) -> bytes | None:
+    return None if value is None else stored.payload_of(value)
