@@ -181,7 +181,8 @@ class Actor(Party, pykka.Actor):
             memory: as the class attribute, for this one.
             debug: what of `actorcloud.actor.debug` is on from its first message: "trace", "statistics", "log",
                 ("log", how many events), ("log_to_file", path), ("install", function, its first state). What is
-                none of these is logged and passed over.
+                none of these is logged and passed over. In an isolated actor they are on when it has started, and
+                may miss its first messages.
         """
         return Starter(
             cls,

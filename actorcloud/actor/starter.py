@@ -86,7 +86,8 @@ class Starter(Generic[P, A]):
         self._system = system
         self._isolation = isolation
         self._memory = memory
-        self._debug = debug
+        #: Kept, since a starter may start several; what is no such thing at all is logged as one.
+        self._debug = tuple(debug) if isinstance(debug, Iterable) and not isinstance(debug, str) else (debug,)
         self._start_timeout = START_TIMEOUT_DEFAULT if start_timeout is None else start_timeout
 
     def start(self, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]:

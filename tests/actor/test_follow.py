@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, AsyncActor, System, debug, tracing
+from actorcloud.actor import Actor, ActorDeadError, AsyncActor, System, debug, named, tracing
 from actorcloud.actor.context import fenced
 from actorcloud.actor.debug import TraceEvent
 from actorcloud.base.errors import ActorError, ConfigError
@@ -67,6 +67,14 @@ def test_what_is_sent_to_it_and_linked_with_it_by_others_is_told_as_received_and
     assert [event.other for event in events] == [q, q]
 
 
+def test_who_is_named_is_followed(system: System) -> None:
+    p = Probe.options(name="p").start()
+    events: list[TraceEvent] = []
+    debug.follow(named("p"), events.append, events=["receive"])
+    p.ask("x")
+    assert [(event.ref, event.value) for event in events] == [(p, "x")]
+
+
 def test_new_actors_are_followed_from_their_first_moment(system: System) -> None:
     # Given
     old = Probe.start()
@@ -100,7 +108,7 @@ def test_a_subscription_ends_by_itself_and_says_so(system: System) -> None:
         p.tell(number)
     p.ask("done")
     assert [event.value for event in events[:3]] == [0, 1, 2]
-    assert kinds(events[3:]) == ["over"]
+    assert [str(event) for event in events[3:]] == ["4. over"]
     assert subscription.is_over
     debug.get_state(p)
     assert p._cell.debug is None
@@ -284,3 +292,37 @@ def test_a_system_that_ends_is_followed_no_more() -> None:
     assert not tracing.newcomers
     assert not fenced
     abandoned.dispatcher.close(1.0)
+
+
+class Unhashable:
+    """A debug function that cannot be a key."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, state: Any, event: Any, ref: Any) -> Any:
+        return state
+
+
+@pytest.mark.parametrize("options", [7, True, [("install", Unhashable(), None)]])
+def test_what_is_no_list_of_debug_options_keeps_nobody_from_starting(
+    options: Any, system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        p = Probe.options(name="p", debug=options).start()
+    assert p.ask("x") == "x"
+    assert "which is none" in caplog.text
+
+
+def test_debug_options_are_there_at_each_start_of_a_starter(system: System) -> None:
+    starter = Probe.options(debug=(option for option in ["statistics"]))
+    assert [debug.get_statistics(starter.start()) is not None for _ in range(2)] == [True, True]
+
+
+def test_an_id_that_cannot_be_one_is_refused_and_harms_nobody(system: System) -> None:
+    p = Probe.start()
+    with pytest.raises(TypeError, match="hashable"):
+        debug.install(p, Unhashable())
+    with pytest.raises(TypeError, match="hashable"):
+        debug.remove(p, [])  # type: ignore[arg-type]
+    assert p.ask("x") == "x"
+    assert debug.install(p, Unhashable(), id="see")

@@ -481,3 +481,16 @@ def test_debug_functions_of_the_start_see_what_an_isolated_actor_handles(system:
     assert iso.ask("x") == "x"
     request = debug.request(iso, "get_statistics")
     assert (request.messages_in, request.messages_out) == (1, 1)
+
+
+def test_a_debug_function_that_cannot_travel_keeps_no_isolated_actor_from_starting(
+    system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    iso = Iso.options(debug=[("install", keep_state, threading.Lock()), "statistics"]).start()
+    assert iso.ask("x") == "x"
+    assert "cannot be pickled" in caplog.text
+    assert debug.request(iso, "get_statistics").messages_in == 1
+
+
+def keep_state(state: Any, event: Any, ref: Any) -> Any:
+    return state

@@ -144,19 +144,39 @@ def install(
 
     Returns:
         False if one of this id is installed already; it is left as it is.
+
+    Raises:
+        TypeError: `function` is none, or `id` is not hashable.
     """
     _check_function(function)
-    return bool(request(ref, "install", function if id is None else id, function, state, timeout=timeout))
+    id = function if id is None else id
+    _check_id(id)
+    return bool(request(ref, "install", id, function, state, timeout=timeout))
 
 
 def remove(ref: ActorRef[Any], id: Hashable, *, timeout: float | None = TIMEOUT_DEFAULT) -> None:
     """Remove a debug function by its id; unknown ones are ignored. See `get_state`."""
+    _check_id(id)
     request(ref, "remove", id, timeout=timeout)
 
 
 def no_debug(ref: ActorRef[Any], *, timeout: float | None = TIMEOUT_DEFAULT) -> None:
     """Remove all debug functions, those of `trace`, `log` and `statistics` too. See `get_state`."""
     request(ref, "no_debug", timeout=timeout)
+
+
+def is_id(value: object) -> bool:
+    """Whether a debug function may be called this: the actor looks it up in a dict, and must not fail at that."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _check_id(id: object) -> None:
+    if not is_id(id):
+        raise TypeError(f"the id of a debug function must be hashable, unlike {id!r}; give it another with id=")
 
 
 def _check_function(function: object) -> None:

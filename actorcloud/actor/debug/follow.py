@@ -24,6 +24,7 @@ from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.event import Event
 from actorcloud.actor.future import Future
 from actorcloud.actor.instrument import DONE, Instrument
+from actorcloud.actor.named_ref import holder_of
 from actorcloud.actor.ref import ActorRef
 from actorcloud.actor.signals import SystemRequest
 from actorcloud.actor.system import System
@@ -68,9 +69,10 @@ class TraceEvent(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     value: Any = None
 
     def __str__(self) -> str:
+        who = "" if self.ref is None else f"{self.ref} "
         other = "" if self.other is None else f" {self.other}"
         value = "" if self.value is None else f" {brief(self.value)}"
-        return f"{self.number}. {self.ref} {self.kind}{other}{value}"
+        return f"{self.number}. {who}{self.kind}{other}{value}"
 
 
 class Subscription:
@@ -195,7 +197,7 @@ def follow(
 
     Raises:
         ActorError: the actor lives in another process; an isolated one can be followed without "receive".
-        ActorDeadError: it is dead.
+        ActorDeadError: it is dead, or nobody has its name.
         ConfigError: `events` or `limit` mean nothing.
         TypeError: `whom` or `to` is none of what they may be.
     """
@@ -205,7 +207,7 @@ def follow(
     if not isinstance(to, ActorRef) and not callable(to):
         raise TypeError(f"events are told to an ActorRef or to a function, not to {to!r}")
     if isinstance(whom, ActorRef):
-        return _follow_one(whom, to, kinds, limit)
+        return _follow_one(holder_of(whom), to, kinds, limit)
     if whom != "new":
         raise TypeError(f'one follows an ActorRef, or "new", not {whom!r}')
     home = system or current_system()

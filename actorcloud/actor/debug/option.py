@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from actorcloud.actor.context import GUARD
-from actorcloud.actor.debug.call import install
+from actorcloud.actor.debug.call import install, is_id
 from actorcloud.actor.debug.watch import (
     LOG_DEFAULT,
     append_event,
@@ -24,6 +24,7 @@ from actorcloud.actor.debug.watch import (
     print_event,
 )
 from actorcloud.actor.instrument import STATISTICS, Instrument
+from actorcloud.base.errors import ActorCloudError
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -41,14 +42,20 @@ def set_up(cell: Any, options: Iterable[Any]) -> None:
 
 
 def set_up_isolated(cell: Any, options: Iterable[Any]) -> None:
-    """Install them at an isolated actor that runs; what it has handled before is not seen."""
+    """Install them at an isolated actor that runs; what it has handled before is not seen.
+
+    One that cannot be installed is logged: who starts an actor that runs must get its ref.
+    """
     for id, function, state in _functions(cell, options):
-        install(cell.ref, function, state, id=id)
+        try:
+            install(cell.ref, function, state, id=id)
+        except ActorCloudError:
+            logger.exception("%s runs without the debug function %r", cell.ref, id)
 
 
 def _functions(cell: Any, options: Iterable[Any]) -> list[tuple[Any, Any, Any]]:
     found: list[tuple[Any, Any, Any]] = []
-    for option in [options] if isinstance(options, str) else options:
+    for option in options:
         match option:
             case "trace":
                 found.append(("trace", print_event, None))
@@ -60,7 +67,7 @@ def _functions(cell: Any, options: Iterable[Any]) -> list[tuple[Any, Any, Any]]:
                 found.append(("log", keep_event, deque(maxlen=keep)))
             case ("log_to_file", str() | Path() as path):
                 found.append(("log_to_file", append_event, Path(path)))
-            case ("install", function, state) if callable(function):
+            case ("install", function, state) if callable(function) and is_id(function):
                 found.append((function, function, state))
             case _:
                 logger.error("%s starts without the debug option %r, which is none", cell.ref, option)
