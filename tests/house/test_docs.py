@@ -93,3 +93,13 @@ def test_the_examples_data_is_what_its_page_says() -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 1461
     assert {row["date"][:4] for row in rows} == {"2012", "2013", "2014", "2015"}
+
+
+def test_each_design_note_has_a_number_of_its_own() -> None:
+    notes = sorted((ROOT / "docs" / "design").glob("*.md"))
+    numbers = [note.name.partition("-")[0] for note in notes]
+    assert len(set(numbers)) == len(numbers), numbers
+    wrong = [
+        note.name for note, number in zip(notes, numbers, strict=True) if f"# {number}" not in note.read_text("utf-8")
+    ]
+    assert not wrong, f"another number in the title of {wrong}"

@@ -105,12 +105,12 @@ def test_a_store_that_was_not_closed_can_be_opened(path: Path) -> None:
 
 def test_a_store_of_another_engine_is_told_how_to_be_opened(path: Path, tmp_path: Path) -> None:
     made(path)
-    with pytest.raises(NotAStore, match="open it as sqlite:"):
+    with pytest.raises(NotAStore, match="which SqliteEngine opens"):
         LmdbEngine(path).open("test")
     lmdb = LmdbEngine(tmp_path / "lmdb", map_bytes=MIB)
     lmdb.open("test")
     lmdb.close()
-    refused(tmp_path / "lmdb", NotAStore, r"store in data\.mdb")
+    refused(tmp_path / "lmdb", NotAStore, r"store in data\.mdb, which LmdbEngine opens")
 
 
 def test_a_file_of_another_kind_is_no_store(path: Path) -> None:

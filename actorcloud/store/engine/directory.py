@@ -28,8 +28,8 @@ from actorcloud.store.engine.mounts import read_mounts, refuse_remote
 LMDB_FILE = "data.mdb"
 SQLITE_FILE = "data.sqlite"
 
-#: File -> how a store with it is named when it is opened.
-_PREFIXES = {LMDB_FILE: "", SQLITE_FILE: "sqlite:"}
+#: File -> which engine opens it.
+_ENGINES = {LMDB_FILE: "LmdbEngine", SQLITE_FILE: "SqliteEngine"}
 
 _LOCK = "head.lock"
 _DATA = "data"
@@ -233,7 +233,10 @@ class StoreDirectory:
                 f"{self.path} holds other things ({example!r}) and no store; give an empty or new directory"
             )
         if (engine := file_of(self.path)) not in {None, self._file}:
-            raise NotAStore(f"{self.path} is a store in {engine}; open it as {_PREFIXES[str(engine)]}{self.path}")
+            raise NotAStore(
+                f"{self.path} is a store in {engine}, which {_ENGINES[str(engine)]} opens; `actorcloud head` and "
+                "`actorcloud store` find that out by themselves, a program of yours must take that class"
+            )
         if _DATA in names and engine is None and _LOCK not in names:
             raise NotAStore(
                 f"{self.path} has a directory {_DATA!r} that is none of ours; give an empty or new directory"
@@ -242,7 +245,7 @@ class StoreDirectory:
 
 def file_of(path: Path) -> str | None:
     """Return the name of the engine's file in a store's directory; None: there is no store."""
-    return next((file for file in _PREFIXES if (path / _DATA / file).exists()), None)
+    return next((file for file in _ENGINES if (path / _DATA / file).exists()), None)
 
 
 def sync(path: Path) -> None:
