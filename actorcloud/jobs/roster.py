@@ -158,14 +158,16 @@ class Roster(Actor):
             return
         del self._starting[message.peer]
         self._proxies[message.peer] = proxy
+        # Before its first words, so that what it may crash of is known.
+        self.monitor(proxy)
         for word in message.start.waiting:
             proxy.tell(word)
-        self.monitor(proxy)
 
     # -- nodes ------------------------------------------------------------------------------------
 
     def _up(self, up: PeerUp) -> None:
-        if not up.reset and (up.peer in self._proxies or up.peer in self._starting):
+        if not up.reset and up.peer in self._nodes():
+            # Without a proxy it is parted, and its reset is on the way: one started now would begin in the middle.
             self._pass_on(up.peer, Resumed())
             return
         for peer in [peer for peer in self._nodes() if peer.name == up.peer.name]:

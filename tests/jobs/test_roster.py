@@ -179,6 +179,26 @@ def test_the_link_of_a_proxy_that_crashed_is_reset(sim: Simulation) -> None:
     assert not stage.told(Detached)
 
 
+def test_a_node_that_comes_back_before_its_reset_gets_no_proxy_in_the_midst_of_its_words(sim: Simulation) -> None:
+    # Given a node whose proxy has crashed, and whose link is not reset yet
+    stage = Stage()
+    stage.up()
+    sim.run(0.1)
+    stage.running()[0].kill()
+    sim.run(0.1)
+    # When it is heard again, on the old link
+    stage.up(reset=False)
+    stage.roster.tell(FromPeer(NODE, DoneJobs(())))
+    sim.run(0.1)
+    # Then
+    assert stage.running() == []
+    assert not stage.told(Ended)
+    # And the reset gives it one
+    stage.up()
+    sim.run(0.1)
+    assert len(stage.running()) == 1
+
+
 @pytest.mark.parametrize("when", ["at once", "while the next starts", "before its inventory"])
 def test_a_node_that_goes_down_after_its_proxy_has_crashed_is_lost(when: str, sim: Simulation) -> None:
     # Given
