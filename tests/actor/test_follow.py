@@ -13,6 +13,7 @@ from actorcloud.actor.context import fenced
 from actorcloud.actor.debug import TraceEvent
 from actorcloud.base.errors import ActorError, ConfigError
 from actorcloud.base.exits import ExitReason
+from actorcloud.testing import Simulation
 from tests.actor.cast import Probe, Run, run
 
 
@@ -326,3 +327,21 @@ def test_an_id_that_cannot_be_one_is_refused_and_harms_nobody(system: System) ->
         debug.remove(p, [])  # type: ignore[arg-type]
     assert p.ask("x") == "x"
     assert debug.install(p, Unhashable(), id="see")
+
+
+class Herald(Actor):
+    """Tells an actor outside of its process, and keeps what it did itself."""
+
+    isolation = "process"
+
+    def on_receive(self, message: Any) -> list[str]:
+        events: list[TraceEvent] = []
+        following = debug.follow(self.actor_ref, events.append, events=["send"])
+        message.tell("hello")
+        following.cancel()
+        return [str(event.value) for event in events]
+
+
+def test_what_an_isolated_actor_sends_outside_is_told_in_its_process() -> None:
+    with Simulation(seed=1) as sim, sim.system().activate():
+        assert Herald.start().ask(Recorder.start()) == ["hello"]

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.context import check_fence, fenced
 from actorcloud.actor.future import ReplyTo
 from actorcloud.actor.ports import Waits
 from actorcloud.actor.ref import ActorRef
@@ -106,8 +105,7 @@ class OutsideRef(ActorRef[Any]):
         Raises:
             Unpicklable: it cannot travel.
         """
-        if fenced:
-            check_fence()
+        self._pass_fence(message)
         self._way.send(self._id, message, None)
 
     def signal(self, signal: Signal) -> None:
