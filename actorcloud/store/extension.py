@@ -68,7 +68,7 @@ def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Ans
     snapshot = read.snapshot
     if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(view, moment, read):
         return _serve(view, read, moment._replace(seq=snapshot[1]))
-    if snapshot == moment.snapshot or not (read.reads or read.ranges):
+    if not (read.reads or read.ranges) or snapshot == moment.snapshot:
         return _serve(view, read, moment)
     if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads, read.ranges):
         return _serve(view, read, moment)
@@ -83,13 +83,14 @@ def _is_unchanged_since(view: View, moment: Moment, read: Read) -> bool:
 
 
 def _serve(view: View, read: Read, moment: Moment) -> Answer:
-    values = tuple(view.found(key) for key in read.keys)
-    size = sum(len(found[1]) for found in values if found is not None)
+    values = tuple(map(view.found, read.keys))
+    size = sum([len(found[1]) for found in values if found is not None])
     if size > COMMIT_LIMIT_BYTES + VALUE_LIMIT_BYTES:
         return Refused(
             TransactionError.code, f"{size} bytes in one answer; the limit is {COMMIT_LIMIT_BYTES}: ask for fewer keys"
         )
-    return Values(moment.snapshot, values, tuple(view.scanned(scan, _scan_bytes(read)) for scan in read.scans))
+    scans = tuple([view.scanned(scan, _scan_bytes(read)) for scan in read.scans]) if read.scans else ()
+    return Values(moment.snapshot, values, scans)
 
 
 def _scan_bytes(read: Read) -> int:

@@ -70,9 +70,10 @@ def charged(
     for space, (more_keys, more_bytes) in _growth(view, users).items():
         before = usage_of(view, space)
         after = Usage(max(0, before.keys + more_keys), max(0, before.size_bytes + more_bytes))
-        for what, had, has, limit in zip(("keys", "bytes"), before, after, quota, strict=True):
-            if has > max(limit, had):
-                return QuotaExceeded(f"{_named(space)} would have {has} {what}; its quota is {limit}: delete some")
+        if after.keys > quota.keys or after.size_bytes > quota.size_bytes:
+            exceeded = _exceeded(space, before, after, quota)
+            if exceeded is not None:
+                return exceeded
         writes[keys.usage(space)] = stored.pack(seq, pack_usage(after)) if after.keys else None
     return writes
 
@@ -80,6 +81,13 @@ def charged(
 def usage_keys(users: Iterable[bytes]) -> set[bytes]:
     """Return the usage records of the spaces that these keys are in."""
     return {keys.usage(keys.space_of(key)) for key in users if key[:1] == keys.USER}
+
+
+def _exceeded(space: bytes, before: Usage, after: Usage, quota: Quota) -> QuotaExceeded | None:
+    for what, had, has, limit in zip(("keys", "bytes"), before, after, quota, strict=True):
+        if has > max(limit, had):
+            return QuotaExceeded(f"{_named(space)} would have {has} {what}; its quota is {limit}: delete some")
+    return None
 
 
 def _growth(view: View, users: Mapping[bytes, bytes | None]) -> dict[bytes, tuple[int, int]]:

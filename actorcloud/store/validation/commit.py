@@ -33,6 +33,8 @@ from actorcloud.store.view import Moment, View
 #: Runs of one transaction's function; the back-off makes 30 s of them far fewer.
 ATTEMPT_LIMIT = 1_000_000
 
+_ID_BYTES = frozenset({TXN_ID_BYTES})
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -102,7 +104,7 @@ def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | N
 
 
 def _check_limits(commit: Commit) -> None:
-    if len(commit.txn) != TXN_ID_BYTES or any(len(txn) != TXN_ID_BYTES for txn in commit.acked):
+    if len(commit.txn) != TXN_ID_BYTES or not _ID_BYTES.issuperset(map(len, commit.acked)):
         raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
     check_count(max(len(commit.jobs), len(commit.acked)))
     check_footprint(commit, sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0)
