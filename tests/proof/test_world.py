@@ -14,6 +14,7 @@ import pytest
 
 from tests.proof import mutants
 from tests.proof.world import Conditions, World, judge
+from tests.slips import sound
 
 #: Seeds within which each mutant must be found; nearly all are found by the first.
 NOTICED = 60
@@ -78,7 +79,7 @@ ALL = [
 def first_found(mutant: Callable[[], Any], conditions: Conditions, seeds: int = NOTICED) -> tuple[int, set[str]] | None:
     """Return the first seed that notices, and what it has found."""
     for seed in range(seeds):
-        with mutant():
+        with sound(mutant):
             try:
                 found = {anomaly.kind for anomaly in World(seed, conditions).run()}
             except AssertionError as error:

@@ -11,6 +11,7 @@ from actorcloud.base.errors import ActorCloudError
 from actorcloud.testing import Auditor, Chances, CrashingDisk, SimCloud, Simulation
 from tests.simulation import acts
 from tests.simulation.chaos import Chaos, Plan, run
+from tests.slips import sound
 
 Story = Callable[[int], None]
 Mutant = Callable[[], AbstractContextManager[None]]
@@ -30,7 +31,7 @@ def prove(story: Story, *breaks: Mutant, seeds: int = NOTICED) -> None:
 
 def is_noticed(story: Story, mutant: Mutant, seeds: int) -> bool:
     for seed in range(seeds):
-        with mutant():
+        with sound(mutant):
             try:
                 story(seed)
             except (AssertionError, ActorCloudError, pytest.fail.Exception, IndexError, KeyError):

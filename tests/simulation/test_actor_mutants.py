@@ -12,6 +12,7 @@ from actorcloud.actor import Actor, ActorRef
 from actorcloud.testing import Simulation
 from tests.actor import workload
 from tests.simulation import actor_mutants as mutants
+from tests.slips import sound
 
 Mutant = Callable[[], AbstractContextManager[None]]
 
@@ -62,7 +63,7 @@ PLANTED: tuple[Mutant, ...] = (
 def found(mutant: Mutant, run: Callable[[int], object] = workload.run) -> tuple[int, str]:
     """Return the first seed of `run` that notices the mutant, and what it says."""
     for seed in range(SEEDS):
-        with mutant():
+        with sound(mutant):
             try:
                 run(seed)
             except AssertionError as error:

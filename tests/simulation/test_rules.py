@@ -19,7 +19,16 @@ from actorcloud.base.errors import JobCancelled, NoSuchJob
 from actorcloud.testing import Chances, Simulation
 from tests.simulation import acts, jobs, mutants
 from tests.simulation.chaos import Chaos, give_up
-from tests.simulation.stories import Stage, chaos, prove
+from tests.simulation.stories import Stage, chaos, is_noticed, prove
+
+# -- the proofs themselves ------------------------------------------------------------------------
+
+
+def test_a_mutant_that_only_crashes_the_code_proves_nothing() -> None:
+    story = chaos(acts.count_once, faults=())
+    with pytest.raises(AssertionError, match="stale_mutant crashes the code, which proves nothing"):
+        is_noticed(story, mutants.stale_mutant, 1)
+
 
 # -- 2: one recovery path -------------------------------------------------------------------------
 
