@@ -62,9 +62,16 @@ def _reachable(roots: list[Any]) -> int:
         if id(found) in seen or _is_foreign(found):
             continue
         seen[id(found)] = found
-        total += sys.getsizeof(found, 0)
+        total += _size(found)
         waiting.extend(gc.get_referents(found))
     return total
+
+
+def _size(found: Any) -> int:
+    try:
+        return sys.getsizeof(found, 0)
+    except Exception:  # noqa: BLE001  the user's `__sizeof__`: the others are still worth telling
+        return 0
 
 
 def _is_foreign(found: Any) -> bool:
@@ -72,7 +79,7 @@ def _is_foreign(found: Any) -> bool:
     if issubclass(kind, (*_SHARED, Mailbox)):
         return True
     # The runtime's own objects, such as refs and systems, and the locks of threads.
-    return kind.__module__.startswith("actorcloud.actor.") and not hasattr(kind, "on_receive")
+    return str(kind.__module__).startswith("actorcloud.actor.") and not hasattr(kind, "on_receive")
 
 
 def _resident(pid: int) -> int | None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, AsyncActor, System, debug, named, tracing
+from actorcloud.actor import Actor, ActorDeadError, AsyncActor, Stop, System, debug, named, tracing
 from actorcloud.actor.context import fenced
 from actorcloud.actor.debug import TraceEvent
 from actorcloud.base.errors import ActorError, ConfigError
 from actorcloud.base.exits import ExitReason
 from actorcloud.testing import Simulation
-from tests.actor.cast import Probe, Run, run
+from tests.actor.cast import PATIENCE, Probe, Run, run
 
 
 def kinds(events: list[TraceEvent]) -> list[str]:
@@ -148,6 +148,23 @@ def test_a_follower_that_raises_is_told_nothing_more_and_harms_nobody(
         assert p.ask("two") == "two"
     assert len(told) == 1
     assert subscription.is_over
+    assert "is told nothing more" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, Stop])
+def test_a_follower_that_wants_to_end_ends_nobody_else(
+    error: type[BaseException], system: System, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leave(event: TraceEvent) -> None:
+        raise error
+
+    p = Probe.start()
+    debug.follow(p, leave)
+    assert p.ask("x") == "x"
+    end = p.monitor()
+    debug.follow(p, leave, events=["exit"])
+    p.stop()
+    assert end.get(PATIENCE).reason is ExitReason.NORMAL
     assert "is told nothing more" in caplog.text
 
 

@@ -310,3 +310,19 @@ def test_the_estimate_ends_for_an_actor_of_any_size(system: System) -> None:
     p = Probe.start()
     run(p, lambda me: setattr(me, "many", [[number] for number in range(5 * OBJECTS_LIMIT)]))
     assert p.info("memory") > OBJECTS_LIMIT * 50
+
+
+class Sizeless:
+    """Its size cannot be told, and neither can its module."""
+
+    __module__ = None  # type: ignore[assignment]
+
+    def __sizeof__(self) -> int:
+        raise ValueError("no size")
+
+
+def test_what_cannot_tell_its_size_is_left_out_of_the_estimate(system: System) -> None:
+    p = Probe.start()
+    bare = p.info("memory")
+    run(p, lambda me: setattr(me, "odd", Sizeless()))
+    assert bare <= p.info("memory") < 20_000

@@ -20,7 +20,7 @@ import msgspec
 
 from actorcloud.actor import tracing
 from actorcloud.actor.context import GUARD, as_nobody, current_system
-from actorcloud.actor.errors import ActorDeadError
+from actorcloud.actor.errors import ActorDeadError, Unwound
 from actorcloud.actor.event import Event
 from actorcloud.actor.future import Future
 from actorcloud.actor.instrument import DONE, Instrument
@@ -166,7 +166,10 @@ class Subscription:
                     self._to.tell(event)
                 else:
                     self._to(event)
-        except Exception:
+        except (Unwound, KeyboardInterrupt):
+            raise
+        except BaseException:
+            # Of any kind: one that ends an actor would end the followed one, perhaps in the middle of its end.
             logger.exception("%r raised when it was told of %s, and is told nothing more", self._to, event)
             self.cancel()
 
