@@ -19,7 +19,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked
@@ -164,15 +164,22 @@ class StoreDirectory:
         sync(self.path)
         sync(self.path.parent)
 
-    def make_empty(self) -> None:
-        """Make the directory, and `new` in it, for a store that is to be written there.
+    @contextlib.contextmanager
+    def build(self) -> Iterator[Path]:
+        """Give `new`, for a store that is to be written there, and publish it; after an error nothing stays of it.
 
         Raises:
-            NotAStore: there is something in it, or it is a file.
+            NotAStore: there is something in the directory, or it is a file.
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise NotAStore(f"{self.path} is not empty; give an empty or new directory")
         self.new.mkdir(mode=0o700, parents=True)
+        try:
+            yield self.new
+            self.publish()
+        except BaseException:
+            shutil.rmtree(self.new, ignore_errors=True)
+            raise
 
     def is_as_left(self) -> bool:
         """Tell whether the file is the one that was closed in order, and untouched since; only of a locked store."""

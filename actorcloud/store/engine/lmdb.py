@@ -21,7 +21,6 @@ import itertools
 import logging
 import mmap
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -308,16 +307,11 @@ class LmdbEngine:
     def backup(self, dest: str | os.PathLike[str]) -> None:
         """See `Engine.backup`; free pages stay behind."""
         directory = StoreDirectory(dest)
-        directory.make_empty()
-        try:
-            self._copy(directory.new, compact=True)
-            problems = lmdb_file.walk(directory.new / directory.file.name)
+        with directory.build() as new:
+            self._copy(new, compact=True)
+            problems = lmdb_file.walk(new / directory.file.name)
             if problems:
                 raise StoreDamaged(f"the copy of {self._directory.path} is not sound: {problems[0]}; check the store")
-            directory.publish()
-        except BaseException:
-            shutil.rmtree(directory.new, ignore_errors=True)
-            raise
 
     def check(self, level: CheckLevel) -> Report:
         """See `Engine.check`; of a store that is open a copy of the pages is walked, which needs room."""

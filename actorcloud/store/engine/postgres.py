@@ -268,7 +268,7 @@ class PostgresEngine:
             link.close()
 
     def _look(self, link: Link, level: CheckLevel) -> Report:
-        ((entries, used),) = link.run(self._sql.stats).rows
+        ((_, used),) = link.run(self._sql.stats).rows
         if level == "quick":
             return Report(level, (), used)
         connection = link.session()
@@ -280,7 +280,6 @@ class PostgresEngine:
                 connection.execute(f"set local enable_seqscan = {is_seq}")
                 connection.execute(f"set local enable_indexscan = {'off' if is_seq == 'on' else 'on'}")
                 counts.append(connection.execute(self._sql.count).fetchone())
-        del entries
         problems = () if counts[0] == counts[1] else (f"the table has {counts[0]}, but its index {counts[1]}",)
         return Report(level, problems, used)
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import sqlite3
 import sys
 import threading
@@ -279,18 +278,13 @@ class SqliteEngine:
     def backup(self, dest: str | os.PathLike[str]) -> None:
         """See `Engine.backup`; by SQLite's own interface for it, of one snapshot."""
         directory = StoreDirectory(dest, file=SQLITE_FILE)
-        directory.make_empty()
         try:
-            self._copy(directory.new / SQLITE_FILE)
-            directory.publish()
+            with directory.build() as new:
+                self._copy(new / SQLITE_FILE)
         except sqlite3.Error as error:
-            shutil.rmtree(directory.new, ignore_errors=True)
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
                 raise NoSpace(f"the copy of {self._directory.path} does not fit into {dest}: {error}") from error
             raise StoreDamaged(f"the store {self._directory.path} cannot be copied: {error}") from error
-        except BaseException:
-            shutil.rmtree(directory.new, ignore_errors=True)
-            raise
 
     def _copy(self, file: Path) -> None:
         self._directory.check_file()
@@ -354,24 +348,19 @@ def write_copy(dest: str | os.PathLike[str], items: Iterable[tuple[bytes, bytes]
         NotAStore, NoSpace, StoreDamaged: as there.
     """
     directory = StoreDirectory(dest, file=SQLITE_FILE)
-    directory.make_empty()
-    file = directory.new / SQLITE_FILE
     try:
-        file.touch(mode=0o600)
-        with contextlib.closing(_connect(file)) as connection:
-            with _transaction(connection):
-                connection.execute(_CREATE)
-                connection.executemany("insert into kv values (?, ?)", items)
-            problems = _problems(connection, "integrity_check", 1)
-        if problems:
-            raise StoreDamaged(f"the copy in {dest} is not sound: {problems[0]}; try another disk")
-        directory.publish()
+        with directory.build() as new:
+            file = new / SQLITE_FILE
+            file.touch(mode=0o600)
+            with contextlib.closing(_connect(file)) as connection:
+                with _transaction(connection):
+                    connection.execute(_CREATE)
+                    connection.executemany("insert into kv values (?, ?)", items)
+                problems = _problems(connection, "integrity_check", 1)
+            if problems:
+                raise StoreDamaged(f"the copy in {dest} is not sound: {problems[0]}; try another disk")
     except sqlite3.Error as error:
-        shutil.rmtree(directory.new, ignore_errors=True)
         raise NoSpace(f"the copy does not fit into {dest}: {error}") from error
-    except BaseException:
-        shutil.rmtree(directory.new, ignore_errors=True)
-        raise
 
 
 def _connect(file: Path) -> sqlite3.Connection:
