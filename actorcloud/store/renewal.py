@@ -21,6 +21,7 @@ from actorcloud.base.version import VERSION
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import keys, stored
 from actorcloud.store.bulk import Bulk
+from actorcloud.store.engine.header import INCARNATION, INCARNATION_BYTES
 from actorcloud.store.export import ExportHeader, ExportReader, Item
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, pack_format
 from actorcloud.store.migration import UNFINISHED, format_of
@@ -28,8 +29,6 @@ from actorcloud.store.migration import UNFINISHED, format_of
 #: Commits that the original may have made since the copy: more than a century of them, one each second.
 SEQ_JUMP = 1 << 32
 
-INCARNATION = keys.meta("incarnation")
-_INCARNATION_BYTES = 16
 _RUN_BYTES = 16
 
 _records = msgspec.msgpack.Decoder(JobRecord)
@@ -48,7 +47,7 @@ def renew(bulk: Bulk, random: Random) -> None:
     target = bulk.seq + SEQ_JUMP
     for items in bulk.chunks(keys.RECORD):
         bulk.commit(dict(_renewed(item, target, random) for item in items))
-    bulk.commit({INCARNATION: random(_INCARNATION_BYTES)}, new=target)
+    bulk.commit({INCARNATION: random(INCARNATION_BYTES)}, new=target)
 
 
 def header_of(bulk: Bulk) -> ExportHeader:

@@ -34,6 +34,16 @@ from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine import lmdb_file
 from actorcloud.store.engine.directory import StoreDirectory
+from actorcloud.store.engine.header import (
+    CLEAN,
+    EPOCH,
+    INCARNATION,
+    INCARNATION_BYTES,
+    SEQ,
+    new_header,
+    number_of,
+    pack_number,
+)
 from actorcloud.store.engine.port import (
     Batch,
     CheckLevel,
@@ -48,7 +58,7 @@ from actorcloud.store.engine.port import (
     Scan,
     Unresolved,
 )
-from actorcloud.store.format import FORMAT, FormatRecord, check_format, pack_format
+from actorcloud.store.format import FORMAT, check_format
 
 logger = logging.getLogger("actorcloud.store")
 
@@ -67,10 +77,6 @@ _META_PAGES = 2
 #: Reads are one-shot, so a handful at a time; the rest is room for tools.
 _MAX_READERS = 512
 
-_INCARNATION = keys.meta("incarnation")
-_EPOCH = keys.meta("epoch")
-_SEQ = keys.meta("seq")
-_CLEAN = keys.meta("clean")
 
 #: The disk is full, or a quota or file-size limit is reached.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -153,8 +159,8 @@ class LmdbEngine:
                 return
             try:
                 with env.begin(write=True) as txn:
-                    if _number(txn.get(_EPOCH)) == self._epoch:
-                        txn.put(_CLEAN, b"1")
+                    if number_of(txn.get(EPOCH)) == self._epoch:
+                        txn.put(CLEAN, b"1")
                 in_order = True
             except lmdb.Error as error:
                 logger.warning("the store %s could not note that it was closed: %s", self._directory.path, error)
@@ -164,11 +170,8 @@ class LmdbEngine:
     def _create(self) -> None:
         self._directory.new.mkdir(mode=0o700)
         with self._open_env(str(self._directory.new), create=True) as env, env.begin(write=True) as txn:
-            txn.put(FORMAT, pack_format(FormatRecord()))
-            txn.put(_INCARNATION, self._random(16))
-            txn.put(_EPOCH, _bytes(0))
-            txn.put(_SEQ, _bytes(0))
-            txn.put(_CLEAN, b"1")
+            for key, value in new_header(self._random(INCARNATION_BYTES)).items():
+                txn.put(key, value)
         self._directory.publish()
 
     def _open_env(self, path: str, *, create: bool, readonly: bool = False) -> lmdb.Environment:
@@ -189,11 +192,11 @@ class LmdbEngine:
         env.reader_check()
         with env.begin(write=True) as txn:
             check_format(f"{self._directory.path} is an LMDB environment", txn.get(FORMAT))
-            if not txn.delete(_CLEAN):
+            if not txn.delete(CLEAN):
                 logger.info("the store %s was not closed in order; its last commit counts", self._directory.path)
-            epoch = _number(txn.get(_EPOCH)) + 1
-            txn.put(_EPOCH, _bytes(epoch))
-            opened = Opened(txn.get(_INCARNATION) or b"", epoch, _number(txn.get(_SEQ)))
+            epoch = number_of(txn.get(EPOCH)) + 1
+            txn.put(EPOCH, pack_number(epoch))
+            opened = Opened(txn.get(INCARNATION) or b"", epoch, number_of(txn.get(SEQ)))
         self._epoch = epoch
         return opened
 
@@ -269,9 +272,9 @@ class LmdbEngine:
     def _write(self, env: lmdb.Environment, batch: Batch, epoch: int, step: tuple[int, int]) -> None:
         expect, new = step
         with env.begin(write=True) as txn:
-            if _number(txn.get(_EPOCH)) != epoch:
+            if number_of(txn.get(EPOCH)) != epoch:
                 raise FencedOut(f"epoch {epoch} of the store {self._directory.path} is over: it was opened again")
-            seq = _number(txn.get(_SEQ))
+            seq = number_of(txn.get(SEQ))
             if seq != expect:
                 raise EngineFailed(f"a commit expected {self._directory.path} at {expect}, but it is at {seq}")
             for key in batch.deletes:
@@ -279,7 +282,7 @@ class LmdbEngine:
             # One call for all: each call into LMDB gives up the GIL, and beside a busy thread
             # waits 5 ms to get it back.
             with txn.cursor() as cursor:
-                cursor.putmulti([(_SEQ, _bytes(new)), *sorted(batch.puts.items())])
+                cursor.putmulti([(SEQ, pack_number(new)), *sorted(batch.puts.items())])
 
     def _grow(self, env: lmdb.Environment) -> None:
         size = env.info()["map_size"]
@@ -409,9 +412,9 @@ def _fits(size: int) -> bool:
 
 def _read(env: lmdb.Environment, plan: ReadPlan) -> ReadView:
     with env.begin() as txn, txn.cursor() as cursor:
-        found = dict(cursor.getmulti([_SEQ, *sorted(plan.keys)]))
+        found = dict(cursor.getmulti([SEQ, *sorted(plan.keys)]))
         values = {key: found.get(key) for key in plan.keys}
-        return ReadView(_number(found.get(_SEQ)), values, [_scan(cursor, scan) for scan in plan.scans])
+        return ReadView(number_of(found.get(SEQ)), values, [_scan(cursor, scan) for scan in plan.scans])
 
 
 def _scan(cursor: lmdb.Cursor[bytes], scan: Scan) -> list[tuple[bytes, bytes]]:
@@ -433,11 +436,3 @@ def _items(cursor: lmdb.Cursor[bytes], scan: Scan) -> Iterator[tuple[bytes, byte
         return itertools.takewhile(lambda item: item[0] >= scan.lo, steps)
     steps = cursor.iternext() if cursor.set_range(scan.lo) else iter(())
     return itertools.takewhile(lambda item: item[0] < scan.hi, steps)
-
-
-def _bytes(number: int) -> bytes:
-    return number.to_bytes(8, "big")
-
-
-def _number(raw: bytes | None) -> int:
-    return int.from_bytes(raw or b"", "big")

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from actorcloud.base.errors import NotAStore
+from actorcloud.store.engine.header import INCARNATION
 from actorcloud.store.engine.port import (
     Batch,
     CheckLevel,
@@ -27,11 +28,9 @@ from actorcloud.store.engine.port import (
     Report,
     Scan,
 )
-from actorcloud.store.keys import ENGINE_KEY_LIMIT_BYTES, meta
+from actorcloud.store.keys import ENGINE_KEY_LIMIT_BYTES
 
 _GIB = 1 << 30
-
-_INCARNATION = meta("incarnation")
 
 
 class MemoryDisk:
@@ -74,7 +73,7 @@ class MemoryDisk:
         fresh = [key for key in batch.puts if key not in self._items]
         gone = {key for key in batch.deletes if self._items.pop(key, None) is not None}
         self._items.update(batch.puts)
-        self.incarnation = batch.puts.get(_INCARNATION, self.incarnation)
+        self.incarnation = batch.puts.get(INCARNATION, self.incarnation)
         if gone:
             self._order = [key for key in self._order if key not in gone]
         if fresh:

@@ -29,6 +29,7 @@ from typing import Any
 
 from actorcloud.base.errors import StoreDamaged, StoreLocked
 from actorcloud.store import keys
+from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
 from actorcloud.store.engine.port import (
     Batch,
     CheckLevel,
@@ -53,9 +54,6 @@ LEASE_DEFAULT = 10.0
 
 #: A table's limit at pages of 8 KiB.
 _LIMIT_BYTES = 32 << 40
-
-_INCARNATION = keys.meta("incarnation")
-_INCARNATION_BYTES = 16
 
 #: Rows that a backup takes at a time.
 _ROWS_AT_ONCE = 1000
@@ -93,7 +91,7 @@ class PostgresEngine:
         self._writer = Link(dsn, patience=patience)
         self._reader = Link(dsn, patience=patience)
         self._sql = Sql(schema)
-        self._holder = holder or random(_INCARNATION_BYTES).hex()
+        self._holder = holder or random(INCARNATION_BYTES).hex()
         self._random = random
         # What `open` gave out, and what the row says of us: `resolve` lifts that.
         self._epoch = self._fence = 0
@@ -139,16 +137,16 @@ class PostgresEngine:
             self._refuse_open()
         ((epoch, seq),) = found
         self._epoch = self._fence = epoch
-        header = dict(self._writer.run(self._sql.get, ([FORMAT, _INCARNATION],)).rows)
+        header = dict(self._writer.run(self._sql.get, ([FORMAT, INCARNATION],)).rows)
         check_format(f"{name} has tables", header.get(FORMAT))
         if ("off",) in self._writer.run("show fsync").rows:
             logger.critical("%s runs with fsync=off: a power cut there loses or damages the store", name)
-        return Opened(header.get(_INCARNATION, b""), epoch, seq)
+        return Opened(header.get(INCARNATION, b""), epoch, seq)
 
     def _create(self) -> None:
         if self._writer.run(self._sql.is_there).rows == [(True,)]:
             return
-        header = {FORMAT: pack_format(FormatRecord()), _INCARNATION: self._random(_INCARNATION_BYTES)}
+        header = {FORMAT: pack_format(FormatRecord()), INCARNATION: self._random(INCARNATION_BYTES)}
         # One transaction in one message; of two that come at once, the second finds all done.
         self._writer.run(self._sql.create)
         self._writer.run(self._sql.begin, (list(header), list(header.values())))
@@ -230,7 +228,7 @@ class PostgresEngine:
         if seq < expect:
             # A standby took over that had not got all: what clients remember of numbers is of another history.
             logger.critical("%s is at commit %d, and %d was acknowledged", self._writer.name, seq, expect)
-            self._writer.run(self._sql.renew_incarnation, (self._random(_INCARNATION_BYTES), _INCARNATION))
+            self._writer.run(self._sql.renew_incarnation, (self._random(INCARNATION_BYTES), INCARNATION))
         raise EngineFailed(f"a commit expected {self._writer.name} at {expect}, but it is at {seq}")
 
     # -- administration ---------------------------------------------------------------------------
@@ -251,8 +249,8 @@ class PostgresEngine:
             header = dict(connection.execute(self._sql.get, ([FORMAT],), binary=True).fetchall())
             check_format(f"{link.name} has tables", header.get(FORMAT))
             (epoch, seq, _), *_ = connection.execute(self._sql.look).fetchall()
-            yield keys.meta("epoch"), int(epoch).to_bytes(8, "big")
-            yield keys.meta("seq"), int(seq).to_bytes(8, "big")
+            yield EPOCH, pack_number(int(epoch))
+            yield SEQ, pack_number(int(seq))
             with connection.cursor("copy", binary=True) as cursor:
                 cursor.itersize = _ROWS_AT_ONCE
                 yield from cursor.execute(self._sql.everything)

@@ -32,6 +32,16 @@ from typing import NoReturn
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine.directory import SQLITE_FILE, StoreDirectory
+from actorcloud.store.engine.header import (
+    CLEAN,
+    EPOCH,
+    INCARNATION,
+    INCARNATION_BYTES,
+    SEQ,
+    new_header,
+    number_of,
+    pack_number,
+)
 from actorcloud.store.engine.port import (
     Batch,
     CheckLevel,
@@ -46,14 +56,10 @@ from actorcloud.store.engine.port import (
     Scan,
     Unresolved,
 )
-from actorcloud.store.format import FORMAT, FormatRecord, check_format, pack_format
+from actorcloud.store.format import FORMAT, check_format
 
 logger = logging.getLogger("actorcloud.store")
 
-_INCARNATION = keys.meta("incarnation")
-_EPOCH = keys.meta("epoch")
-_SEQ = keys.meta("seq")
-_CLEAN = keys.meta("clean")
 
 #: Seconds that a commit waits for a program which copies the file.
 _BUSY_TIMEOUT = 10.0
@@ -142,8 +148,8 @@ class SqliteEngine:
             writer, _ = self._connections
             try:
                 with _transaction(writer):
-                    if _number(_get(writer, _EPOCH)) == self._epoch:
-                        writer.execute("insert or replace into kv values (?, ?)", (_CLEAN, b"1"))
+                    if number_of(_get(writer, EPOCH)) == self._epoch:
+                        writer.execute("insert or replace into kv values (?, ?)", (CLEAN, b"1"))
                 in_order = True
             except sqlite3.Error as error:
                 logger.warning("the store %s could not note that it was closed: %s", self._directory.path, error)
@@ -157,13 +163,7 @@ class SqliteEngine:
         file.touch(mode=0o600)
         with contextlib.closing(_connect(file)) as connection, _transaction(connection):
             connection.execute(_CREATE)
-            header = {
-                FORMAT: pack_format(FormatRecord()),
-                _INCARNATION: self._random(16),
-                _EPOCH: _bytes(0),
-                _SEQ: _bytes(0),
-                _CLEAN: b"1",
-            }
+            header = new_header(self._random(INCARNATION_BYTES))
             connection.executemany("insert into kv values (?, ?)", header.items())
         self._directory.publish()
 
@@ -177,11 +177,11 @@ class SqliteEngine:
             writer.execute(f"pragma max_page_count = {max(1, self._limit // page_bytes)}")
         with _transaction(writer):
             check_format(f"{self._directory.path} is an SQLite database", _get(writer, FORMAT))
-            if not writer.execute("delete from kv where k = ?", (_CLEAN,)).rowcount:
+            if not writer.execute("delete from kv where k = ?", (CLEAN,)).rowcount:
                 logger.info("the store %s was not closed in order; its last commit counts", self._directory.path)
-            epoch = _number(_get(writer, _EPOCH)) + 1
-            writer.execute("update kv set v = ? where k = ?", (_bytes(epoch), _EPOCH))
-            opened = Opened(_get(writer, _INCARNATION) or b"", epoch, _number(_get(writer, _SEQ)))
+            epoch = number_of(_get(writer, EPOCH)) + 1
+            writer.execute("update kv set v = ? where k = ?", (pack_number(epoch), EPOCH))
+            opened = Opened(_get(writer, INCARNATION) or b"", epoch, number_of(_get(writer, SEQ)))
             (self._entries,) = writer.execute("select count(*) from kv").fetchone()
         self._epoch = epoch
         return opened
@@ -200,7 +200,7 @@ class SqliteEngine:
             _, reader = self._checked()
             try:
                 with _transaction(reader, "deferred"):
-                    seq = _number(_get(reader, _SEQ))
+                    seq = number_of(_get(reader, SEQ))
                     found = _get_all(reader, sorted(plan.keys))
                     values = {key: found.get(key) for key in plan.keys}
                     return ReadView(seq, values, [_scan(reader, scan) for scan in plan.scans])
@@ -249,9 +249,9 @@ class SqliteEngine:
     def _write(self, writer: sqlite3.Connection, batch: Batch, epoch: int, step: tuple[int, int]) -> int:
         """Apply the batch inside a transaction; return by how many keys there are more."""
         expect, new = step
-        if _number(_get(writer, _EPOCH)) != epoch:
+        if number_of(_get(writer, EPOCH)) != epoch:
             raise FencedOut(f"epoch {epoch} of the store {self._directory.path} is over: it was opened again")
-        seq = _number(_get(writer, _SEQ))
+        seq = number_of(_get(writer, SEQ))
         if seq != expect:
             raise EngineFailed(f"a commit expected {self._directory.path} at {expect}, but it is at {seq}")
         gone = writer.executemany("delete from kv where k = ?", ((key,) for key in batch.deletes)).rowcount
@@ -259,7 +259,7 @@ class SqliteEngine:
         fresh = writer.executemany("insert or ignore into kv values (?, ?)", items).rowcount
         if max(0, fresh) < len(items):
             writer.executemany("update kv set v = ? where k = ?", ((value, key) for key, value in items))
-        writer.execute("update kv set v = ? where k = ?", (_bytes(new), _SEQ))
+        writer.execute("update kv set v = ? where k = ?", (pack_number(new), SEQ))
         # -1: there was nothing to execute.
         return max(0, fresh) - max(0, gone)
 
@@ -438,11 +438,3 @@ def _scan(connection: sqlite3.Connection, scan: Scan) -> list[tuple[bytes, bytes
             break
     rows.close()
     return items
-
-
-def _bytes(number: int) -> bytes:
-    return number.to_bytes(8, "big")
-
-
-def _number(raw: bytes | None) -> int:
-    return int.from_bytes(raw or b"", "big")
