@@ -165,6 +165,15 @@ def test_two_that_create_it_at_once_make_one_store(make: Make) -> None:
     assert (opened, len(errors)) == ([1], 1)
 
 
+def test_a_store_that_is_just_being_made_is_anothers(make: Make) -> None:
+    # Given tables without the head's row
+    engine = make()
+    engine._writer.run(engine._sql.create)
+    # When, then
+    with pytest.raises(StoreLocked, match="just being made"):
+        engine.open("the second")
+
+
 def test_tables_of_somebody_else_are_no_store(make: Make, sql: psycopg.Connection, schema: str) -> None:
     make().open("maker")
     sql.execute(f"update {schema}.kv set v = 'dear reader' where k = %b", (keys.meta("fmt"),))

@@ -152,7 +152,11 @@ class PostgresEngine:
         self._writer.run(self._sql.begin, (list(header), list(header.values())))
 
     def _refuse_open(self) -> None:
-        ((owner, until, left),) = self._writer.run(self._sql.holder).rows
+        rows = self._writer.run(self._sql.holder).rows
+        if not rows:
+            # Between its tables and its head's row.
+            raise StoreLocked(f"the store {self._writer.name} is just being made by another head; use that one")
+        ((owner, until, left),) = rows
         raise StoreLocked(
             f"the store {self._writer.name} is held by {owner} until {until:%H:%M:%S %Z} by the database's clock "
             f"({left:.0f} s from now), unless it renews its lease; use that head, stop it, or try again then"
