@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 
@@ -322,6 +323,18 @@ def test_ids_are_acknowledged_again_if_that_commit_failed(store: LocalStore) -> 
     last = store.asked[-1]
     assert isinstance(last, CommitMessage)
     assert last.acked == ((1).to_bytes(16, "big"),)
+
+
+def test_two_threads_that_take_the_last_id_to_acknowledge_do_not_stumble(
+    client: Transactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TakenMeanwhile(deque[bytes]):
+        def __len__(self) -> int:
+            return super().__len__() + 1  # it was there when they were counted
+
+    monkeypatch.setattr(client, "_acked", TakenMeanwhile())
+    put(client, "a", 1)
+    put(client, "a", 2)
 
 
 # -- misuse ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from actorcloud.base.errors import ClosedCloud, CommitUnknown, HeadUnreachable, WireError, from_code
@@ -75,7 +76,7 @@ class Committer:
             return self.resolve() or ran
         self._sent[attempt.number] = ran
         self._sent.pop(attempt.number - KEPT_ATTEMPTS, None)
-        acked = tuple(self._acked.popleft() for _ in range(min(len(self._acked), ACKED_IN_ONE)))
+        acked = self._take_acked()
         answer = None
         try:
             answer = self._send(attempt.to_commit(acked, self._pace(attempt.number)))
@@ -107,6 +108,14 @@ class Committer:
                     raise WireError(f"the store answered a Status with {answer!r}")
             self._pacer.pause(number)
         raise AssertionError("unreachable")
+
+    def _take_acked(self) -> tuple[bytes, ...]:
+        """Take the oldest ids whose answers have arrived; transactions of other threads take from them too."""
+        taken: list[bytes] = []
+        with suppress(IndexError):
+            while len(taken) < ACKED_IN_ONE:
+                taken.append(self._acked.popleft())
+        return tuple(taken)
 
     def _pace(self, number: int) -> float | None:
         """Return how long one attempt takes, if this transaction has tried for so long that it wants its turn."""
