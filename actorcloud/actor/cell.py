@@ -8,7 +8,6 @@ Thread: `turn` runs on one thread at a time, `start` before the first of them.
 from __future__ import annotations
 
 import logging
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
@@ -29,6 +28,7 @@ from actorcloud.actor.mailbox import BUSY, DEAD, Mailbox, NoReply
 from actorcloud.actor.report import CrashReport, handled_at, report_crash
 from actorcloud.actor.signals import Down, Exit
 from actorcloud.base.exits import Crash, ExitReason, is_normal
+from actorcloud.base.frames import current_frames
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -242,7 +242,7 @@ class Cell(Mailbox):
     def frames(self) -> list[FrameType]:
         """Return what runs of this actor, innermost first, up to its turn or start. Thread: any."""
         thread = self.thread
-        frame = None if thread is None else sys._current_frames().get(thread)  # noqa: SLF001  how Python tells
+        frame = None if thread is None else current_frames().get(thread)
         found: list[FrameType] = []
         while frame is not None:
             found.append(frame)

@@ -6,12 +6,12 @@ Reference: Pykka's `debug.log_thread_tracebacks`, for threads that are not those
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import traceback
 from typing import Any
 
 from actorcloud.actor.context import current_system
+from actorcloud.base.frames import current_frames
 
 logger = logging.getLogger("actorcloud.actor")
 
@@ -25,7 +25,7 @@ def log_thread_tracebacks(*_args: Any, **_kwargs: Any) -> None:
     """
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     running = {ref._cell.thread: ref for ref in current_system().actors()}  # noqa: SLF001  one package
-    for ident, frame in sys._current_frames().items():  # noqa: SLF001  the documented way
+    for ident, frame in current_frames().items():
         actor = running.get(ident)
         whose = f", which runs {actor}" if actor is not None else ""
         stack = "".join(traceback.format_stack(frame))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import threading
 import time
 import traceback
@@ -23,6 +22,7 @@ from actorcloud.actor.errors import Unwound
 from actorcloud.actor.future import Future
 from actorcloud.actor.ports import Runnable, Waits
 from actorcloud.base.errors import StartError
+from actorcloud.base.frames import current_frames
 
 R = TypeVar("R")
 
@@ -219,7 +219,7 @@ class LoopWatch:
         if kind in self._reported or len(self._reported) >= _REPORTS_LIMIT:
             return
         self._reported.add(kind)
-        frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  documented, for debuggers
+        frame = current_frames().get(self._thread_id)
         stack = (
             "".join(traceback.format_stack(frame, limit=_STACK_LIMIT)) if frame is not None else "  it has gone on\n"
         )
