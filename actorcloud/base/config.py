@@ -117,7 +117,12 @@ SETTINGS: Mapping[str, Setting] = {
             help="The head to use: a join string, or HOST:PORT of one that this user knows. [default: this machine's]",
             metavar="WHERE",
         ),
-        Setting(name="store", help="Directory of the head's store. [default: this user's data]", metavar="DIRECTORY"),
+        Setting(
+            name="store",
+            help="The head's store: a directory, sqlite:///PATH or postgresql://HOST/DATABASE. "
+            "[default: in this user's data]",
+            metavar="STORE",
+        ),
         Setting(name="listen", help="Where to listen for others over TCP, always encrypted.", metavar="HOST:PORT"),
         Setting(name="join", help="The join string that the head's machine prints.", metavar="STRING"),
         Setting(name="name", help="Name of this node, kept over restarts. [default: the host's]", metavar="NAME"),

@@ -15,7 +15,7 @@ from actorcloud.base.exitcode import ExitCode
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
-from actorcloud.cli.place import store_path
+from actorcloud.cli.place import location_of
 
 
 def _looks_after(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,7 +34,7 @@ def backup(destination: Path, *, store: str | None, quiet: bool) -> None:
     """
     from actorcloud.head import back_up_store  # noqa: PLC0415  loads the engine
 
-    back_up_store(store_path(store), destination)
+    back_up_store(location_of(store), destination)
     report.talk(f"backed up and checked: {destination}", quiet=quiet)
 
 
@@ -49,8 +49,8 @@ def check(*, store: str | None, level: Any, json: bool, quiet: bool) -> None:
     """
     from actorcloud.head import check_store  # noqa: PLC0415  loads the engine
 
-    path = store_path(store)
-    found = check_store(path, level)
+    location = location_of(store)
+    found = check_store(location, level)
     if json:
         fields = {"sound": not found.problems, "level": found.level, "checked_bytes": found.checked_bytes}
         report.write_json({**fields, "problems": found.problems})
@@ -58,8 +58,8 @@ def check(*, store: str | None, level: Any, json: bool, quiet: bool) -> None:
         for problem in found.problems:
             click.echo(problem)
     if found.problems:
-        raise Failure(f"the store {path} is damaged; restore it from a backup", ExitCode.CANNOT_CREATE)
-    report.talk(f"the store {path} is sound ({found.checked_bytes:,} bytes)", quiet=quiet)
+        raise Failure(f"the store {location} is damaged; restore it from a backup", ExitCode.CANNOT_CREATE)
+    report.talk(f"the store {location} is sound ({found.checked_bytes:,} bytes)", quiet=quiet)
 
 
 @click.command(short_help="Make a store from a backup.")
@@ -72,9 +72,9 @@ def restore(source: Path, *, store: str | None, quiet: bool) -> None:
     """
     from actorcloud.head import restore_store  # noqa: PLC0415  loads the engine
 
-    path = store_path(store)
-    restore_store(source, path)
-    report.talk(f"restored: {path}", quiet=quiet)
+    location = location_of(store)
+    restore_store(source, location)
+    report.talk(f"restored: {location}", quiet=quiet)
 
 
 @click.command(short_help="Rewrite a store that no head has, without what is free.")
@@ -86,7 +86,7 @@ def compact(*, store: str | None, quiet: bool) -> None:
     """
     from actorcloud.head import compact_store  # noqa: PLC0415  loads the engine
 
-    before, after = compact_store(store_path(store))
+    before, after = compact_store(location_of(store))
     report.talk(f"compacted from {before:,} to {after:,} bytes", quiet=quiet)
 
 
@@ -100,7 +100,7 @@ def export(file: Path, *, store: str | None, quiet: bool) -> None:
     """
     from actorcloud.head import export_store  # noqa: PLC0415  loads the engine
 
-    count = export_store(store_path(store), file)
+    count = export_store(location_of(store), file)
     report.talk(f"exported {count:,} items: {file}", quiet=quiet)
 
 
@@ -114,6 +114,6 @@ def import_(file: Path, *, store: str | None, quiet: bool) -> None:
     """
     from actorcloud.head import import_store  # noqa: PLC0415  loads the engine
 
-    path = store_path(store)
-    count = import_store(file, path)
-    report.talk(f"imported {count:,} items: {path}", quiet=quiet)
+    location = location_of(store)
+    count = import_store(file, location)
+    report.talk(f"imported {count:,} items: {location}", quiet=quiet)

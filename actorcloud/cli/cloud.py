@@ -8,7 +8,7 @@ from actorcloud.base.exitcode import ExitCode
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
-from actorcloud.cli.place import Place, local_command, local_head, speaks_to_head, store_path
+from actorcloud.cli.place import Place, local_command, local_head, location_of, speaks_to_head
 
 
 @click.command()
@@ -23,7 +23,7 @@ def status(*, json: bool, place: Place) -> None:
         return
     click.echo(str(info))
     if not info.nodes:
-        node = "`actorcloud node`" if place.head else f"`{local_command('node', store_path(place.store))}`"
+        node = "`actorcloud node`" if place.head else f"`{local_command('node', location_of(place.store))}`"
         place.talk(f"nothing runs until a node joins: {node}")
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from actorcloud.base.exitcode import ExitCode
+from actorcloud.base.location import Location
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
-from actorcloud.cli.place import local_command, store_path
+from actorcloud.cli.place import local_command, location_of
 from actorcloud.cli.respawn import Keeper
 from actorcloud.client import child_environment, find_head, runtime_directory
 
@@ -49,9 +50,9 @@ def head(
     It is started again when it dies. The first Ctrl-C ends it in order, the second at once; either way its
     store has all that was acknowledged, and nodes keep what they run for when it is back.
     """
-    directory = store_path(store)
-    place = runtime_directory(directory)
-    arguments = ["--store", str(directory), "--runtime", str(place), "--workers", str(workers)]
+    location = location_of(store)
+    place = runtime_directory(location.home)
+    arguments = ["--store", location.name, "--runtime", str(place), "--workers", str(workers)]
     arguments += ["--node-timeout", f"{node_timeout:g}"]
     arguments += ["--quota-keys", str(quota_keys), "--quota-bytes", str(quota_bytes)]
     if listen != LISTEN_OFF:
@@ -61,7 +62,7 @@ def head(
         child_environment(),
         is_ready=lambda pid: _is_ready(place, pid),
         tell=lambda text: report.talk(text, quiet=quiet),
-        on_ready=lambda: _welcome(place, directory, quiet=quiet),
+        on_ready=lambda: _welcome(place, location, quiet=quiet),
     )
     code = keeper.run()
     if code != ExitCode.OK:
@@ -73,7 +74,7 @@ def _is_ready(runtime: Path, pid: int) -> bool:
     return found is not None and found.pid == pid
 
 
-def _welcome(runtime: Path, store: Path, *, quiet: bool) -> None:
+def _welcome(runtime: Path, store: Location, *, quiet: bool) -> None:
     found = find_head(runtime)
     if found is None or quiet:
         return

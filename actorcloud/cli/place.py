@@ -12,14 +12,13 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
-import platformdirs
 
 from actorcloud.base.errors import HeadUnreachable
+from actorcloud.base.location import Location, default_location, locate
 from actorcloud.cli import report
 from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option
@@ -56,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
         Raises:
             HeadUnreachable: there is no head, and no store was named.
         """
-        store = store_path(self.store)
+        store = location_of(self.store)
         if self.head is not None or self.store is None or find_local_head(store) is not None:
             return self.open()
         from actorcloud.head import open_offline  # noqa: PLC0415  loads the engine, which few commands need
@@ -103,7 +102,7 @@ def local_head(store: str | None) -> Connection:
     Raises:
         HeadUnreachable: none runs; the message says what to do.
     """
-    path = store_path(store)
+    path = location_of(store)
     found = find_local_head(path)
     if found is None:
         raise HeadUnreachable(
@@ -113,9 +112,9 @@ def local_head(store: str | None) -> Connection:
     return found
 
 
-def find_local_head(store: Path) -> Connection | None:
+def find_local_head(store: Location) -> Connection | None:
     """Return the connection of the head of this machine that has this store, None if there is none."""
-    runtime = runtime_directory(store)
+    runtime = runtime_directory(store.home)
 
     def look() -> tuple[Connection | None] | None:
         found = find_head(runtime)
@@ -127,12 +126,16 @@ def find_local_head(store: Path) -> Connection | None:
     return found
 
 
-def local_command(command: str, store: Path) -> str:
+def local_command(command: str, store: Location) -> str:
     """Return how to write a command about the head of this machine that has this store."""
-    named = "" if store == store_path(None) else f" --store {shlex.quote(str(store))}"
+    named = "" if store == default_location() else f" --store {shlex.quote(store.name)}"
     return f"actorcloud {command}{named}"
 
 
-def store_path(store: str | None) -> Path:
-    """Return the directory of the head's store."""
-    return Path(store).expanduser().resolve() if store else Path(platformdirs.user_data_dir("actorcloud")) / "store"
+def location_of(store: str | None) -> Location:
+    """Return where the head's store is; None: where it is by default.
+
+    Raises:
+        ConfigError: that is no location.
+    """
+    return locate(store) if store else default_location()

@@ -29,7 +29,7 @@ def store(ctx: click.Context) -> None:
 
     Backup and export work while a head has the store; check, restore, compact and import do not.
 
-    Values: get, ls, put and delete go through the head that has the store; with --store DIRECTORY and no
+    Values: get, ls, put and delete go through the head that has the store; with --store STORE and no
     head there, they open it themselves.
     """
     ctx.default_map = dict.fromkeys(COMMANDS, ctx.default_map)

@@ -73,7 +73,8 @@ class Cloud(JobAdder, StoreCalls):
     Args:
         where: a join string, or `host:port` of a head whose key this user has pinned; None: the
             environment's `ACTORCLOUD_HEAD`, else a private head that lives as long as its clients.
-        path: directory of the private head's durable store; None: a temporary one.
+        path: the private head's durable store: a directory, "sqlite:///DIRECTORY" or
+            "postgresql://HOST/DATABASE"; None: a temporary one.
         workers: worker processes of the private head, by default the usable CPUs. 0 runs each job
             in this process, inside `result`, for a debugger; nothing is durable then.
 

@@ -2,9 +2,9 @@
 
 The contract with `actorcloud.head`::
 
-    python -P -m actorcloud.head --store DIR --runtime DIR --workers N --ready-fd FD [--temporary]
+    python -P -m actorcloud.head --store NAME --runtime DIR --workers N --ready-fd FD [--temporary]
 
-    --store      its store; created if need be, and locked while the head has it
+    --store      its store (`base.location`); created if need be, and its home locked while the head has it
     --runtime    a 0700 directory: it listens at `head.sock` in there, and writes `head.json`
                  (0600, whole or not at all: a `Connection`) when it does
     --ready-fd   inherited: it writes "1" there after `head.json`, or "!" and a `Failure` in JSON, and closes it
@@ -35,8 +35,9 @@ from pathlib import Path
 import msgspec
 
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
+from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
-from actorcloud.client.localhead import Connection, is_alive, is_locked, owner_of, read_connection
+from actorcloud.client.localhead import LOCK_FILE, Connection, is_alive, is_locked, owner_of, read_connection
 
 #: -P: the working directory is no place to import from; a script's `queue.py` must not shadow the library's.
 COMMAND = (sys.executable, "-P", "-m", "actorcloud.head")
@@ -81,7 +82,7 @@ class HeadProcess:
     """A private head, from the side of a client that uses it.
 
     Args:
-        store: directory of its store.
+        store: where its store is.
         runtime: a private directory that belongs to this store alone.
         workers: worker processes of its own node.
         temporary: whether the store goes with its last client.
@@ -91,7 +92,7 @@ class HeadProcess:
 
     def __init__(  # noqa: PLR0913  the last two are for tests
         self,
-        store: Path,
+        store: Location,
         runtime: Path,
         workers: int,
         *,
@@ -101,7 +102,7 @@ class HeadProcess:
     ) -> None:
         self.store = store
         self.runtime = runtime
-        self._arguments = [*command, "--store", str(store), "--runtime", str(runtime), "--workers", str(workers)]
+        self._arguments = [*command, "--store", store.name, "--runtime", str(runtime), "--workers", str(workers)]
         if temporary:
             self._arguments.append("--temporary")
         self._start_timeout = start_timeout
@@ -141,7 +142,7 @@ class HeadProcess:
             if time.monotonic() >= deadline:
                 raise HeadUnreachable(
                     f"no head listens at {self.endpoint} after {self._start_timeout:g} s, but another one has the "
-                    f"store {self.store}; see what holds head.lock in there"
+                    f"store {self.store}; see what holds {self.store.home / LOCK_FILE}"
                 )
             # The one that has the store is on its way up or down; nothing tells us when.
             self._is_stopped(_PAUSE)
@@ -151,7 +152,7 @@ class HeadProcess:
         """Return what `head.json` says if the head that wrote it has the store."""
         # The lock alone may be that of its successor, not ready yet; the pid alone may be anybody's by now.
         found = read_connection(self.runtime)
-        return found if found is not None and is_alive(found.pid) and is_locked(self.store) else None
+        return found if found is not None and is_alive(found.pid) and is_locked(self.store.home) else None
 
     def _start(self) -> None:
         reader, writer = os.pipe()
@@ -207,7 +208,7 @@ class HeadProcess:
 
     def _has_a_stranger(self) -> bool:
         """Tell whether the head that has the store listens elsewhere: waiting for it is of no use."""
-        owner = owner_of(self.store)
+        owner = owner_of(self.store.home)
         return bool(owner) and str(self.runtime) not in owner
 
     # -- watching ------------------------------------------------------------------------------------

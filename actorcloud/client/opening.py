@@ -14,6 +14,7 @@ from collections.abc import Callable
 from os import PathLike
 
 from actorcloud.base.errors import ConfigError
+from actorcloud.base.location import locate
 from actorcloud.client.room import Room
 from actorcloud.client.session import Session
 
@@ -65,5 +66,5 @@ def _check(where: str | None, path: str | PathLike[str] | None, workers: int | N
         )
     if path is not None and workers == 0:
         raise ConfigError(
-            f"path={path!r} with workers=0: jobs that run in here are not durable; leave one of them away"
+            f"path={locate(path).name!r} with workers=0: jobs that run in here are not durable; leave one of them away"
         )

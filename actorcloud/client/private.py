@@ -19,6 +19,7 @@ from os import PathLike
 from pathlib import Path
 
 from actorcloud.base.errors import ConfigError
+from actorcloud.base.location import Location, locate
 from actorcloud.client import connect
 from actorcloud.client.headprocess import HeadProcess
 from actorcloud.client.room import Room
@@ -37,11 +38,11 @@ def open_private(path: str | PathLike[str] | None, workers: int | None) -> Room:
     """Return a room over a private head.
 
     Args:
-        path: of its durable store; None: a temporary one.
+        path: of its durable store, or its address (`base.location`); None: a temporary one.
         workers: worker processes; None: the usable CPUs.
 
     Raises:
-        ConfigError: `path` is no directory.
+        ConfigError: `path` is a file, or no address.
         HeadUnreachable: the head did not start; what it said is on stderr.
 
     Blocks: until the head answers.
@@ -49,16 +50,16 @@ def open_private(path: str | PathLike[str] | None, workers: int | None) -> Room:
     if path is None:
         temporary = TemporaryStore()
         fate = "discarded with the temporary store; Cloud(path=...) would keep them"
-        return _open(temporary.path, workers, "temporary store", fate, temporary)
-    store = Path(path).expanduser().resolve()
-    if store.exists() and not store.is_dir():
-        raise ConfigError(f"path={str(path)!r} is a file; a store is a directory, which is made if it is missing")
+        return _open(locate(temporary.path), workers, "temporary store", fate, temporary)
+    store = locate(path)
+    if store.home.exists() and not store.home.is_dir():
+        raise ConfigError(f"path={store.name!r} is a file; a store is a directory, which is made if it is missing")
     fate = f"kept in {store}; they go on while a program has it open"
     return _open(store, workers, f"store {store}", fate, None)
 
 
-def _open(store: Path, workers: int | None, kind: str, fate: str, temporary: TemporaryStore | None) -> Room:
-    runtime = runtime_directory(store)
+def _open(store: Location, workers: int | None, kind: str, fate: str, temporary: TemporaryStore | None) -> Room:
+    runtime = runtime_directory(store.home)
     count = usable_cpus() if workers is None else workers
     process = HeadProcess(store, runtime, count, temporary=temporary is not None)
 
@@ -87,7 +88,7 @@ def _session(process: HeadProcess, release: Callable[[], None]) -> Session:
 
 
 def runtime_directory(store: Path) -> Path:
-    """Return the private directory in which the head of `store` has its socket; made if it is missing.
+    """Return the private directory in which the head whose home is `store` has its socket; made if it is missing.
 
     Raises:
         InsecureKey: it belongs to somebody else, or is open to others.

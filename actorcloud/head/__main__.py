@@ -39,12 +39,13 @@ def _serve(given: argparse.Namespace, node: NodeProcess) -> int:
     from actorcloud.base.console import log_to_standard_error
     from actorcloud.base.errors import ConfigError
     from actorcloud.base.exitcode import exit_code
+    from actorcloud.base.location import locate
     from actorcloud.head.options import HeadOptions
     from actorcloud.head.process import serve_head
 
     log_to_standard_error()
     try:
-        options = HeadOptions(**vars(given))
+        options = HeadOptions(**{**vars(given), "store": locate(given.store)})
     except ConfigError as error:
         logging.getLogger("actorcloud.head").error("%s", error)  # noqa: TRY400  its text is for people
         node.end()

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from actorcloud.actor import System
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreNotEmpty
+from actorcloud.base.location import Location, Where, locate
 from actorcloud.head.place import COMPANIONS, engine_at
 from actorcloud.store import (
     Bulk,
@@ -47,7 +48,7 @@ from actorcloud.store import (
 TIDY_TIMEOUT = 3600.0
 
 
-def back_up_store(store: Path, dest: Path) -> None:
+def back_up_store(store: Where, dest: Path) -> None:
     """Copy what is durable now into a store of its own, and check that one.
 
     Args:
@@ -58,15 +59,14 @@ def back_up_store(store: Path, dest: Path) -> None:
         NotAStore: there is no store, or something is in `dest`.
         NoSpace, StoreDamaged: as `Engine.backup` says.
     """
-    _existing(store)
-    engine_at(store).backup(dest)
+    engine_at(_existing(store)).backup(dest)
 
 
-def check_store(store: Path, level: CheckLevel) -> Report:
+def check_store(store: Where, level: CheckLevel) -> Report:
     """Look for damage in a store that no head has; it is not changed.
 
     Args:
-        store: its directory.
+        store: see `base.location`.
         level: `full` reads a copy's records too, beside the store.
 
     Raises:
@@ -74,13 +74,13 @@ def check_store(store: Path, level: CheckLevel) -> Report:
         StoreLocked: a head has it.
         NoSpace: the copy does not fit.
     """
-    _existing(store)
-    report = engine_at(store).check(level)
+    place = _existing(store)
+    report = engine_at(place).check(level)
     if level == "quick" or report.problems:
         return report
-    with tempfile.TemporaryDirectory(prefix=f".{store.name}-", dir=store.parent) as place:
-        copy = Path(place) / "store"
-        back_up_store(store, copy)
+    with tempfile.TemporaryDirectory(prefix=f".{place.home.name}-", dir=place.home.parent) as beside:
+        copy = Path(beside) / "store"
+        back_up_store(place, copy)
         engine = engine_at(copy)
         try:
             return report._replace(problems=find_problems(Bulk(engine, engine.open("a check"))))
@@ -88,12 +88,12 @@ def check_store(store: Path, level: CheckLevel) -> Report:
             engine.close()
 
 
-def restore_store(backup: Path, dest: Path) -> None:
+def restore_store(backup: Path, dest: Where) -> None:
     """Make a store from a backup.
 
     Args:
         backup: a directory that `back_up_store` has made; it is not changed.
-        dest: a directory that has no store.
+        dest: where there is no store.
 
     Raises:
         NotAStore, StoreDamaged: the backup is none, or not sound.
@@ -101,7 +101,7 @@ def restore_store(backup: Path, dest: Path) -> None:
         StoreLocked, NoSpace: as they say.
     """
     _existing(backup)
-    with new_store(dest, "a restore", COMPANIONS) as place:
+    with new_store(locate(dest).home, "a restore", COMPANIONS) as place:
         engine_at(backup).backup(place)
         engine = engine_at(place)
         try:
@@ -110,7 +110,7 @@ def restore_store(backup: Path, dest: Path) -> None:
             engine.close()
 
 
-def compact_store(store: Path) -> tuple[int, int]:
+def compact_store(store: Where) -> tuple[int, int]:
     """Rewrite a store that no head has, without what is free or waits to be thrown away.
 
     Returns:
@@ -119,15 +119,15 @@ def compact_store(store: Path) -> tuple[int, int]:
     Raises:
         NotAStore, StoreLocked, StoreDamaged, NoSpace: as they say; the store is then as it was.
     """
-    _existing(store)
-    before = _size(store)
-    _tidy(store)
-    with replaced_store(store, "a compaction", COMPANIONS) as place:
-        engine_at(store).backup(place)
-    return before, _size(store)
+    place = _existing(store)
+    before = _size(place)
+    _tidy(place)
+    with replaced_store(place.home, "a compaction", COMPANIONS) as copy:
+        engine_at(place).backup(copy)
+    return before, _size(place)
 
 
-def export_store(store: Path, file: Path) -> int:
+def export_store(store: Where, file: Path) -> int:
     """Write a store as one file that any engine can be filled from.
 
     Args:
@@ -166,12 +166,12 @@ def export_store(store: Path, file: Path) -> int:
     return count
 
 
-def import_store(file: Path, dest: Path) -> int:
+def import_store(file: Path, dest: Where) -> int:
     """Make a store from an export.
 
     Args:
         file: that `export_store` has made; it is read to its end before anything is written.
-        dest: a directory that has no store.
+        dest: where there is no store.
 
     Returns:
         How many items it has.
@@ -188,7 +188,7 @@ def import_store(file: Path, dest: Path) -> int:
         for _ in ExportReader(stream, str(file)):
             pass
         stream.seek(0)
-        with new_store(dest, "an import", COMPANIONS) as place:
+        with new_store(locate(dest).home, "an import", COMPANIONS) as place:
             engine = engine_at(place)
             try:
                 bulk = Bulk(engine, engine.open("an import"))
@@ -197,12 +197,14 @@ def import_store(file: Path, dest: Path) -> int:
                 engine.close()
 
 
-def _existing(store: Path) -> None:
-    if not (store / "data").is_dir():
-        raise NotAStore(f"there is no store in {store}")
+def _existing(store: Where) -> Location:
+    place = locate(store)
+    if not (place.home / "data").is_dir():
+        raise NotAStore(f"there is no store in {place}")
+    return place
 
 
-def _tidy(store: Path) -> None:
+def _tidy(store: Location) -> None:
     with System(name="compact") as system:
         actor = StoreActor.options(system=system).start(engine_at(store), owner="a compaction")
         try:
@@ -211,8 +213,8 @@ def _tidy(store: Path) -> None:
             actor.stop()
 
 
-def _size(store: Path) -> int:
-    sizes = [file.stat().st_size for file in (store / "data").iterdir()]
+def _size(store: Location) -> int:
+    sizes = [file.stat().st_size for file in (store.home / "data").iterdir()]
     if not sizes:
         raise StoreDamaged(f"the store {store} has lost its file; restore it from a backup")
     return sum(sizes)

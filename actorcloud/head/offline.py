@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from actorcloud.actor import ActorRef, System
 from actorcloud.base.clock import Clock, SystemClock
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, NotAStore
+from actorcloud.base.location import Where, locate
 from actorcloud.client import Asking, Cloud, OnReply, Waiters
 from actorcloud.head.place import engine_at, plan_at
 from actorcloud.protocol.job import STORE
@@ -27,22 +27,23 @@ _ASK_TIMEOUT = 60.0
 
 
 @contextlib.contextmanager
-def open_offline(store: Path) -> Iterator[Cloud]:
+def open_offline(store: Where) -> Iterator[Cloud]:
     """Open a store that no head has, as a cloud with a store and nothing else.
 
     Args:
-        store: its directory; it must be there.
+        store: see `base.location`; it must be there.
 
     Raises:
         NotAStore: there is none.
         StoreLocked: a head has it.
         StoreTooNew, StoreDamaged: as the engine says.
     """
-    if not store.is_dir():
-        raise NotAStore(f"there is no store {store}; `actorcloud head --store {store}` makes one")
+    place = locate(store)
+    if not place.home.is_dir():
+        raise NotAStore(f"there is no store {place}; `actorcloud head --store {place}` makes one")
     with System(name="offline") as system:
         options = StoreActor.options(system=system)
-        actor = options.start(engine_at(store), owner="an actorcloud store command", plan=plan_at(store))
+        actor = options.start(engine_at(place), owner="an actorcloud store command", plan=plan_at(place))
         cloud = Cloud.over(_OfflineHead(actor))
         try:
             yield cloud

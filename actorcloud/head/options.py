@@ -8,6 +8,7 @@ import msgspec
 
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.ids import PEER_NAME
+from actorcloud.base.location import Location
 
 #: Seconds until a node that does not answer is given up. Long enough for a swapping machine.
 NODE_TIMEOUT_DEFAULT = 15.0
@@ -26,8 +27,8 @@ class HeadOptions(msgspec.Struct, frozen=True, kw_only=True):
         ConfigError: when built with a wrong value; the message names the field, the value and the limit.
     """
 
-    #: Directory of the store; made if it is missing.
-    store: str
+    #: Where the store is; made if it is missing.
+    store: Location
     #: A directory of this user's own, 0700: the socket and `head.json` are there.
     runtime: str
     #: `host:port` to listen at, with CURVE; None: only this machine.

@@ -9,6 +9,8 @@ import logging
 from pathlib import Path
 
 from actorcloud import store as engines
+from actorcloud.base.errors import ConfigError
+from actorcloud.base.location import Where, locate
 from actorcloud.store import Engine, LmdbEngine, Plan, has_store, is_sqlite
 
 #: What a head and its clients keep beside the store.
@@ -17,16 +19,21 @@ COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 logger = logging.getLogger("actorcloud.head")
 
 
-def engine_at(store: str | Path, *, create: bool = True) -> Engine:
-    """Return the engine of a store, not yet opened: the one that made it, LMDB where there is none yet.
+def engine_at(store: Where, *, create: bool = True) -> Engine:
+    """Return the engine of a store, not yet opened.
+
+    Of a directory it is the one that made the store there, LMDB where there is none yet.
 
     Args:
-        store: its directory.
+        store: see `base.location`.
         create: make it, if it is not there.
     """
-    if is_sqlite(store):
-        return engines.SqliteEngine(store, companions=COMPANIONS, create=create)
-    return LmdbEngine(store, companions=COMPANIONS, create=create)
+    place = locate(store)
+    if place.is_database:
+        raise ConfigError(f"store = {place.name!r}: heads are not yet given a database; name a directory")
+    if place.kind == "sqlite" or is_sqlite(place.home):
+        return engines.SqliteEngine(place.home, companions=COMPANIONS, create=create)
+    return LmdbEngine(place.home, companions=COMPANIONS, create=create)
 
 
 class Place:
@@ -35,11 +42,11 @@ class Place:
     A first one that fails ends the head, so that at a second one there has been a store.
 
     Args:
-        store: its directory.
+        store: see `base.location`.
     """
 
-    def __init__(self, store: str | Path) -> None:
-        self._store = store
+    def __init__(self, store: Where) -> None:
+        self._store = locate(store)
         self._is_first = True
 
     def engine(self) -> Engine:
@@ -49,19 +56,20 @@ class Place:
 
     def is_lost(self) -> bool:
         """Tell whether there is no store any more."""
-        return not has_store(self._store)
+        return not has_store(self._store.home)
 
 
-def plan_at(store: str | Path) -> Plan:
+def plan_at(store: Where) -> Plan:
     """Return what to do when a store is of an older format: a backup beside it comes first."""
+    home = locate(store).home
 
     def backup(engine: Engine, major: int) -> None:
-        place = Path(f"{store}.format{major}")
+        place = Path(f"{home}.format{major}")
         number = 1
         while place.exists():
             # Of an earlier try, which may have been the older release's last day.
             number += 1
-            place = Path(f"{store}.format{major}-{number}")
+            place = Path(f"{home}.format{major}-{number}")
         engine.backup(place)
         logger.warning("the store as it was before the migration is in %s", place)
 

@@ -28,6 +28,7 @@ from actorcloud.actor import Pool, Supervisor, System
 from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.base.ids import new_incarnation
+from actorcloud.base.location import Location
 from actorcloud.base.ports import Transport
 from actorcloud.base.rendezvous import CONNECTION_FILE
 from actorcloud.base.version import VERSION
@@ -115,9 +116,9 @@ class _HeadProcess:
 
     def _start(self, system: System) -> None:
         options = self._options
-        if Path(options.store).is_file():
-            raise NotAStore(f"{options.store} is a file; a store is a directory, which is made if it is missing")
-        identity = load_identity(Path(options.store)) if options.listen is not None else None
+        if options.store.home.is_file():
+            raise NotAStore(f"{options.store.home} is a file; a store is a directory, which is made if it is missing")
+        identity = load_identity(options.store.home) if options.listen is not None else None
         self._identity = identity
         parts = Parts(
             make_engine=self._place.engine,
@@ -205,11 +206,11 @@ def _remove_temporary(options: HeadOptions) -> None:
     """Remove what a client would have removed, had it not been killed; one that lives holds its lock."""
     from actorcloud.client import remove_abandoned  # noqa: PLC0415  only now
 
-    if remove_abandoned(Path(options.store).parent):
+    if remove_abandoned(options.store.home.parent):
         shutil.rmtree(options.runtime, ignore_errors=True)
 
 
-def _cause(error: BaseException, store: str) -> ActorCloudError:
+def _cause(error: BaseException, store: Location) -> ActorCloudError:
     """Return the error at the root of a failed start that has an exit code of its own."""
     found: BaseException = error
     step: BaseException | None = error
@@ -218,7 +219,7 @@ def _cause(error: BaseException, store: str) -> ActorCloudError:
             found = step
         elif isinstance(step, OSError) and step.errno in {errno.ENOSPC, errno.EDQUOT}:
             found = NoSpace(f"the disk of {store} is full: make room, and start again")
-        elif isinstance(step, OSError) and str(step.filename).startswith(store):
+        elif isinstance(step, OSError) and str(step.filename).startswith(str(store.home)):
             found = NotAStore(f"{store} cannot be used as a store: {step.strerror}")
         step = step.__cause__ or step.__context__
     if exit_code(found) is ExitCode.FAILED:

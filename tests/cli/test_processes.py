@@ -65,6 +65,24 @@ def test_a_killed_head_is_started_again_and_has_its_jobs(commands: Commands) -> 
     assert json.loads(commands.run("job", ref, "--json").stdout)["state"] == "queued"
 
 
+def test_a_head_whose_store_is_in_sqlite_is_found_by_each_name_of_it(commands: Commands) -> None:
+    # Given the environment, which counts less than the command line
+    path = commands.directory / "store"
+    head = commands.start("head", "--listen", "off", "--store", f"sqlite://{path}")
+    assert head.wait_line("Its store is ").endswith(f"Its store is sqlite://{path}.")
+    head.wait_line("export ACTORCLOUD_HEAD=")
+    # When
+    commands.run("store", "put", "key", "value", "--space", "s")
+    found = [
+        commands.run("store", "get", "key", "--space", "s", "--store", name) for name in (str(path), f"sqlite://{path}")
+    ]
+    # Then
+    assert [(told.stdout, told.returncode) for told in found] == [('"value"\n', 0)] * 2
+    assert (path / "data" / "data.sqlite").exists()
+    assert head.end() == 0
+    assert commands.run("store", "get", "key", "--space", "s").stdout == '"value"\n'
+
+
 def test_a_head_whose_store_is_removed_ends_and_makes_no_empty_one(commands: Commands) -> None:
     # Given
     head = _start_head(commands)

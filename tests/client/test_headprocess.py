@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from actorcloud.base.errors import HeadUnreachable
+from actorcloud.base.location import locate
 from actorcloud.client.headprocess import HeadProcess
 from actorcloud.client.localhead import Connection
 
@@ -31,7 +32,7 @@ def place() -> Iterator[Path]:
 
 
 def head_in(place: Path, **options: object) -> HeadProcess:
-    return HeadProcess(place / "store", place, 2, command=COMMAND, **options)  # type: ignore[arg-type]
+    return HeadProcess(locate(place / "store"), place, 2, command=COMMAND, **options)  # type: ignore[arg-type]
 
 
 def end(connection: Connection, code: int = 0) -> None:
@@ -143,7 +144,7 @@ def test_a_head_that_cannot_start_says_its_exit_code(place: Path, monkeypatch: p
 def test_a_head_that_is_never_ready_is_killed(place: Path) -> None:
     # Given
     sleeper = (sys.executable, "-c", "import time; time.sleep(60)")
-    head = HeadProcess(place / "store", place, 2, command=sleeper, start_timeout=0.2)
+    head = HeadProcess(locate(place / "store"), place, 2, command=sleeper, start_timeout=0.2)
     head.begin()
     # Then
     with pytest.raises(HeadUnreachable, match=r"not ready after 0\.2 s"):

@@ -34,6 +34,12 @@ def test_a_file_is_no_store(tmp_path: Path) -> None:
         Cloud(path=tmp_path / "file")
 
 
+def test_a_password_in_an_address_is_in_no_error() -> None:
+    with pytest.raises(ConfigError, match="'postgresql://db/cloud' with workers=0") as caught:
+        Cloud(path="postgresql://me:hush@db/cloud", workers=0)
+    assert "hush" not in str(caught.value)
+
+
 def test_the_environment_names_the_head_of_programs_that_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     monkeypatch.setenv(HEAD_VARIABLE, "db9:7710")

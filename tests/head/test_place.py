@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actorcloud.base.errors import StoreDamaged
+from actorcloud.base.errors import NotAStore, StoreDamaged
 from actorcloud.head.place import Place, engine_at
 from actorcloud.store import LmdbEngine, SqliteEngine
 
@@ -38,6 +38,26 @@ def test_a_store_in_sqlite_is_opened_by_sqlite(tmp_path: Path) -> None:
     assert isinstance(engine, SqliteEngine)
     assert engine.open("again").epoch == 2
     engine.close()
+
+
+def test_an_address_of_sqlite_makes_a_store_in_sqlite(tmp_path: Path) -> None:
+    # When
+    engine = engine_at(f"sqlite://{tmp_path}/store")
+    engine.open("test")
+    engine.close()
+    # Then
+    assert isinstance(engine_at(tmp_path / "store"), SqliteEngine)
+
+
+def test_an_address_of_sqlite_does_not_fit_a_store_in_lmdb(tmp_path: Path) -> None:
+    # Given
+    made = LmdbEngine(tmp_path / "store")
+    made.open("test")
+    made.close()
+    # When, then
+    with pytest.raises(NotAStore, match=r"a store in data\.mdb.* name its directory alone, without sqlite://"):
+        engine_at(f"sqlite://{tmp_path}/store").open("test")
+    assert [file.name for file in (tmp_path / "store" / "data").glob("*.sqlite")] == []
 
 
 def test_the_core_of_a_head_makes_its_store_once(tmp_path: Path) -> None:

@@ -241,8 +241,8 @@ class StoreDirectory:
             )
         if (engine := file_of(self.path)) not in {None, self._file}:
             raise NotAStore(
-                f"{self.path} is a store in {engine}, which {_ENGINES[str(engine)]} opens; `actorcloud head` and "
-                "`actorcloud store` find that out by themselves, a program of yours must take that class"
+                f"{self.path} is a store in {engine}, which {_ENGINES[str(engine)]} opens: name its directory alone, "
+                "without sqlite://, and a head takes that one; a program of yours must take that class"
             )
         if _DATA in names and engine is None and _LOCK not in names:
             raise NotAStore(
