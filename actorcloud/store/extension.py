@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from operator import itemgetter
 
+import msgspec
+
 from actorcloud.base.errors import BadJobRef, BadKey, NoSuchJob, TransactionError, TransactionTooLarge
 from actorcloud.base.ids import JobRef
 from actorcloud.protocol.border import check_fence
@@ -30,7 +32,7 @@ from actorcloud.protocol.transaction import (
 )
 from actorcloud.store import keys
 from actorcloud.store.engine import Scan
-from actorcloud.store.validation import Touched, check_ranges, owners_of_ranges
+from actorcloud.store.validation import Touched, check_ranges, owners_of_ranges, stamps_of
 from actorcloud.store.view import Moment, View, rescan_of, scan_of
 
 Answer = Values | Conflict | Refused
@@ -41,11 +43,12 @@ def check_read(read: Read) -> Touched | Refused:
     try:
         if len(read.keys) + len(read.reads) > ENTRY_LIMIT:
             raise TransactionTooLarge(f"a transaction may read {ENTRY_LIMIT} keys; split it")
-        check_ranges(read.ranges, read.scans)
         check_fence(read.fence)
         wanted = [*read.keys, *map(itemgetter(0), read.reads)]
-        owners = keys.owners_of(wanted, () if read.fence is None else (read.fence[0],))
-        owners |= owners_of_ranges((*read.ranges, *read.scans))
+        owners = keys.owners_of(wanted, stamps_of(read.fence))
+        if read.ranges or read.scans:
+            check_ranges(read.ranges, read.scans)
+            owners |= owners_of_ranges((*read.ranges, *read.scans))
     except (BadKey, BadJobRef, TransactionTooLarge) as error:
         return Refused(error.code, str(error))
     return Touched(owners, {*wanted, *map(keys.record, owners)})
@@ -67,7 +70,7 @@ def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Ans
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     snapshot = read.snapshot
     if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(view, moment, read):
-        return _serve(view, read, moment._replace(seq=snapshot[1]))
+        return _serve(view, read, msgspec.structs.replace(moment, seq=snapshot[1]))
     if not (read.reads or read.ranges) or snapshot == moment.snapshot:
         return _serve(view, read, moment)
     if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads, read.ranges):

@@ -68,6 +68,8 @@ def charged(
     """
     writes: dict[bytes, bytes | None] = {}
     for space, (more_keys, more_bytes) in _growth(view, users).items():
+        if not (more_keys or more_bytes):
+            continue  # as it was: most transactions change values
         before = usage_of(view, space)
         after = Usage(max(0, before.keys + more_keys), max(0, before.size_bytes + more_bytes))
         if after.keys > quota.keys or after.size_bytes > quota.size_bytes:

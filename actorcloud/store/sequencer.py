@@ -18,8 +18,11 @@ Reference: store-design 1.9; etcd issue 14370 for what happens otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from actorcloud.base.errors import NoSpace, TransactionError
 from actorcloud.protocol.record import JobRecord
@@ -66,7 +69,7 @@ Answer = Committed | Conflict | Fenced | NotCommitted | Refused | own.Refused | 
 Body = Commit | own.Change | Status
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """A transaction to judge, or one to ask for, and what to do with its answer."""
 
     body: Body
@@ -75,12 +78,17 @@ class Request(NamedTuple):
     answer: Callable[[Answer], None]
 
 
-class _Judged(NamedTuple):
+class _Judged(msgspec.Struct, frozen=True):
     """A request of a batch, to be done over if that fails."""
 
     request: Request
-    is_accepted: bool
-    grows: bool
+    #: None: it was not.
+    accepted: Accepted | None = None
+
+    @property
+    def grows(self) -> bool:
+        """Whether it was accepted and adds something."""
+        return self.accepted is not None and grows(self.request.body, self.accepted)
 
 
 class Durable(NamedTuple):
@@ -117,11 +125,10 @@ class _Gathered:
         self.answers: list[Callable[[], None]] = []
         self.requests: list[_Judged] = []
 
-    def accept(self, accepted: Accepted) -> None:
+    def accept(self, accepted: Accepted, size_bytes: int) -> None:
         self.last = accepted.seq
         self.layer.accept(accepted.writes)
-        for key, value in accepted.writes.items():
-            self.size_bytes += len(key) + len(value or b"")
+        self.size_bytes += size_bytes
         for ref, record in accepted.records:
             # The latest change last, so that feeds are in the order of commits.
             self.jobs.pop(ref, None)
@@ -236,7 +243,7 @@ class Sequencer:
         has_grown = any(judged.grows for judged in flying.requests)
         lost, again = list[Request](), list[Request]()
         for judged in flying.requests:
-            is_lost = judged.is_accepted and judged.grows is has_grown
+            is_lost = judged.accepted is not None and judged.grows is has_grown
             (lost if is_lost else again).append(judged.request)
         return lost, again + [judged.request for judged in gathered.requests]
 
@@ -247,48 +254,47 @@ class Sequencer:
 
     def _judge(self, view: View, request: Request, now: float) -> None:
         body = request.body
-        moment = Moment(self.incarnation, self._gathering.last, now)
-        verdict = self._charged(view, body, self._verdict(view, moment, body, request.touched))
-        is_growing = isinstance(verdict, Accepted) and grows(body, verdict)
-        if self.shortage is not None and is_growing:
-            verdict = (Refused if isinstance(body, Commit) else own.Refused)(NoSpace.code, self.shortage)
+        verdict = self._verdict(view, Moment(self.incarnation, self._gathering.last, now), body, request.touched)
+        if isinstance(verdict, Accepted):
+            verdict = self._afforded(view, body, verdict)
         if isinstance(verdict, Accepted):
             self._accept(verdict)
             answer = Committed(verdict.seq, body.attempt) if isinstance(body, Commit) else None
-            self._keep(_Judged(request, is_accepted=True, grows=is_growing), answer)
+            self._keep(_Judged(request, verdict), answer)
         else:
-            self._keep(_Judged(request, is_accepted=False, grows=False), verdict)
+            self._keep(_Judged(request), verdict)
 
     def _accept(self, accepted: Accepted) -> None:
-        before = self._gathering.size_bytes
-        self._gathering.accept(accepted)
-        self.accepted_bytes += self._gathering.size_bytes - before
+        size = sum(map(len, accepted.writes)) + sum(map(len, filter(None, accepted.writes.values())))
+        self._gathering.accept(accepted, size)
+        self.accepted_bytes += size
         if self._functions is not None:
             self._functions.update(_functions_in(accepted.writes, (record for _, record in accepted.records)))
 
-    def _charged(self, view: View, body: Body, verdict: Verdict) -> Verdict:
-        """Count what is accepted as used; refuse what exceeds a quota."""
-        if not isinstance(verdict, Accepted) or not verdict.users:
-            return verdict
-        usage = charged(view, verdict.seq, verdict.users, self.quota)
-        if isinstance(usage, dict):
-            verdict.writes.update(usage)
-            return verdict
-        return (Refused if isinstance(body, Commit) else own.Refused)(usage.code, str(usage))
+    def _afforded(self, view: View, body: Body, accepted: Accepted) -> Verdict:
+        """Count what is accepted as used; refuse what exceeds a quota, or grows in a shortage of room."""
+        refused = Refused if isinstance(body, Commit) else own.Refused
+        if accepted.users:
+            usage = charged(view, accepted.seq, accepted.users, self.quota)
+            if not isinstance(usage, dict):
+                return refused(usage.code, str(usage))
+            accepted.writes.update(usage)
+        if self.shortage is not None and grows(body, accepted):
+            return refused(NoSpace.code, self.shortage)
+        return accepted
 
     def _verdict(self, view: View, moment: Moment, body: Body, touched: Touched) -> Verdict:
-        match body:
-            case Status(txn):
-                known = view.value(keys.commit_id(txn))
-                if known is not None:
-                    return Committed(*stored.commit_id_of(stored.payload_of(known)))
-                self._closed.add(txn)
-                return NotCommitted()
-            case Commit(txn) if txn in self._closed:
+        if isinstance(body, Commit):
+            if body.txn in self._closed:
                 return Refused(TransactionError.code, "this transaction was given up by its caller before")
-            case Commit():
-                return validate_commit(view, moment, body, touched)
-        return validate_change(view, moment, body, touched)
+            return validate_commit(view, moment, body, touched)
+        if isinstance(body, own.Change):
+            return validate_change(view, moment, body, touched)
+        known = view.value(keys.commit_id(body.txn))
+        if known is not None:
+            return Committed(*stored.commit_id_of(stored.payload_of(known)))
+        self._closed.add(body.txn)
+        return NotCommitted()
 
     def _keep(self, judged: _Judged, answer: Answer) -> None:
         request = judged.request
@@ -297,7 +303,7 @@ class Sequencer:
             request.answer(answer)
             return
         owner.requests.append(judged)
-        owner.answers.append(lambda: request.answer(answer))
+        owner.answers.append(partial(request.answer, answer))
         if owner is self._gathering:
             owner.count += 1
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 
-from actorcloud.store.value import PICKLE, RAW, with_codec
+from actorcloud.store.value import CODEC_BYTES, PICKLE, RAW, with_codec
 
 #: The newest format, in which everything is written.
 FORMAT = 2
@@ -35,7 +35,7 @@ def pack(seq: int, payload: bytes, codec: int = RAW) -> bytes:
 
 def pack_value(seq: int, value: bytes) -> bytes:
     """Return the stored value of a user's value, as it is on the wire."""
-    return pack(seq, value[1:], value[0])
+    return _HEADER.pack(FORMAT << 4 | value[0], seq) + value[CODEC_BYTES:]
 
 
 def seq_of(value: bytes | None) -> int:
@@ -53,8 +53,13 @@ def payload_of(value: bytes) -> bytes:
 
 def value_of(value: bytes) -> bytes:
     """Return a user's value as it is on the wire."""
-    first = value[0]
-    return with_codec(first & 15 if first >> 4 else PICKLE, value[HEADER_BYTES:])
+    return found_of(value)[1]
+
+
+def found_of(value: bytes) -> tuple[int, bytes]:
+    """Return the number of the commit that wrote a user's value, and the value as it is on the wire."""
+    first, seq = _HEADER.unpack_from(value)
+    return seq, with_codec(first & 15 if first >> 4 else PICKLE, value[HEADER_BYTES:])
 
 
 def pack_time(at: float) -> bytes:

@@ -33,7 +33,7 @@ INT_LIMIT_BYTES = 255
 
 def with_codec(codec: int, payload: bytes) -> bytes:
     """Return a value as it is on the wire."""
-    return bytes((codec,)) + payload
+    return codec.to_bytes() + payload
 
 
 def codec_of(value: bytes) -> int:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -44,7 +43,7 @@ Scans = Mapping[Scan, Sequence[tuple[bytes, bytes]]]
 _records = msgspec.msgpack.Decoder(JobRecord)
 
 
-class Moment(NamedTuple):
+class Moment(msgspec.Struct, frozen=True):
     """Where in history a view stands."""
 
     #: Of the store.
@@ -125,7 +124,7 @@ class View:
     def found(self, key: bytes) -> Found:
         """Return the state of `key` as answers have it."""
         value = self.value(key)
-        return None if value is None else (stored.seq_of(value), stored.value_of(value))
+        return None if value is None else stored.found_of(value)
 
     def record(self, ref: bytes) -> JobRecord | None:
         """Return the record of a job."""
@@ -151,7 +150,7 @@ class View:
         """Return what a caller asked for, from durable state alone."""
         items = self._scans[scan_of(wanted, limit_bytes)]
         room = limit_bytes - sum(len(key) + len(value) for key, value in items)
-        found = tuple((key, stored.seq_of(value), stored.value_of(value)) for key, value in items)
+        found = tuple((key, *stored.found_of(value)) for key, value in items)
         return RangeFound(found, more=room <= 0 and len(items) < wanted.limit)
 
     def _has_range(self, entry: RangeEntry) -> bool:

@@ -14,7 +14,13 @@ from __future__ import annotations
 
 from actorcloud.store.validation.change import ChangeVerdict, check_change, validate_change
 from actorcloud.store.validation.commit import CommitVerdict, check_commit, validate_commit
-from actorcloud.store.validation.footprint import Touched, check_footprint, check_ranges, owners_of_ranges
+from actorcloud.store.validation.footprint import (
+    Touched,
+    check_footprint,
+    check_ranges,
+    owners_of_ranges,
+    stamps_of,
+)
 from actorcloud.store.validation.verdict import Accepted
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "check_footprint",
     "check_ranges",
     "owners_of_ranges",
+    "stamps_of",
     "validate_change",
     "validate_commit",
 ]

@@ -14,7 +14,7 @@ from actorcloud.protocol.record import JobRecord
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
 from actorcloud.store.validation.effect import effect_of
-from actorcloud.store.validation.footprint import Touched, keys_of, owners
+from actorcloud.store.validation.footprint import Touched, touched_by
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -26,12 +26,11 @@ _encode = msgspec.msgpack.Encoder().encode
 def check_change(change: own.Change) -> Touched | own.Refused:
     """Return what a change touches; refuse it if its user's part touches keys that callers may not."""
     try:
-        jobs = _owners(change)
+        touched = _touched(change)
     except BadKey as error:
         return own.Refused(error.code, str(error))
-    wanted = keys_of(change, jobs)
-    wanted.update((keys.record(expect.ref) for expect in change.expect), change.needs, change.absent)
-    return Touched(jobs, wanted)
+    touched.keys.update((keys.record(expect.ref) for expect in change.expect), change.needs, change.absent)
+    return touched
 
 
 def validate_change(view: View, moment: Moment, change: own.Change, touched: Touched) -> ChangeVerdict:
@@ -104,8 +103,8 @@ def _refuse_user(view: View, change: own.Change, touched: Touched) -> own.Refuse
     return None
 
 
-def _owners(change: own.Change) -> set[bytes]:
+def _touched(change: own.Change) -> Touched:
     # Nearly all changes are the manager's alone, and have a thousand jobs in them.
     if not (change.reads or change.ranges or change.writes or change.atomics):
-        return set()
-    return owners(change, {expect.ref for expect in change.expect})
+        return Touched(set(), set())
+    return touched_by(change, {expect.ref for expect in change.expect})

@@ -26,7 +26,7 @@ from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import keys, stored
 from actorcloud.store.validation.effect import effect_of
-from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, keys_of, owners, stamps_of
+from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, stamps_of, touched_by
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -46,14 +46,10 @@ def check_commit(commit: Commit) -> Touched | Refused:
     try:
         _check_limits(commit)
         _check_names(commit)
-        jobs = owners(commit, stamps_of(commit.fence))
+        touched = touched_by(commit, stamps_of(commit.fence))
     except ActorCloudError as error:
         return Refused(error.code, str(error))
-    return Touched(jobs, _keys_of(commit, jobs))
-
-
-def _keys_of(commit: Commit, jobs: set[bytes]) -> set[bytes]:
-    wanted = keys_of(commit, jobs)
+    wanted = touched.keys
     wanted.add(keys.commit_id(commit.txn))
     if commit.fence is not None:
         wanted.add(keys.record(commit.fence[0]))
@@ -61,7 +57,7 @@ def _keys_of(commit: Commit, jobs: set[bytes]) -> set[bytes]:
         wanted.update((keys.record(job.ref), keys.tombstone(job.ref), keys.function(job.function)))
         if job.key is not None:
             wanted.add(keys.job_key(job.key))
-    return wanted
+    return touched
 
 
 def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched) -> CommitVerdict:
@@ -71,14 +67,13 @@ def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched
         return Committed(*stored.commit_id_of(stored.payload_of(known)))
     if commit.fence is not None and not _holds(view, commit.fence):
         return Fenced()
-    new = {job.ref for job in commit.jobs}
-    for ref in touched.owners - new:
-        if not view.has_job(ref):
+    for ref in touched.owners:
+        if not (view.has_job(ref) or ref in {job.ref for job in commit.jobs}):
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     elsewhere = commit.snapshot is not None and commit.snapshot[0] != moment.incarnation
     if elsewhere or not view.still_holds(commit.reads, commit.ranges):
         return view.conflict(moment, (key for key, _ in commit.reads))
-    refused = _refuse_jobs(view, commit.jobs)
+    refused = _refuse_jobs(view, commit.jobs) if commit.jobs else None
     if refused is not None:
         return refused
     effect = effect_of(view, moment.seq + 1, commit.writes, commit.atomics)
@@ -91,16 +86,18 @@ def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched
 
 def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | None]) -> Accepted:
     seq = moment.seq + 1
-    writes: dict[bytes, bytes | None] = {keys.commit_id(txn): None for txn in commit.acked}
+    writes: dict[bytes, bytes | None] = dict.fromkeys(map(keys.commit_id, commit.acked))
     writes[keys.commit_id(commit.txn)] = stored.pack(seq, stored.pack_commit_id(moment.now, seq, commit.attempt))
-    records = tuple((job.ref, _new_record(job, moment.now, seq)) for job in commit.jobs)
-    for job, (ref, record) in zip(commit.jobs, records, strict=True):
-        writes[keys.record(ref)] = stored.pack(seq, _encode(record))
-        writes[keys.arguments(ref)] = stored.pack(seq, job.arguments)
+    records = []
+    for job in commit.jobs:
+        record = _new_record(job, moment.now, seq)
+        records.append((job.ref, record))
+        writes[keys.record(job.ref)] = stored.pack(seq, _encode(record))
+        writes[keys.arguments(job.ref)] = stored.pack(seq, job.arguments)
         if job.key is not None:
-            writes[keys.job_key(job.key)] = stored.pack(seq, ref)
+            writes[keys.job_key(job.key)] = stored.pack(seq, job.ref)
     writes.update(effect)
-    return Accepted(seq, writes, records, effect)
+    return Accepted(seq, writes, tuple(records), effect)
 
 
 def _check_limits(commit: Commit) -> None:
@@ -114,8 +111,9 @@ def _check_names(commit: Commit) -> None:
     if not 0 < commit.attempt <= ATTEMPT_LIMIT:
         raise TransactionError(f"attempt {commit.attempt} of one transaction; the limit is {ATTEMPT_LIMIT}")
     check_fence(commit.fence)
-    if commit.jobs:
-        check_refs(job.ref for job in commit.jobs)
+    if not commit.jobs:
+        return
+    check_refs(job.ref for job in commit.jobs)
     for job in commit.jobs:
         check_function(job.function)
         check_limits_of_job(job.retries, job.timeout)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter, itemgetter
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from actorcloud.base.errors import BadKey, TransactionTooLarge, ValueTooLarge
 from actorcloud.protocol.record import Fence
@@ -36,7 +38,7 @@ _first = itemgetter(0)
 _key = attrgetter("key")
 
 
-class Touched(NamedTuple):
+class Touched(msgspec.Struct, frozen=True):
     """What a request depends on; found out once, when it is checked."""
 
     #: Jobs that must exist, as their spaces are touched.
@@ -82,15 +84,16 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
     """
     steps = sum([len(atomic.steps) for atomic in body.atomics]) if body.atomics else 0
     check_count(max(len(body.reads), len(body.writes) + steps))
-    check_ranges(body.ranges)
     size = others_bytes + size_of_writes(body.writes, body.atomics)
     size += sum(map(len, map(_first, body.reads)))
-    for entry in body.ranges:
-        size += len(entry.lo) + len(entry.hi)
+    if body.ranges:
+        check_ranges(body.ranges)
+        size += sum([len(entry.lo) + len(entry.hi) for entry in body.ranges])
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
     _check_values(body.writes)
-    _check_atomics(body)
+    if body.atomics:
+        _check_atomics(body)
 
 
 def size_of_writes(writes: Iterable[Write], atomics: Iterable[Atomic]) -> int:
@@ -141,8 +144,6 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         TransactionTooLarge: with what there is, and the limit.
         BadKey: a range cannot be one.
     """
-    if not ranges and not wanted:
-        return
     if len(ranges) + len(wanted) > RANGE_LIMIT:
         raise TransactionTooLarge(
             f"{len(ranges) + len(wanted)} ranges in one transaction; the limit is {RANGE_LIMIT}: "
@@ -159,8 +160,8 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         )
 
 
-def owners(body: Footprint, stamps: Collection[bytes]) -> set[bytes]:
-    """Return the jobs whose spaces a transaction touches.
+def touched_by(body: Footprint, stamps: Collection[bytes]) -> Touched:
+    """Return what a transaction depends on.
 
     Args:
         body: the message that has it.
@@ -169,8 +170,13 @@ def owners(body: Footprint, stamps: Collection[bytes]) -> set[bytes]:
     Raises:
         BadKey: callers may not touch one of these.
     """
-    touched = [*map(_first, body.reads), *map(_first, body.writes), *map(_key, body.atomics)]
-    return keys.owners_of(touched, stamps) | owners_of_ranges(body.ranges)
+    read = [*map(_first, body.reads)]
+    written = [*map(_first, body.writes), *map(_key, body.atomics)]
+    owners = keys.owners_of(read + written, stamps)
+    if body.ranges:
+        owners |= owners_of_ranges(body.ranges)
+    # What is there tells how much more there will be.
+    return Touched(owners, {*read, *written, *usage_keys(written), *map(keys.record, owners)})
 
 
 def owners_of_ranges(ranges: Iterable[RangeEntry | RangeRead]) -> set[bytes]:
@@ -185,21 +191,6 @@ def owners_of_ranges(ranges: Iterable[RangeEntry | RangeRead]) -> set[bytes]:
         if owner is not None:
             found.add(owner)
     return found
-
-
-def keys_of(body: Footprint, owners: Iterable[bytes]) -> set[bytes]:
-    """Return the engine keys on which a transaction depends.
-
-    Args:
-        body: the message that has it.
-        owners: the jobs whose spaces it touches.
-    """
-    wanted = {*map(keys.record, owners), *map(_first, body.reads)}
-    if body.writes or body.atomics:
-        # What is there tells how much more there will be.
-        written = [*map(_first, body.writes), *map(_key, body.atomics)]
-        wanted.update(written, usage_keys(written))
-    return wanted
 
 
 def stamps_of(fence: Fence | None) -> tuple[bytes, ...]:
