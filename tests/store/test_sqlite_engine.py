@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import resource
 import shutil
 import signal
@@ -17,6 +20,7 @@ import pytest
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked, StoreTooNew
 from actorcloud.store import Batch, EngineFailed, FencedOut, LmdbEngine, ReadPlan, SqliteEngine, Unresolved, keys
 from actorcloud.store.engine import sqlite as sqlite_engine
+from actorcloud.store.engine.sqlite import write_copy
 from actorcloud.store.format import FormatRecord, pack_format
 
 MIB = 1 << 20
@@ -180,21 +184,68 @@ def test_a_full_disk_with_the_commit_on_it_is_a_commit(engine: SqliteEngine, mon
     assert engine.resolve(epoch=1, expect=0, new=1)
 
 
-def test_a_write_that_fails_is_the_end_and_the_file_decides(engine: SqliteEngine, path: Path) -> None:
-    # Given: the file may not grow.
-    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file grow beyond that: EFBIG, which SQLite does not tell from other failures, nor EDQUOT."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, hard))
-    # When
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
-        with pytest.raises(EngineFailed, match="could not commit"):
-            engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=1, new=2)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_index_of_the_log_that_does_not_fit_is_the_end(engine: SqliteEngine) -> None:
+    """The log may have the whole commit, which whoever opens the file again finds."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    with files_of_at_most(0), pytest.raises(EngineFailed, match="could not commit"):
+        engine._explain(error, 0)
+
+
+def test_a_limit_of_the_files_size_refuses_and_goes_on(engine: SqliteEngine) -> None:
+    # Given
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    # When
+    with files_of_at_most(1 << 17), pytest.raises(NoSpace, match="make room"):
+        engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=1, new=2)
     # Then
+    assert engine.read(ReadPlan([b"k", b"big"])) == (1, {b"k": b"v", b"big": None}, [])
+    engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=1, new=2)
+    engine.close()
+    assert engine.open("next").seq == 2
+    assert engine.read(ReadPlan([b"big"])).values == {b"big": bytes(MIB)}
+
+
+@pytest.mark.parametrize(("error", "expected"), [(errno.EDQUOT, NoSpace), (errno.EIO, EngineFailed), (0, EngineFailed)])
+def test_a_write_that_fails_is_told_from_a_full_disk_by_another_write(
+    engine: SqliteEngine, path: Path, monkeypatch: pytest.MonkeyPatch, error: int, expected: type[Exception]
+) -> None:
+    def write(*_: object) -> int:
+        if error:
+            raise OSError(error, "planted")
+        return 0
+
+    # Given
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    monkeypatch.setattr(os, "pwrite", write)
+    # When
+    with files_of_at_most(1 << 17), pytest.raises(expected):
+        engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=1, new=2)
+    # Then: the file decides.
+    monkeypatch.undo()
     engine.close()
     assert engine.open("next").seq == 1
     assert engine.read(ReadPlan([b"k", b"big"])).values == {b"k": b"v", b"big": None}
+
+
+def test_a_store_that_cannot_be_made_for_lack_of_room_says_so(path: Path) -> None:
+    """It is the index of the log that does not fit first."""
+    with files_of_at_most(1 << 13), pytest.raises(NoSpace, match="make room"):
+        SqliteEngine(path).open("test")
+    engine = SqliteEngine(path)
+    assert engine.open("test").seq == 0
+    engine.close()
 
 
 def test_the_number_of_keys_is_kept(engine: SqliteEngine) -> None:
@@ -305,6 +356,25 @@ def test_a_backup_that_is_not_sound_is_removed(
     monkeypatch.setattr(sqlite_engine, "_problems", lambda *_: ("a page is missing",))
     with pytest.raises(StoreDamaged, match="not sound"):
         engine.backup(tmp_path / "copy")
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_a_copy_that_does_not_fit_is_removed(engine: SqliteEngine, tmp_path: Path) -> None:
+    engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=0, new=1)
+    with files_of_at_most(1 << 17):
+        with pytest.raises(NoSpace, match="does not fit"):
+            engine.backup(tmp_path / "backup")
+        with pytest.raises(NoSpace, match="does not fit"):
+            write_copy(tmp_path / "copy", [(b"big", bytes(MIB))])
+    assert list((tmp_path / "backup").iterdir()) == list((tmp_path / "copy").iterdir()) == []
+
+
+def test_a_copy_that_is_not_sound_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreDamaged, match="cannot be copied"):
+        write_copy(tmp_path / "copy", [(b"k", b"v"), (b"k", b"w")])
+    monkeypatch.setattr(sqlite_engine, "_problems", lambda *_: ("a page is missing",))
+    with pytest.raises(StoreDamaged, match="not sound"):
+        write_copy(tmp_path / "copy", [(b"k", b"v")])
     assert list((tmp_path / "copy").iterdir()) == []
 
 

@@ -19,6 +19,7 @@ import errno
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -35,6 +36,12 @@ _LOCK = "head.lock"
 _DATA = "data"
 _NEW = "data.new"
 _OURS = frozenset({_LOCK, _DATA, _NEW})
+
+#: The disk is full, or a quota or file-size limit is reached.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+#: Bytes by which one tries whether there is room: a page.
+_TRIED_BYTES = 4096
 
 #: Bytes of the lock file's text that an error shows.
 _OWNER_LIMIT = 200
@@ -125,7 +132,7 @@ class StoreDirectory:
         os.pwrite(lock, f"process {os.getpid()} ({owner})\n".encode()[:_OWNER_LIMIT], 0)
 
     def _unusable(self, error: OSError) -> NoSpace | NotAStore:
-        kind = NoSpace if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} else NotAStore
+        kind = NoSpace if error.errno in FULL else NotAStore
         return kind(f"{self.path} cannot be used as a store: {error.strerror}")
 
     def unlock(self, *, in_order: bool = False) -> None:
@@ -186,9 +193,8 @@ class StoreDirectory:
         return self._seal == self._fingerprint()
 
     def is_there(self) -> bool:
-        """Tell whether this path still leads to the directory that is locked."""
-        if self._lock is None:
-            return False
+        """Tell whether this path still leads to the directory; only of a locked store."""
+        assert self._lock is not None
         try:
             return os.path.samestat((self.path / _LOCK).stat(), os.fstat(self._lock))
         except OSError:
@@ -253,6 +259,21 @@ class StoreDirectory:
 def file_of(path: Path) -> str | None:
     """Return the name of the engine's file in a store's directory; None: there is no store."""
     return next((file for file in _ENGINES if (path / _DATA / file).exists()), None)
+
+
+def has_room(directory: Path) -> bool:
+    """Tell whether the largest file in a directory may grow: neither disk nor quota nor the limit of a file is reached.
+
+    By writing a page where that one ends, into a file of its own.
+    """
+    try:
+        end = max(entry.stat().st_size for entry in os.scandir(directory))
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            os.pwrite(probe.fileno(), bytes(_TRIED_BYTES), end)
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error.errno not in FULL
+    return True
 
 
 def sync(path: Path) -> None:

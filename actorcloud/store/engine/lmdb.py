@@ -16,7 +16,6 @@ Reference: store-design section 1; lmdb.h and mdb.c of LMDB 0.9.
 
 from __future__ import annotations
 
-import errno
 import itertools
 import logging
 import mmap
@@ -33,7 +32,7 @@ import lmdb
 from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine import lmdb_file
-from actorcloud.store.engine.directory import StoreDirectory
+from actorcloud.store.engine.directory import FULL, StoreDirectory
 from actorcloud.store.engine.header import (
     CLEAN,
     EPOCH,
@@ -76,10 +75,6 @@ _META_PAGES = 2
 
 #: Reads are one-shot, so a handful at a time; the rest is room for tools.
 _MAX_READERS = 512
-
-
-#: The disk is full, or a quota or file-size limit is reached.
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class LmdbEngine:
@@ -347,7 +342,7 @@ class LmdbEngine:
             else:
                 self._checked_env().copy(str(place), compact=compact)
         except lmdb.Error as error:
-            if isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL:
+            if _is_full(error):
                 raise NoSpace(f"the copy of {self._directory.path} does not fit into {place}: {error}") from error
             raise StoreDamaged(f"the store {self._directory.path} cannot be copied: {error}") from error
 
@@ -398,7 +393,7 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = Fals
 
 
 def _is_full(error: lmdb.Error) -> bool:
-    return isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in _FULL
+    return isinstance(error, lmdb.DiskError) or getattr(error, "code", 0) in FULL
 
 
 def _fits(size: int) -> bool:

@@ -11,7 +11,7 @@ file is an error of SQLite's, not the end of the process.
 Thread: `commit` only ever from one thread; `read` from any, one at a time, beside the commit. A
 forked child is refused.
 
-What a failed commit means: a full disk is `NoSpace` and life goes on; anything else is
+What a failed commit means: a full disk, quota or limit is `NoSpace` and life goes on; anything else is
 `EngineFailed`, for a failed fsync may have left the commit in the file: opening it again tells.
 
 Reference: store-design 3.1; sqlite.org/wal.html, sqlite.org/howtocorrupt.html.
@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged
 from actorcloud.store import keys
-from actorcloud.store.engine.directory import SQLITE_FILE, StoreDirectory
+from actorcloud.store.engine.directory import SQLITE_FILE, StoreDirectory, has_room
 from actorcloud.store.engine.header import (
     CLEAN,
     EPOCH,
@@ -69,6 +69,9 @@ _KEYS_AT_ONCE = 500
 
 #: Problems that one check tells.
 _PROBLEMS_LIMIT = 100
+
+#: A write failed, of the file or its log, or of the log's index, which is a file as well.
+_UNWRITTEN = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 _CREATE = "create table kv (k blob primary key, v blob not null) without rowid"
 _GET = "select v from kv where k = ?"
@@ -130,7 +133,8 @@ class SqliteEngine:
             writer = _connect(self._directory.file)
             reader = _connect(self._directory.file)
             self._connections = writer, reader
-            opened = self._take_over(writer)
+            with _filling(self._directory.file):
+                opened = self._take_over(writer)
             self._directory.found()
             return opened
         except sqlite3.Error as error:
@@ -161,7 +165,7 @@ class SqliteEngine:
         file = self._directory.new / SQLITE_FILE
         # Made by hand, so that it is never open to others.
         file.touch(mode=0o600)
-        with contextlib.closing(_connect(file)) as connection, _transaction(connection):
+        with contextlib.closing(_connect(file)) as connection, _filling(file), _transaction(connection):
             connection.execute(_CREATE)
             header = new_header(self._random(INCARNATION_BYTES))
             connection.executemany("insert into kv values (?, ?)", header.items())
@@ -265,7 +269,9 @@ class SqliteEngine:
 
     def _explain(self, error: sqlite3.Error, expect: int) -> NoReturn:
         """Raise what this failed commit means."""
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+        # Where it is the index of the log that does not fit, the log may have it all.
+        is_told = error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHMSIZE
+        if not (is_told and _is_full(error, self._directory.file)):
             raise EngineFailed(f"SQLite could not commit to {self._directory.path}: {error}") from error
         if self.read(ReadPlan()).seq != expect:
             raise Unresolved(f"the disk of {self._directory.path} is full, but the commit is there") from error
@@ -282,9 +288,7 @@ class SqliteEngine:
             with directory.build() as new:
                 self._copy(new / SQLITE_FILE)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-                raise NoSpace(f"the copy of {self._directory.path} does not fit into {dest}: {error}") from error
-            raise StoreDamaged(f"the store {self._directory.path} cannot be copied: {error}") from error
+            raise StoreDamaged(f"the store {self._directory.path} cannot be copied to {dest}: {error}") from error
 
     def _copy(self, file: Path) -> None:
         self._directory.check_file()
@@ -292,6 +296,7 @@ class SqliteEngine:
         with (
             contextlib.closing(_connect(self._directory.file)) as source,
             contextlib.closing(_connect(file)) as target,
+            _filling(file),
         ):
             check_format(f"{self._directory.path} is an SQLite database", _get(source, FORMAT))
             source.backup(target)
@@ -353,14 +358,14 @@ def write_copy(dest: str | os.PathLike[str], items: Iterable[tuple[bytes, bytes]
             file = new / SQLITE_FILE
             file.touch(mode=0o600)
             with contextlib.closing(_connect(file)) as connection:
-                with _transaction(connection):
+                with _filling(file), _transaction(connection):
                     connection.execute(_CREATE)
                     connection.executemany("insert into kv values (?, ?)", items)
                 problems = _problems(connection, "integrity_check", 1)
             if problems:
                 raise StoreDamaged(f"the copy in {dest} is not sound: {problems[0]}; try another disk")
     except sqlite3.Error as error:
-        raise NoSpace(f"the copy does not fit into {dest}: {error}") from error
+        raise StoreDamaged(f"the store cannot be copied to {dest}: {error}") from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -373,7 +378,8 @@ def _connect(file: Path) -> sqlite3.Connection:
         check_same_thread=False,
     )
     try:
-        connection.execute("pragma journal_mode = wal")
+        with _filling(file):
+            connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
         connection.execute("pragma trusted_schema = off")
     except BaseException:
@@ -395,10 +401,30 @@ def _transaction(connection: sqlite3.Connection, kind: str = "immediate") -> Ite
         raise
 
 
+def _is_full(error: sqlite3.Error, file: Path) -> bool:
+    """Tell whether room was missing: on the disk, of a quota, of a file's limit; of a connection that is still open.
+
+    Only ENOSPC is "full" to SQLite. With the others a write fails as on a broken disk; but nothing of the commit
+    counts then, as its last page was not written.
+    """
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    return error.sqlite_errorcode in _UNWRITTEN and not has_room(file.parent)
+
+
+@contextlib.contextmanager
+def _filling(file: Path) -> Iterator[None]:
+    """Tell a file that does not fit from one that cannot be written, before closing it makes room."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _is_full(error, file):
+            raise NoSpace(f"{file} does not fit, disk or quota are full: {error}; make room, and try again") from error
+        raise
+
+
 def _opening_error(file: Path, error: sqlite3.Error) -> Exception:
     code = error.sqlite_errorcode & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return NoSpace(f"the disk of {file} is full: {error}; make room, and open it again")
     if code == sqlite3.SQLITE_NOTADB:
         return NotAStore(f"the file {file} is no SQLite database")
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}:
