@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
 import pytest
 
-from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLocked
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked
 from actorcloud.store import Batch, LmdbEngine, ReadPlan
 from actorcloud.store.engine import lmdb_file
 
@@ -131,6 +134,44 @@ def test_a_backup_that_is_not_sound_is_no_store(
     with pytest.raises(StoreDamaged, match="page 7"):
         engine.backup(tmp_path / "copy")
     assert not (tmp_path / "copy" / "data").exists()
+
+
+def test_a_backup_onto_a_full_disk_is_removed(engine: LmdbEngine, tmp_path: Path) -> None:
+    # Given
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    # When
+    try:
+        with pytest.raises(NoSpace, match="does not fit"):
+            engine.backup(tmp_path / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Then
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_a_store_that_fails_while_it_is_copied_says_so(
+    engine: LmdbEngine, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(*_: object, **__: object) -> None:
+        raise lmdb.Error("mdb_env_copy2", errno.EIO)
+
+    engine.close()
+    monkeypatch.setattr(engine, "_copy_closed", copy)
+    with pytest.raises(StoreDamaged, match="cannot be copied"):
+        engine.backup(tmp_path / "copy")
+
+
+def test_a_file_of_another_lmdb_cannot_be_copied(engine: LmdbEngine, path: Path, tmp_path: Path) -> None:
+    # Given: the version that both meta pages speak of.
+    engine.close()
+    with (path / "data" / "data.mdb").open("r+b") as file:
+        for page in (0, os.sysconf("SC_PAGE_SIZE")):
+            file.seek(page + 20)
+            file.write(bytes([7]))
+    # When
+    with pytest.raises(StoreDamaged, match="cannot be opened"):
+        engine.backup(tmp_path / "copy")
 
 
 def test_there_is_no_backup_of_what_is_not_there(tmp_path: Path) -> None:

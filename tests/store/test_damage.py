@@ -13,10 +13,11 @@ import lmdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lmdb import verify
 
 from actorcloud.base.errors import ConfigError, NotAStore, StoreDamaged, StoreError
 from actorcloud.store import Batch, EngineFailed, EngineScan, LmdbEngine, ReadPlan
-from actorcloud.store.engine import lmdb_file
+from actorcloud.store.engine import lmdb_file, mounts
 from actorcloud.store.engine.directory import StoreDirectory
 from actorcloud.store.engine.mounts import file_system_of, read_mounts, refuse_remote
 
@@ -93,6 +94,18 @@ def test_a_large_store_is_walked_through_by_another_process(tmp_path: Path, monk
     whole = file.read_bytes()
     file.write_bytes(whole[:8192] + bytes(len(whole) - 8192))
     with pytest.raises(StoreDamaged, match="page"):
+        opened(tmp_path / "store")
+
+
+def test_a_page_that_the_walk_itself_stumbles_over_is_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(_: str) -> list[str]:
+        raise IndexError
+
+    make(tmp_path / "store", closed=False)
+    monkeypatch.setattr(verify, "verify", stumble)
+    with pytest.raises(StoreDamaged, match="IndexError"):
         opened(tmp_path / "store")
 
 
@@ -214,7 +227,9 @@ def test_the_innermost_and_latest_mount_counts(path: str, kind: str) -> None:
     assert file_system_of(path, MOUNTS) == kind
 
 
-def test_a_system_that_does_not_say_is_believed() -> None:
+def test_a_system_that_does_not_say_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "_MOUNTS", tmp_path / "mountinfo")
+    assert read_mounts() == ""
     assert file_system_of("/store", "") is None
     refuse_remote(Path("/store"), "")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actorcloud.store import Batch, Engine, EngineFailed, EngineScan, FencedOut, ReadPlan
+from actorcloud.base.errors import NotAStore
+from actorcloud.store import Batch, Engine, EngineFailed, EngineScan, FencedOut, MemoryEngine, ReadPlan
+from actorcloud.store.engine.port import CheckLevel
 
 Make = Callable[[], Engine]
 
@@ -148,6 +151,32 @@ def test_closing_twice_is_once(make_engine: Make) -> None:
     engine.open("test")
     engine.close()
     engine.close()
+
+
+def test_an_engine_shows_in_a_line_what_it_is(make_engine: Make) -> None:
+    engine = make_engine()
+    closed = repr(engine)
+    engine.open("test")
+    assert closed[:5] == repr(engine)[:5] != ""
+    assert "\n" not in closed
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_a_sound_store_has_no_problems(make_engine: Make, level: CheckLevel) -> None:
+    engine = make_engine()
+    put(engine, engine.open("test").epoch, 0, a="1" * 5000)
+    report = engine.check(level)
+    assert (report.level, report.problems) == (level, ())
+    assert report.checked_bytes >= 5000
+
+
+def test_a_memory_in_disorder_is_noticed_and_has_no_copies(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    put(engine, engine.open("test").epoch, 0, a="1", b="2")
+    engine.disk._order.reverse()
+    assert engine.check("full").problems
+    with pytest.raises(NotAStore, match="in memory"):
+        engine.backup(tmp_path / "copy")
 
 
 def test_statistics_count_keys(make_engine: Make) -> None:

@@ -107,6 +107,15 @@ def test_what_cannot_be_a_key_is_refused_by_name(key: Key, text: str) -> None:
     assert repr(key)[:10] in str(caught.value)
 
 
+def test_a_key_that_cannot_even_be_shown_is_refused_by_its_type() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise ZeroDivisionError
+
+    with pytest.raises(BadKey, match="<Broken>"):
+        encode_key(Broken())  # type: ignore[arg-type]  # that is what is tested
+
+
 def test_a_key_of_exactly_the_limit_is_good() -> None:
     assert len(encode_key("x" * 478)) == KEY_LIMIT_BYTES
 

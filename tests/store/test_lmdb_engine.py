@@ -140,6 +140,29 @@ def test_a_file_that_was_cut_short_is_refused_and_not_opened(path: Path, keep: i
     refused(path, StoreDamaged, "backup")
 
 
+def test_a_file_without_its_free_pages_at_the_end_is_whole(path: Path) -> None:
+    """LMDB need not ever have written those."""
+    # Given
+    engine = LmdbEngine(path, map_bytes=16 * MIB)
+    engine.open("maker")
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    engine.commit(Batch({b"big": bytes(200_000)}, ()), epoch=1, expect=1, new=2)
+    engine.commit(Batch({}, [b"big"]), epoch=1, expect=2, new=3)
+    engine.close()
+    file = path / "data" / "data.mdb"
+    os.truncate(file, file.stat().st_size - 20_000)
+    # When
+    assert engine.open("next").seq == 3
+    # Then
+    assert engine.read(ReadPlan([b"k", b"big"])).values == {b"k": b"v", b"big": None}
+    engine.close()
+
+
+def test_a_directory_that_is_named_like_a_stores_is_no_store(path: Path) -> None:
+    (path / "data").mkdir(parents=True)
+    refused(path, NotAStore, "none of ours")
+
+
 def test_a_file_that_is_gone_is_refused(path: Path) -> None:
     made(path).unlink()
     refused(path, StoreDamaged, "lost its file")
@@ -270,6 +293,64 @@ def test_a_full_disk_with_the_commit_on_it_is_a_commit(engine: LmdbEngine, monke
     assert engine.resolve(epoch=1, expect=0, new=1)
 
 
+def test_a_full_disk_after_which_nothing_can_be_read_is_the_end(
+    engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise lmdb.DiskError("mdb_txn_commit", errno.ENOSPC)
+
+    def read(*_: object) -> None:
+        raise lmdb.PanicError("mdb_txn_begin")
+
+    monkeypatch.setattr(engine, "_write", write)
+    monkeypatch.setattr(lmdb_engine, "_read", read)
+    with pytest.raises(EngineFailed, match="given up"):
+        engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+
+
+def test_a_read_for_which_there_is_no_place_among_the_readers_is_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: one place, which a program that lives has taken.
+    monkeypatch.setattr(lmdb_engine, "_MAX_READERS", 1)
+    engine = LmdbEngine(path, map_bytes=16 * MIB)
+    engine.open("test")
+    assert engine._env is not None
+    # Then
+    with engine._env.begin(), pytest.raises(EngineFailed, match="cannot read"):
+        engine.read(ReadPlan([b"k"]))
+    engine.close()
+
+
+def test_a_close_that_cannot_be_noted_is_a_close(
+    engine: LmdbEngine, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given: nothing may be written to the file any more.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    # When
+    try:
+        engine.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Then: the next one looks at all of it.
+    assert "could not note that it was closed" in caplog.text
+    assert (path / "head.lock").read_bytes() == b""
+    assert engine.open("next").epoch == 2
+
+
+def test_who_was_passed_over_does_not_say_that_it_is_closed(engine: LmdbEngine) -> None:
+    # Given: another head came in, past the lock.
+    assert engine._env is not None
+    with engine._env.begin(write=True) as txn:
+        txn.put(keys.meta("epoch"), (9).to_bytes(8, "big"))
+    # When
+    engine.close()
+    # Then
+    assert engine.open("next").epoch == 10
+    assert engine.read(ReadPlan([keys.meta("clean")])).values == {keys.meta("clean"): None}
+
+
 def test_a_read_that_a_growing_map_broke_is_read_again(engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     read, broken = lmdb_engine._read, [lmdb.Error("mdb_cursor_get: closed/deleted/dropped")]
 
@@ -297,6 +378,16 @@ def test_a_machine_that_forbids_large_maps_gets_a_smaller_one(path: Path, monkey
     assert engine.stats().limit_bytes == 1 << 30
     assert refused_sizes[:3] == [1 << 40, 64 << 30, 8 << 30]
     engine.close()
+
+
+def test_a_process_without_memory_for_any_map_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: bool) -> lmdb.Environment:
+        raise lmdb.MemoryError("mmap")
+
+    monkeypatch.setattr(lmdb_engine, "_open_lmdb", refuse)
+    refused_engine = LmdbEngine(path)
+    with pytest.raises(NoSpace, match="not even a map of 134217728 bytes"):
+        refused_engine.open("test")
 
 
 # -- how full it is -------------------------------------------------------------------------------

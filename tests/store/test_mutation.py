@@ -20,7 +20,7 @@ from actorcloud.base.errors import (
 )
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.transaction import Commit as CommitMessage
-from actorcloud.protocol.transaction import Conflict, Read, Refused
+from actorcloud.protocol.transaction import Conflict, NotCommitted, Read, Refused
 from actorcloud.store import Abort, Commit, Fail, Transaction, Transactions
 from actorcloud.store.caller.transaction import Restart
 from tests.store.local import JOB, PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
@@ -41,6 +41,21 @@ def interfere(store: LocalStore, times: int, key: str = "n") -> None:
             store.before = before
 
     store.before = before
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.fetch("s", "k"),
+        lambda client: client.mutate(lambda: txn_of(client).fetch("s", "k")),
+        lambda client: put(client, "k", 1),
+    ],
+    ids=["alone", "inside", "commit"],
+)
+def test_an_answer_that_is_none_is_never_taken_for_one(ask: Callable[[Transactions], object]) -> None:
+    client = Transactions(lambda _: NotCommitted(), PICKLE, means(Clock()))
+    with pytest.raises(TypeError, match="the store answered"):
+        ask(client)
 
 
 # -- outcomes -------------------------------------------------------------------------------------

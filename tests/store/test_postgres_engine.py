@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,7 +28,7 @@ from actorcloud.store import (
     keys,
 )
 from actorcloud.store.engine import postgres_link
-from actorcloud.store.engine.postgres_link import Link
+from actorcloud.store.engine.postgres_link import Answer, Link
 from tests.store.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
@@ -306,6 +307,14 @@ def test_a_statement_that_was_rolled_back_is_sent_again(make: Make, monkeypatch:
     assert engine.read(ReadPlan([b"k"])).values == {b"k": b"v"}
 
 
+def test_a_server_that_refuses_the_sessions_settings_is_not_used(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_link, "_SESSION", {"no_such_setting": "on"})
+    engine = make(patience=0)
+    with pytest.raises(EngineFailed, match="no_such_setting"):
+        engine.open("owner")
+    assert engine._writer._connection is None
+
+
 def raised(code: str) -> psycopg.Error:
     return psycopg.errors.lookup(code)("planted")
 
@@ -405,6 +414,20 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself(
     answers_lost(engine._writer, monkeypatch, 1, is_done=False)
     engine.close()
     assert "could not be given back" in caplog.text
+
+
+def test_a_server_that_syncs_nothing_is_told_of(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make()
+    run = engine._writer.run
+
+    def told(statement: str, *args: Any, **kwargs: Any) -> Answer:
+        return Answer([("off",)], doubted=False) if statement == "show fsync" else run(statement, *args, **kwargs)
+
+    monkeypatch.setattr(engine._writer, "run", told)
+    engine.open("owner")
+    assert "fsync=off" in caplog.text
 
 
 # -- copies -----------------------------------------------------------------------------------------

@@ -408,3 +408,7 @@ def test_a_run_tells_what_it_has_scanned(store: LocalStore, client: Transactions
     txn.scan("s")
     assert repr(attempt._scanned) == "<Coverage of 1 ranges with 2 records>"
     assert "0 read, 0 written" in repr(attempt)
+    assert repr(attempt.peek(b"k")) == "UNKNOWN"
+    assert repr(txn).endswith("attempt 1 open>")
+    txn.end()
+    assert repr(txn).endswith("attempt 1 ended>")

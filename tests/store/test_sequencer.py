@@ -56,6 +56,26 @@ def test_a_batch_gathers_while_another_flies() -> None:
     assert second == [Committed(2, 1), Committed(3, 1)]
 
 
+def test_what_is_said_of_a_batch_waits_for_it_if_there_is_one() -> None:
+    # Given
+    store = LocalStore()
+    said: list[str] = []
+    # When
+    store.sequencer.when_landed(lambda: said.append("nothing flies"))
+    # Then
+    assert said == ["nothing flies"]
+    # When
+    store.submit(put(1, "a"))
+    flight = store.sequencer.take()
+    assert flight is not None
+    store.sequencer.when_landed(lambda: said.append("it has landed"))
+    # Then
+    assert len(said) == 1
+    store.engine.commit(flight.batch, epoch=store.epoch, expect=flight.expect, new=flight.new)
+    store.finish()
+    assert said[1:] == ["it has landed"]
+
+
 def test_a_conflict_with_what_is_not_durable_waits_for_it() -> None:
     store = LocalStore()
     answers = store.submit(put(1, "a", raw(b"new")), put(2, "b", reads=((key("a"), 0),)))

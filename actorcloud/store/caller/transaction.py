@@ -289,7 +289,7 @@ class Transaction(AtomicCalls):
             case _:
                 raise TypeError(f"the store answered a Read with {answer!r}")
         self._check()
-        raise AssertionError("unreachable")
+        raise AssertionError("unreachable")  # pragma: no cover  the check has raised the conflict or the refusal
 
     def _peek(self, look: Callable[[], T]) -> T:
         """Look at what an attempt makes of a value; a condition that is to be tried again ends the run."""
