@@ -185,6 +185,11 @@ def space(name: bytes | str) -> bytes:
     """
     if isinstance(name, bytes):
         return _JOB_SPACE_PREFIX + name
+    return _named_space(name)
+
+
+@lru_cache(REMEMBERED)
+def _named_space(name: str) -> bytes:
     return _NAMED_SPACE_PREFIX + escape(_name(name, "the name of a space", SPACE_LIMIT_BYTES))
 
 

@@ -200,7 +200,7 @@ def test_a_broken_pickle_says_what_can_be_said(payload: bytes, text: str) -> Non
 
 def test_broken_msgpack_is_told_too() -> None:
     with pytest.raises(ValueUnreadable, match="the value under the key 1 of 's' is a msgpack and cannot be read here"):
-        codec.loads(b"\x01\xc1", "the value under the key 1 of 's'")
+        codec.loads(b"\x01\xc1", ("s", 1))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x04", b"\xff..."])

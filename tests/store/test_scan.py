@@ -412,3 +412,16 @@ def test_a_run_tells_what_it_has_scanned(store: LocalStore, client: Transactions
     assert repr(txn).endswith("attempt 1 open>")
     txn.end()
     assert repr(txn).endswith("attempt 1 ended>")
+
+
+def test_what_was_scanned_is_summed_up_once_however_many_questions_bring_it_along(
+    store: LocalStore, client: Transactions
+) -> None:
+    fill(client, 1, 2, 3)
+    txn, attempt = begin(store)
+    txn.scan("s", start=2)
+    first = attempt.ranges
+    txn.fetch("t", 1)
+    assert attempt.ranges is first
+    txn.scan("s", stop=2)
+    assert [entry.count for entry in attempt.ranges] == [3]

@@ -83,7 +83,7 @@ class Attempt:
     @property
     def reads(self) -> tuple[ReadEntry, ...]:
         """All that was read, as the store wants it."""
-        return tuple((key, 0 if found is None else found[0]) for key, found in self._seen.items())
+        return tuple([(key, 0 if found is None else found[0]) for key, found in self._seen.items()])
 
     @property
     def ranges(self) -> tuple[RangeEntry, ...]:

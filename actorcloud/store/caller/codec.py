@@ -20,6 +20,8 @@ import msgspec
 
 from actorcloud.base.errors import BadValue, ValueUnreadable
 from actorcloud.store import value as wire
+from actorcloud.store.caller.space import Space, place_of
+from actorcloud.store.key_codec import Key
 
 #: Classes that an error names, of those in a pickle.
 _NAMED_CLASSES = 3
@@ -58,12 +60,12 @@ class Codec:
         codec = _codec_for(value) if name is None else _codec_named(name)
         return wire.with_codec(codec, self._payload(codec, value))
 
-    def loads(self, data: bytes, where: str = "a value of the store") -> Any:  # noqa: ANN401  users' values
+    def loads(self, data: bytes, where: tuple[Space, Key] | None = None) -> Any:  # noqa: ANN401  users' values
         """Return the value that `dumps` made these bytes of.
 
         Args:
             data: from the wire.
-            where: names it for the error.
+            where: the space and the key under which it was, for the error.
 
         Raises:
             ValueUnreadable: it cannot be had here; its `raw` has the bytes.
@@ -80,7 +82,8 @@ class Codec:
                 case _:
                     return self._loads(payload)
         except Exception as error:
-            raise _unreadable(where, codec, payload, error) from error
+            place = "a value of the store" if where is None else place_of(*where)
+            raise _unreadable(place, codec, payload, error) from error
 
     def _payload(self, codec: int, value: object) -> bytes:
         match codec:
@@ -113,7 +116,7 @@ class Inspector(Codec):
     def __init__(self) -> None:
         super().__init__(bytes, lambda _: None)
 
-    def loads(self, data: bytes, where: str = "a value of the store") -> Inspected:
+    def loads(self, data: bytes, where: tuple[Space, Key] | None = None) -> Inspected:
         """See `Codec.loads`."""
         codec = wire.codec_of(data)
         return Inspected(wire.CODEC_NAMES[codec], data[1:], super().loads(data, where))
@@ -150,13 +153,13 @@ def _msgpack(value: object) -> bytes:
     return encoded
 
 
-def _unreadable(where: str, codec: int, payload: bytes, error: Exception) -> ValueUnreadable:
+def _unreadable(place: str, codec: int, payload: bytes, error: Exception) -> ValueUnreadable:
     name = wire.CODEC_NAMES[codec]
     classes = list(dict.fromkeys(_classes_in(payload)))[:_NAMED_CLASSES] if codec == wire.PICKLE else []
     what = f"a {name} of {', '.join(classes)}" if classes else f"a {name}"
     hint = f"install {error.name!r} here" if isinstance(error, ModuleNotFoundError) else "see the cause above"
     why = f"{type(error).__name__}: {error}"
-    text = f"{where} is {what} and cannot be read here ({why}); {hint}, or take its bytes from `raw`"
+    text = f"{place} is {what} and cannot be read here ({why}); {hint}, or take its bytes from `raw`"
     return ValueUnreadable(text, raw=payload, codec=name)
 
 

@@ -32,6 +32,8 @@ class Coverage:
     def __init__(self) -> None:
         #: In order.
         self._intervals: list[_Interval] = []
+        #: What `entries` returns; None: it is to be made again, of all items.
+        self._entries: tuple[RangeEntry, ...] | None = ()
 
     def __repr__(self) -> str:
         return f"<Coverage of {len(self._intervals)} ranges with {self.records} records>"
@@ -47,9 +49,12 @@ class Coverage:
     @property
     def entries(self) -> tuple[RangeEntry, ...]:
         """The same, as the store wants it."""
-        return tuple(
-            range_entry(lo, hi, ((key, seq) for key, (seq, _) in items.items())) for lo, hi, items in self._intervals
-        )
+        if self._entries is None:
+            self._entries = tuple(
+                range_entry(lo, hi, ((key, seq) for key, (seq, _) in items.items()))
+                for lo, hi, items in self._intervals
+            )
+        return self._entries
 
     def has(self, key: bytes) -> bool:
         """Tell whether it is known what is under `key`."""
@@ -89,6 +94,7 @@ class Coverage:
         self._insert(_Interval(lo, hi, {key: (seq, value) for key, seq, value in items}))
 
     def _insert(self, new: _Interval) -> None:
+        self._entries = None
         at = self._at(new.lo) + 1
         if at > 0 and self._intervals[at - 1].hi == new.lo:
             at -= 1

@@ -37,7 +37,7 @@ from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.repetition import Parts, Repetition
-from actorcloud.store.caller.space import Space, place, user_key
+from actorcloud.store.caller.space import Space, user_key
 from actorcloud.store.caller.transaction import Ask, Transaction, running
 from actorcloud.store.key_codec import Key
 
@@ -192,7 +192,7 @@ class Transactions:
         Raises:
             ValueUnreadable: it cannot be decoded here.
         """
-        return default if found is None else self._codec.loads(found[1], place(space, key))
+        return default if found is None else self._codec.loads(found[1], (space, key))
 
     def find(self, space: Space, key: Key) -> wire.Found:
         """Return what is under `key`, as it is on the wire; raises as `fetch` does."""

@@ -52,7 +52,7 @@ def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, b
     return whole, whole + first, whole + end
 
 
-def place(space: Space, key: Key) -> str:
+def place_of(space: Space, key: Key) -> str:
     """Return how errors name a value."""
     return f"the value under the key {key!r} of {space!r}"
 

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from actorcloud.base.errors import (
     ActorCloudError,
@@ -33,10 +33,11 @@ from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep, Confl
 from actorcloud.store.caller.atomics import AtomicCalls
 from actorcloud.store.caller.attempt import Attempt, Unknown
 from actorcloud.store.caller.codec import Codec
-from actorcloud.store.caller.space import Space, place, range_of, user_key
+from actorcloud.store.caller.space import Space, range_of, user_key
 from actorcloud.store.key_codec import Key, decode_key
 from actorcloud.store.value import CODEC_BYTES
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Sends a message to the store and waits for the answer; see `Transactions`.
@@ -145,7 +146,7 @@ class Transaction(AtomicCalls):
             for a round trip to the head, unless this transaction has seen the key before.
         """
         payload = self.read(user_key(space, key))
-        return default if payload is None else self._codec.loads(payload, place(space, key))
+        return default if payload is None else self._codec.loads(payload, (space, key))
 
     def scan(  # noqa: PLR0913  one for each thing there is to choose
         self,
@@ -182,7 +183,7 @@ class Transaction(AtomicCalls):
         wanted = RangeRead(lo, hi, sys.maxsize if limit is None else limit, reverse)
         found = self.read_range(wanted) if lo < hi and wanted.limit > 0 else []
         items = ((decode_key(key[len(whole) :]), payload) for key, payload in found)
-        return [(key, self._codec.loads(payload, place(space, key))) for key, payload in items]
+        return [(key, self._codec.loads(payload, (space, key))) for key, payload in items]
 
     def store(self, space: Space, key: Key, value: object, codec: str | None = None) -> None:
         """Set `key` to `value` when the transaction commits.
@@ -240,17 +241,17 @@ class Transaction(AtomicCalls):
     def read(self, key: bytes) -> bytes | None:
         """Return the payload under an engine key."""
         self._check()
-        payload = self._peek(lambda: self._attempt.peek(key))
+        payload = self._peek(self._attempt.peek, key)
         if isinstance(payload, Unknown):
             self._look_up([key])
-            payload = self._peek(lambda: self._attempt.peek(key))
+            payload = self._peek(self._attempt.peek, key)
         assert not isinstance(payload, Unknown)
         return payload
 
     def read_range(self, wanted: RangeRead) -> list[tuple[bytes, bytes]]:
         """Return the payloads in a range of engine keys."""
         self._check()
-        while isinstance(found := self._peek(lambda: self._attempt.peek_range(wanted)), RangeRead):
+        while isinstance(found := self._peek(self._attempt.peek_range, wanted), RangeRead):
             self._look_up((), [found])
         return found
 
@@ -262,7 +263,7 @@ class Transaction(AtomicCalls):
     def do(self, key: bytes, step: AtomicStep) -> None:
         """See `AtomicCalls.do`."""
         self._check_writable()
-        self._peek(lambda: self._attempt.do(key, step))
+        self._peek(self._attempt.do, key, step)
 
     def end(self) -> Attempt:
         """Close the handle; return what has gathered."""
@@ -291,10 +292,10 @@ class Transaction(AtomicCalls):
         self._check()
         raise AssertionError("unreachable")  # pragma: no cover  the check has raised the conflict or the refusal
 
-    def _peek(self, look: Callable[[], T]) -> T:
+    def _peek(self, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Look at what an attempt makes of a value; a condition that is to be tried again ends the run."""
         try:
-            return look()
+            return look(*args, **kwargs)
         except ConditionFailed as failed:
             if not failed.retry:
                 raise
