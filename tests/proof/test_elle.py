@@ -212,12 +212,13 @@ def test_each_knot_gives_a_cycle() -> None:
 
 
 def test_a_long_chain_has_no_cycle() -> None:
-    graph = Graph(50_000)
-    for node in range(49_999):
+    # Longer than any stack is deep.
+    graph = Graph(10_000)
+    for node in range(9_999):
         graph.add(node, node + 1, WR)
     assert graph.cycles() == []
-    graph.add(49_999, 0, RW)
-    assert [len(cycle.steps) for cycle in graph.cycles()] == [50_000]
+    graph.add(9_999, 0, RW)
+    assert [len(cycle.steps) for cycle in graph.cycles()] == [10_000]
 
 
 def test_a_run_is_taken_apart() -> None:
