@@ -92,11 +92,15 @@ class _Judge:
 
     def _settle_unknown(self) -> None:
         """Whoever's outcome is not known was committed if somebody has seen what it wrote."""
+        unknown = {version: index for version, index in self.writer.items() if self.nodes[index].outcome == "info"}
+        written = {key for key, _ in unknown}
         committed: dict[int, int] = {}
         for node in self.nodes:
+            if written.isdisjoint(node.seen.reads):
+                continue
             for version in _versions_read(node.seen):
-                index = self.writer.get(version)
-                if index is None or self.nodes[index].outcome != "info":
+                index = unknown.get(version)
+                if index is None:
                     continue
                 call = id(self.nodes[index].call)
                 if committed.setdefault(call, index) != index:
@@ -109,18 +113,18 @@ class _Judge:
 
     def _order_lists(self) -> dict[Hashable, tuple[Any, ...]]:
         """Return the longest state of each list."""
-        states: dict[Hashable, dict[tuple[Any, ...], str]] = {}
+        states: dict[Hashable, dict[tuple[Any, ...], _Node]] = {}
         for node in self.nodes:
             for key, state in _lists_of(node):
-                states.setdefault(key, {}).setdefault(state, node.name)
+                states.setdefault(key, {}).setdefault(state, node)
         longest = {key: max(seen, key=len) for key, seen in states.items()}
         for key, seen in states.items():
             whole = longest[key]
-            for state, name in seen.items():
+            for state, node in seen.items():
                 if state != whole[: len(state)]:
                     at = next((i for i, (a, b) in enumerate(zip(state, whole, strict=False)) if a != b), 0)
                     ours, theirs = state[at : at + _SHOWN], whole[at : at + _SHOWN]
-                    text = f"{key}: after {at} elements {name} has {ours}, {seen[whole]} has {theirs}"
+                    text = f"{key}: after {at} elements {node.name} has {ours}, {seen[whole].name} has {theirs}"
                     self._add("incompatible-order", text)
             if len(set(whole)) < len(whole):
                 self._add("duplicate", f"{key}: an element is twice in {whole[-_SHOWN:]}")
@@ -142,21 +146,33 @@ class _Judge:
                     self.after.setdefault((key, before), set()).add(values[-1])
 
     def _check_reads(self, lists: dict[Hashable, tuple[Any, ...]]) -> None:
+        sound = {key: self._sound_part(key, whole) for key, whole in lists.items()}
         for index, node in enumerate(self.nodes):
             for key, value in node.seen.reads.items():
-                for element in value if isinstance(value, tuple) else () if value is None else (value,):
-                    self._check_element(index, (key, element))
+                # What many have read alike was looked at once.
+                if key in node.seen.writes or key not in sound or value != sound[key][: len(value or ())]:
+                    for element in _elements(value):
+                        self._check_element(index, (key, element))
                 last = _last(value)
                 if last is not None and (key, last) in self.passing and self.writer.get((key, last), index) != index:
                     writer = self.nodes[self.writer[key, last]]
                     self._add("G1b", f"{node.name} read {key} = {last!r}, which {writer.name} wrote and wrote over")
 
+    def _sound_part(self, key: Hashable, whole: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the elements of a list up to the first one that nobody wrote, or an aborted one."""
+        for at, element in enumerate(whole):
+            writer = self.writer.get((key, element))
+            if writer is None or self.nodes[writer].outcome == "fail":
+                return whole[:at]
+        return whole
+
     def _check_element(self, index: int, version: Version) -> None:
-        name, writer = self.nodes[index].name, self.writer.get(version)
+        writer = self.writer.get(version)
         if writer is None:
-            self._add("garbage", f"{name} read {version[0]}: {version[1]!r}, which nobody wrote")
+            self._add("garbage", f"{self.nodes[index].name} read {version[0]}: {version[1]!r}, which nobody wrote")
         elif self.nodes[writer].outcome == "fail" or writer == index:
-            self._add("G1a", f"{name} read {version[0]}: {version[1]!r} of the aborted {self.nodes[writer].name}")
+            name, other = self.nodes[index].name, self.nodes[writer].name
+            self._add("G1a", f"{name} read {version[0]}: {version[1]!r} of the aborted {other}")
 
     # -- the graph --------------------------------------------------------------------------------
 
@@ -205,8 +221,13 @@ def _nodes_of(call: Call) -> list[_Node]:
 def _versions_read(seen: Outside) -> list[Version]:
     versions: list[Version] = []
     for key, value in seen.reads.items():
-        versions.extend((key, element) for element in (value if isinstance(value, tuple) else (value,)))
+        versions.extend([(key, element) for element in _elements(value)])
     return versions
+
+
+def _elements(value: Any) -> tuple[Any, ...]:
+    """Return what was read one by one: a list's elements, or a value alone; nothing of an absent one."""
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def _lists_of(node: _Node) -> list[tuple[Hashable, tuple[Any, ...]]]:

@@ -109,34 +109,37 @@ class Outside(NamedTuple):
 def outside(run: Run) -> Outside:
     """Take a run apart."""
     found = Outside({}, {}, set(), [], [])
+    reads, writes = found.reads, found.writes
     state: dict[Hashable, Any] = {}
     for kind, key, value in run.ops:
         if kind == READ:
-            _read(found, state, key, value)
+            if key in state or key in writes:
+                _read_again(found, state, key, value)
+            else:
+                reads[key] = value
+            state[key] = value
         elif kind == APPEND:
             _append(found, state, key, value)
         else:
             # That a key was absent names nobody.
-            found.passing.extend((key, old) for old in found.writes.get(key, ()) if old is not None)
-            found.writes[key] = [value]
+            found.passing.extend([(key, old) for old in writes.get(key, ()) if old is not None])
+            writes[key] = [value]
             state[key] = value
     return found
 
 
-def _read(found: Outside, state: dict[Hashable, Any], key: Hashable, value: Any) -> None:
+def _read_again(found: Outside, state: dict[Hashable, Any], key: Hashable, value: Any) -> None:
+    """Read what the run itself has read or written before."""
     if key in state:
         if state[key] != value:
             found.contradictions.append(f"{key}: read {value!r} where it must see {state[key]!r}")
-    elif key in found.writes:
-        # Appended to before it was read: its own elements are at the end.
-        own = tuple(found.writes[key])
-        if tuple(value or ())[-len(own) :] != own:
-            found.contradictions.append(f"{key}: read {value!r} without its own {own!r}")
-        else:
-            found.reads[key] = value[: -len(own)]
+        return
+    # Appended to before it was read: its own elements are at the end.
+    own = tuple(found.writes[key])
+    if tuple(value or ())[-len(own) :] != own:
+        found.contradictions.append(f"{key}: read {value!r} without its own {own!r}")
     else:
-        found.reads[key] = value
-    state[key] = value
+        found.reads[key] = value[: -len(own)]
 
 
 def _append(found: Outside, state: dict[Hashable, Any], key: Hashable, value: Any) -> None:

@@ -6,6 +6,7 @@ blindly or not; accounts ("A...") hold a sum that no run may see wrong. Everythi
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -46,6 +47,8 @@ _STEPS = {
     "grow": 3,
     "look": 2,
 }
+
+_KINDS, _CUMULATED = tuple(_STEPS), tuple(itertools.accumulate(_STEPS.values()))
 
 _READS = {"read", "get", "look", "scan_values", "scan_list", "audit"}
 
@@ -104,7 +107,7 @@ class Plan:
         elif draw < 0.25:
             self.steps = [("audit", chance.randrange(60), 0)]
         else:
-            kinds = chance.choices(tuple(_STEPS), tuple(_STEPS.values()), k=6)
+            kinds = chance.choices(_KINDS, cum_weights=_CUMULATED, k=6)
             self.steps = [(kind, chance.randrange(60), chance.randrange(60)) for kind in kinds[: chance.randint(1, 6)]]
             if draw < 0.30:
                 self.steps.append(("audit", chance.randrange(60), 0))

@@ -15,9 +15,13 @@ Reference: store-design 4.2; etcd's tests/robustness/validate.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from tests.proof.history import APPEND, READ, Anomaly, Call, Op, Outside, Run, outside
+
+#: Of a check in the order of commits.
+_order = itemgetter(0, 1)
 
 
 class _Check(NamedTuple):
@@ -35,15 +39,14 @@ def replay(calls: Sequence[Call]) -> list[Anomaly]:
     """Judge a history whose commits are known; those with the outcome "info" count if they have a number."""
     found = [*_check_numbers(calls), *_check_time(calls)]
     state: dict[Hashable, Any] = {}
-    for check in sorted(_checks(calls), key=lambda check: check[:2]):
-        where = f"{check.call.name}#{check.run.number}"
+    for check in sorted(_checks(calls), key=_order):
+        found += _compare(state, check.seen.reads, check, "at its snapshot" if check.rank else "at its commit")
         if check.rank:
-            found += _compare(state, check.seen.reads.items(), f"{where} at its snapshot {check.seq}")
             continue
-        found += _compare(state, check.seen.reads.items(), f"{where} at its commit {check.seq}")
-        found += _compare(state, check.call.guards, f"{where}, fenced, at its commit {check.seq}")
+        found += _compare(state, dict(check.call.guards), check, "fenced, at its commit")
         for op in check.run.ops:
-            _apply(state, op)
+            if op.kind != READ:
+                _apply(state, op)
     return found
 
 
@@ -58,8 +61,6 @@ def _checks(calls: Sequence[Call]) -> Iterator[_Check]:
 
 
 def _apply(state: dict[Hashable, Any], op: Op) -> None:
-    if op.kind == READ:
-        return
     if op.kind == APPEND:
         state[op.key] = (*state.get(op.key, ()), op.value)
     elif op.value is None:
@@ -68,11 +69,15 @@ def _apply(state: dict[Hashable, Any], op: Op) -> None:
         state[op.key] = op.value
 
 
-def _compare(state: dict[Hashable, Any], reads: Sequence[tuple[Hashable, Any]] | Any, where: str) -> Iterator[Anomaly]:
-    for key, value in reads:
+def _compare(state: dict[Hashable, Any], reads: dict[Hashable, Any], check: _Check, where: str) -> list[Anomaly]:
+    found = []
+    for key, value in reads.items():
         held = state.get(key)
         if held != value and not (held is None and value == ()):
-            yield Anomaly("replay", f"{where} has {key} = {value!r}, where the commits before say {held!r}")
+            name = f"{check.call.name}#{check.run.number}"
+            text = f"{name} {where} {check.seq} has {key} = {value!r}, where the commits before say {held!r}"
+            found.append(Anomaly("replay", text))
+    return found
 
 
 def _check_numbers(calls: Sequence[Call]) -> Iterator[Anomaly]:
@@ -97,7 +102,7 @@ def _check_time(calls: Sequence[Call]) -> Iterator[Anomaly]:
         if call.outcome == "ok":
             events.append((call.completed, 0, index, call))
     newest, newest_call = -1, ""
-    for _, is_begin, _, call in sorted(events, key=lambda event: event[:3]):
+    for _, is_begin, _, call in sorted(events, key=itemgetter(0, 1, 2)):
         number = _place(call)
         if not is_begin:
             if number is not None and number > newest:

@@ -9,6 +9,7 @@ Owns its threads; `run` ends them all.
 
 from __future__ import annotations
 
+import ctypes
 import heapq
 import os
 import threading
@@ -164,7 +165,8 @@ def _on_one_cpu() -> Iterator[None]:
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(before)[os.getpid() % len(before)]})
+    # The one where the system has this process now, so that processes side by side do not share one.
+    os.sched_setaffinity(0, {ctypes.CDLL(None).sched_getcpu()})
     try:
         yield
     finally:
