@@ -28,6 +28,7 @@ from actorcloud.protocol.transaction import (
     Conflict,
     Read,
     Refused,
+    Snapshot,
     Values,
 )
 from actorcloud.store import keys
@@ -69,7 +70,7 @@ def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Ans
         if not view.has_job(ref):
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     snapshot = read.snapshot
-    if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(view, moment, read):
+    if snapshot is not None and snapshot != moment.snapshot and _is_unchanged_since(snapshot, view, moment, read):
         return _serve(view, read, msgspec.structs.replace(moment, seq=snapshot[1]))
     if not (read.reads or read.ranges) or snapshot == moment.snapshot:
         return _serve(view, read, moment)
@@ -78,8 +79,8 @@ def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Ans
     return view.conflict(moment, [*(key for key, _ in read.reads), *read.keys])
 
 
-def _is_unchanged_since(view: View, moment: Moment, read: Read) -> bool:
-    incarnation, seq = read.snapshot or (b"", 0)
+def _is_unchanged_since(snapshot: Snapshot, view: View, moment: Moment, read: Read) -> bool:
+    incarnation, seq = snapshot
     if read.scans or incarnation != moment.incarnation:
         return False
     return all(0 < view.seq(key) <= seq for key in read.keys)

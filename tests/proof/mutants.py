@@ -138,8 +138,8 @@ def extends_without_looking() -> Any:
 def takes_absent_keys_for_unchanged() -> Any:
     """A deletion leaves no trace; so "absent now" says nothing about the snapshot."""
 
-    def unchanged(view: Any, moment: Any, read: Read) -> bool:
-        incarnation, seq = read.snapshot or (b"", 0)
+    def unchanged(snapshot: Any, view: Any, moment: Any, read: Read) -> bool:
+        incarnation, seq = snapshot
         if read.scans or incarnation != moment.incarnation:
             return False
         return all(view.seq(key) <= seq for key in read.keys)
@@ -151,8 +151,8 @@ def takes_ranges_for_unchanged() -> Any:
     """Ranges are served at the old snapshot, if no key in them is newer: deletions are not seen."""
     original = extension._is_unchanged_since
 
-    def unchanged(view: Any, moment: Any, read: Read) -> bool:
-        return (bool(read.scans) and read.snapshot is not None) or original(view, moment, read)
+    def unchanged(snapshot: Any, view: Any, moment: Any, read: Read) -> bool:
+        return bool(read.scans) or original(snapshot, view, moment, read)
 
     return patch.object(extension, "_is_unchanged_since", unchanged)
 

@@ -5,6 +5,7 @@ Most of these are mutants that nothing else noticed; see docs/contributing.md.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -38,6 +39,10 @@ TXN = b"t" * 16
 DIGEST = b"f" * 16
 
 
+#: Codes of what is too large.
+BOUNDED = frozenset({"transaction-too-large", "value-too-large"})
+
+
 def key(name: str | int) -> bytes:
     return keys.user("test", encode_key(name))
 
@@ -49,10 +54,13 @@ def store() -> LocalStore:
     return store
 
 
-def code_of(answer: object) -> str | None:
-    """Return the code of a refusal, which speaks to people; None: it is none."""
+def code_of(answer: object, *said: str) -> str | None:
+    """Return the code of a refusal, which speaks to people and says this; None: it is none."""
     if isinstance(answer, Refused | RefusedChange):
         assert len(answer.text) > 10
+        # What is too large names the limit.
+        assert answer.code not in BOUNDED or re.search(r"\d", answer.text)
+        assert not [text for text in said if text not in answer.text]
         return answer.code
     return None
 
@@ -82,7 +90,7 @@ def test_a_read_has_so_many_ranges_and_records_and_no_more(store: LocalStore) ->
     assert isinstance(read(RANGE_LIMIT, RECORD_LIMIT), Values)
     assert code_of(read(RANGE_LIMIT + 1, 1)) == "transaction-too-large"
     assert code_of(read(1, RECORD_LIMIT + 1)) == "transaction-too-large"
-    assert code_of(read(1, -1)) == "bad-key"
+    assert code_of(read(1, -1), "not fewer than 0") == "bad-key"
 
 
 def test_an_answer_holds_so_many_bytes_and_no_more(store: LocalStore) -> None:
@@ -125,9 +133,16 @@ def test_a_conflict_brings_as_many_bytes_as_an_answer_holds_and_no_more() -> Non
     full = store.ask(Commit(TXN, 1, None, reads, ((key("w"), raw(b"")),)))
     assert isinstance(full, Conflict)
     assert len(full.fresh) == 4
-    over = store.ask(Commit(TXN, 1, None, (*reads, (key("absent"), 9)), ((key("w"), raw(b"")),)))
+    with_absent = Commit(TXN, 1, None, (*reads, (key("absent"), 9)), ((key("w"), raw(b"")),))
+    over = store.ask(with_absent)
     assert isinstance(over, Conflict)
     assert over.fresh == ()
+    # What is absent takes the bytes of its key, no more.
+    room -= len(key("absent"))
+    store.ask(Commit(b"9" * 16, 1, writes=((key(3), raw(bytes(room))),)))
+    full = store.ask(with_absent)
+    assert isinstance(full, Conflict)
+    assert full.fresh[4] == (key("absent"), None)
 
 
 def test_what_was_read_before_the_store_was_restored_counts_no_more(store: LocalStore) -> None:
@@ -140,8 +155,8 @@ def test_attempts_are_counted_from_one_to_their_limit(store: LocalStore) -> None
     def commit(attempt: int) -> object:
         return store.ask(Commit(bytes(15) + b"\1", attempt, writes=((key("a"), raw(b"")),)))
 
-    assert code_of(commit(0)) == "transaction"
-    assert code_of(commit(ATTEMPT_LIMIT + 1)) == "transaction"
+    assert code_of(commit(0), "attempt 0 ") == "transaction"
+    assert code_of(commit(ATTEMPT_LIMIT + 1), str(ATTEMPT_LIMIT)) == "transaction"
     assert isinstance(commit(ATTEMPT_LIMIT), Committed)
 
 
@@ -178,7 +193,7 @@ def test_a_pushed_key_is_as_long_as_keys_are_and_no_longer(store: LocalStore) ->
         return store.ask(Commit(number.to_bytes(16, "big"), 1, atomics=(Atomic(prefix, (step,)),)))
 
     lengths = [length for length in range(430, 445) if isinstance(push(length, length), Committed)]
-    assert code_of(push(lengths[-1] + 1, 1)) == "bad-key"
+    assert code_of(push(lengths[-1] + 1, 1), f"limit is {keys.ENGINE_KEY_LIMIT_BYTES}") == "bad-key"
     longest = max(len(name) for name in store.engine.disk._items)
     assert longest == keys.ENGINE_KEY_LIMIT_BYTES
 
@@ -201,7 +216,7 @@ def test_a_commit_may_have_read_its_own_jobs_once_names(store: LocalStore) -> No
 
 def test_ids_have_their_length_those_acknowledged_too(store: LocalStore) -> None:
     writes = ((key("a"), raw(b"")),)
-    assert code_of(store.ask(Commit(b"short", 1, writes=writes))) == "transaction"
+    assert code_of(store.ask(Commit(b"short", 1, writes=writes)), "16 bytes, not b'short'") == "transaction"
     assert code_of(store.ask(Commit(TXN, 1, writes=writes, acked=(b"short",)))) == "transaction"
 
 
@@ -232,6 +247,44 @@ def test_what_came_and_went_before_it_was_on_the_disk_changes_no_range(store: Lo
     assert answers[1] == Committed(4, 1)
 
 
+def new_job(ref: bytes, **fields: Any) -> NewJob:
+    return NewJob(ref, DIGEST, b"", **fields)
+
+
+@pytest.fixture
+def jobs(store: LocalStore) -> LocalStore:
+    """A store with the function of `new_job`."""
+    store.change(Change(tag=0, puts=((keys.function(DIGEST), b"code"),)))
+    return store
+
+
+def test_a_job_that_cannot_be_added_says_why(jobs: LocalStore) -> None:
+    jobs.add_job(REF)
+    jobs.change(Change(tag=0, puts=((keys.tombstone(OTHER), b""),)))
+
+    def add(number: int, *added: NewJob) -> object:
+        return jobs.ask(Commit(bytes((number,)) * 16, 1, jobs=added))
+
+    third, fourth = b"3" * 16, b"4" * 16
+    assert code_of(add(1, new_job(REF)), str(JobRef[object](REF)), "another job") == "job-conflict"
+    assert code_of(add(2, new_job(OTHER)), str(JobRef[object](OTHER)), "deleted") == "no-such-job"
+    assert code_of(add(3, new_job(third), new_job(third)), "another job") == "job-conflict"
+    twins = (new_job(third, key="mine"), new_job(fourth, key="mine"))
+    assert code_of(add(4, *twins), "the key 'mine' names") == "job-conflict"
+    assert isinstance(add(5, new_job(third, key="mine")), Committed)
+    assert code_of(add(6, new_job(fourth, key="mine")), "the key 'mine' names") == "job-conflict"
+    assert isinstance(add(7, new_job(fourth), new_job(b"5" * 16)), Committed)
+
+
+def test_a_function_that_a_new_job_lacks_is_named(store: LocalStore) -> None:
+    assert store.ask(Commit(TXN, 1, jobs=(new_job(REF),))) == Refused("need-function", DIGEST.hex())
+
+
+@pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": 0.0}])
+def test_a_job_has_only_options_that_one_can_have(jobs: LocalStore, options: dict[str, Any]) -> None:
+    assert code_of(jobs.ask(Commit(TXN, 1, jobs=(new_job(REF, **options),))), *options) == "config"
+
+
 # -- changes of the manager's ---------------------------------------------------------------------
 
 
@@ -255,7 +308,8 @@ def test_a_refused_change_says_why(store: LocalStore) -> None:
     assert refusal(store, absent=(keys.tombstone(OTHER),)).code == "deleted"
     assert refusal(store, absent=(keys.record(REF),)).code == "exists"
     assert refusal(store, needs=(keys.result(REF),)).code == "missing"
-    assert refusal(store, reads=((key("a"), 9),)).code == "conflict"
+    conflict = refusal(store, reads=((key("a"), 9),))
+    assert (conflict.code, conflict.text) == ("conflict", "what the transaction read has changed since")
     assert refusal(store, writes=((keys.record(REF), raw(b"")),)).code == "bad-key"
     assert refusal(store, writes=((keys.user(OTHER, b"\x00"), raw(b"")),)).code == "no-such-job"
 

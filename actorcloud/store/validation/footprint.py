@@ -151,7 +151,7 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         )
     counts = [entry.count for entry in ranges]
     limits = [scan.limit for scan in wanted]
-    if any(len(entry.digest) != DIGEST_BYTES for entry in ranges) or min(counts + limits, default=0) < 0:
+    if any(len(entry.digest) != DIGEST_BYTES for entry in ranges) or min(counts + limits) < 0:
         raise BadKey(f"a range has a digest of {DIGEST_BYTES} bytes, and not fewer than 0 records")
     if sum(counts) > RECORD_LIMIT or max(limits, default=0) > RECORD_LIMIT:
         raise TransactionTooLarge(

@@ -1,0 +1,71 @@
+"""What a view asks an engine for, and what it makes of it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from actorcloud.protocol.transaction import COMMIT_LIMIT_BYTES, RangeRead, Read
+from actorcloud.store import encode_key, keys, stored
+from actorcloud.store.engine import Scan
+from actorcloud.store.extension import scans_of_read
+from actorcloud.store.range import range_entry
+from actorcloud.store.view import Overlay, View, rescan_of, scan_of
+from tests.store.local import raw
+
+
+def key(name: str) -> bytes:
+    return keys.user("test", encode_key(name))
+
+
+LO, HI = key("a"), key("z")
+
+
+def test_whether_a_range_still_holds_is_asked_without_values_and_of_one_record_more_than_there_were() -> None:
+    entry = range_entry(LO, HI, [(key("b"), 1), (key("c"), 2)])
+    assert rescan_of(entry) == Scan(LO, HI, 3, value_bytes=stored.HEADER_BYTES)
+
+
+def test_what_one_answer_holds_is_shared_out_in_whole_bytes() -> None:
+    scans = scans_of_read(Read((), scans=tuple(RangeRead(LO, HI, limit) for limit in (1, 2, 3))))
+    assert [scan.limit_bytes for scan in scans] == [COMMIT_LIMIT_BYTES // 3] * 3
+    assert {type(scan.limit_bytes) for scan in scans} == {int}
+
+
+def test_what_was_forgotten_in_the_plan_of_a_read_is_named() -> None:
+    view = View({})
+    with pytest.raises(KeyError) as missing:
+        view.value(b"forgotten")
+    assert missing.value.args == (b"forgotten",)
+    with pytest.raises(KeyError):
+        view.still_holds((), (range_entry(LO, HI, []),))
+
+
+@pytest.mark.parametrize(
+    ("limit", "spare", "more"), [(9, 0, True), (9, -1, True), (9, 1, False), (2, 0, False), (2, -1, False)]
+)
+def test_a_scan_says_whether_it_was_bytes_that_stopped_it(limit: int, spare: int, *, more: bool) -> None:
+    # Given: two records, of as many bytes as were wanted, or of one more or less.
+    items = [(key(name), stored.pack_value(1, raw(b"v"))) for name in ("b", "c")]
+    limit_bytes = sum(len(name) + len(value) for name, value in items) + spare
+    wanted = RangeRead(LO, HI, limit)
+    # When
+    found = View({}, {scan_of(wanted, limit_bytes): items}).scanned(wanted, limit_bytes)
+    # Then
+    assert found.more is more
+    assert found.items == ((key("b"), 1, raw(b"v")), (key("c"), 1, raw(b"v")))
+
+
+def test_a_range_holds_that_was_found_with_what_the_engine_does_not_have_yet() -> None:
+    # Given
+    entry = range_entry(LO, HI, [(key("b"), 5)])
+    layer = Overlay()
+    layer.accept({key("b"): stored.pack_value(5, raw(b"new"))})
+    # Then
+    assert View({}, {rescan_of(entry): []}, over=[layer]).still_holds((), (entry,))
+
+
+def test_a_range_is_told_in_bytes_that_do_not_change() -> None:
+    """A client of one version and a head of another must come to the same."""
+    entry = range_entry(b"a", b"z", [(b"b", 1), (b"cc", 2)])
+    assert msgspec.msgpack.encode(entry).hex() == "94c40161c4017a02c410bdefddf19135f75e31df707086b9e2c9"
