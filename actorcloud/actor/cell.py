@@ -252,16 +252,17 @@ class Cell(Mailbox):
 
     def owe(self, reply_to: ReplyTo) -> None:
         """Remember an answer that will be given later, so that the actor's end is one."""
+        deferred = self.deferred
+        if deferred is None:
+            deferred = self.deferred = {}
+        # Without a lock: who ends this actor says so in `state`, and then answers what it finds here. This is
+        # put here first, and `state` looked at afterwards; so one of us sees the other.
+        deferred[id(reply_to)] = reply_to
         is_done: Callable[[], bool] | None = getattr(reply_to, "is_done", None)
         if hasattr(reply_to, "keeper"):
             reply_to.keeper = self  # a Future, or cluster's: it tells when it is answered elsewhere
-        with GUARD:
-            is_dead = self.state == DEAD
-            if not is_dead:
-                if self.deferred is None:
-                    self.deferred = {}
-                self.deferred[id(reply_to)] = reply_to
-        if is_dead:
+        if self.state == DEAD:
+            self.release(reply_to)
             reply_to.set_exception(self.dead_error(self.reason))
         elif is_done is not None and is_done():
             self.release(reply_to)

@@ -37,7 +37,7 @@ from actorcloud.protocol.transaction import Commit, Read, Status, WatchKey
 from actorcloud.protocol.transaction import Refused as RefusedCommit
 from actorcloud.store import change as own
 from actorcloud.store import keys
-from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan, ReadView
+from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import check_read
 from actorcloud.store.intake import Intake
@@ -49,7 +49,7 @@ from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
 from actorcloud.store.validation import Touched
-from actorcloud.store.view import View
+from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
 
@@ -213,8 +213,7 @@ class StoreActor(Actor):
         touched = check_read(read)
         if not isinstance(touched, Touched):
             return touched
-        answer = partial(self._answer, self.sender)
-        self._queries.append(query_of_read(read, touched, self._sequencer.moment, answer))
+        self._queries.append(query_of_read(read, touched, partial(self._answer, self.sender)))
         return NoReply
 
     def _take_commit(self, commit: Commit) -> object:
@@ -229,16 +228,16 @@ class StoreActor(Actor):
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
             self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")
-        asker = self.sender
         self._pending_bytes += size
-
-        def answer(verdict: Answer) -> None:
-            self._pending_bytes -= size
-            self._metrics.judged(verdict)
-            self._answer(asker, self._pending.told(commit, verdict, self._now()))
-
-        self._pending.append(Request(commit, touched, answer))
+        self._pending.append(Request(commit, touched, partial(self._answer_commit, commit, size, self.sender)))
         return NoReply
+
+    def _answer_commit(self, commit: Commit, size: int, asker: ReplyTo | None, verdict: Answer) -> None:
+        self._pending_bytes -= size
+        self._metrics.judged(verdict)
+        if commit.ticket is not None or self._pending.tickets:
+            verdict = self._pending.told(commit, verdict, self._now())
+        self._answer(asker, verdict)
 
     def _take_status(self, status: Status) -> object:
         touched = check(status)
@@ -257,11 +256,11 @@ class StoreActor(Actor):
         if refused is not None or asker is None:
             return refused
 
-        def found(view: ReadView, _: object) -> Callable[[], None]:
+        def found(view: View, _: Moment) -> Callable[[], None]:
             def register() -> None:
                 # Whoever gave up before this was not there to be dropped.
                 if not getattr(asker, "is_closed", False):
-                    now = self._watches.add(View(view.values), watch, asker, getattr(asker, "peer", None))
+                    now = self._watches.add(view, watch, asker, getattr(asker, "peer", None))
                     if now is not None:
                         self.reply(asker, now)
 
@@ -298,21 +297,19 @@ class StoreActor(Actor):
 
     def _work(self, queries: list[Query], requests: list[Request]) -> None:
         wanted = set().union(*[query.keys for query in queries], *[request.touched.keys for request in requests])
-        scans = [scan for query in queries for scan in query.scans]
-        rescans = list(set().union(*[scans_of(request.body) for request in requests]))
-        view = self._engine.read(ReadPlan(wanted, scans + rescans))
-        if view.seq > self._sequencer.sent:
+        scans = list(set().union(*[query.scans for query in queries], *[scans_of(each.body) for each in requests]))
+        read = self._engine.read(ReadPlan(wanted, scans))
+        if read.seq > self._sequencer.sent:
             # What it says now would name the wrong moment; its next commit would be refused anyway.
-            raise FencedOut(f"the store is at commit {view.seq}, which is not ours: another process has opened it")
-        found = dict(zip(rescans, view.scans[len(scans) :], strict=True))
+            raise FencedOut(f"the store is at commit {read.seq}, which is not ours: another process has opened it")
+        found = dict(zip(scans, read.scans, strict=True))
         if requests:
             self._sequencer.shortage = self._reserve.shortage(self._sequencer.accepted_bytes)
-        self._sequencer.add(requests, view.values, self.system.clock.time(), found)
-        at = 0
+        self._sequencer.add(requests, read.values, self.system.clock.time(), found)
+        view, moment = View(read.values, found), self._sequencer.moment(read.seq)
         for query in queries:
-            answer = query.found(view, view.scans[at : at + len(query.scans)])
-            at += len(query.scans)
-            if view.seq == self._sequencer.durable:
+            answer = query.found(view, moment)
+            if read.seq == self._sequencer.durable:
                 answer()
             else:
                 self._sequencer.when_landed(answer)
@@ -369,7 +366,7 @@ class StoreActor(Actor):
                 self.reply(asker, None)
         if scan is not None:
             self._is_cleaning = True
-            self._queries.append(Query(set(), (scan,), self._found_garbage))
+            self._queries.append(Query(set(), (scan,), partial(self._found_garbage, scan)))
 
     def _tidy(self) -> object:
         if self.sender is not None:
@@ -384,9 +381,9 @@ class StoreActor(Actor):
             self._is_collecting_soon = True
             self.send_after(FUNCTIONS_AFTER, Clean(functions=True))
 
-    def _found_garbage(self, _: ReadView, scans: list[list[tuple[bytes, bytes]]]) -> Callable[[], None]:
+    def _found_garbage(self, scan: EngineScan, view: View, _: Moment) -> Callable[[], None]:
         def throw_away() -> None:
-            change = self._janitor.found(scans[0], self.system.clock.time())
+            change = self._janitor.found(view.items(scan), self.system.clock.time())
             if change is None:
                 self._cleaned(None)
                 return

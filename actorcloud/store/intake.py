@@ -51,9 +51,10 @@ class Intake:
         return requests
 
     def told(self, commit: Commit, verdict: Answer, now: float) -> Answer:
-        """Take note of what is told about a commit; return it, with word of a ticket."""
-        if commit.ticket is None and not self.tickets:
-            return verdict
+        """Take note of what is told about a commit; return it, with word of a ticket.
+
+        Not needed where the commit asks for none and there are none.
+        """
         has_ticket = self.tickets.told(commit, verdict, now)
         return msgspec.structs.replace(verdict, has_ticket=True) if has_ticket else verdict  # type: ignore[type-var]
 

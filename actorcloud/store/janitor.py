@@ -19,7 +19,7 @@ Reference: store-design 1.8, 2.10; design 6.1, rules 10 and 11; Dijkstra's on-th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -46,7 +46,7 @@ FUNCTIONS_AFTER = 60.0
 
 _AGING = (keys.COMMIT_ID, keys.TOMBSTONE)
 
-Items = list[tuple[bytes, bytes]]
+Items = Sequence[tuple[bytes, bytes]]
 
 
 class _Named(msgspec.Struct, array_like=True, gc=False):

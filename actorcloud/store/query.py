@@ -9,12 +9,15 @@ Reference: store-design 1.9.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
+
+import msgspec
 
 from actorcloud.protocol.transaction import Read
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
-from actorcloud.store.engine import ReadView, Scan
+from actorcloud.store.engine import Scan
 from actorcloud.store.extension import answer_read, scans_of_read
 from actorcloud.store.validation import Touched
 from actorcloud.store.view import Moment, View
@@ -22,44 +25,35 @@ from actorcloud.store.view import Moment, View
 #: Items of one page.
 PAGE_LIMIT = 10_000
 
-#: Items of each range.
-Items = list[list[tuple[bytes, bytes]]]
 
-
-class Query(NamedTuple):
-    """A read of this turn, and who takes what was found; it returns how to answer."""
+class Query(msgspec.Struct, frozen=True):
+    """A read of this turn, and who takes what was found, and where that stands; it returns how to answer."""
 
     keys: set[bytes]
     scans: tuple[Scan, ...]
-    found: Callable[[ReadView, Items], Callable[[], None]]
+    found: Callable[[View, Moment], Callable[[], None]]
 
 
-def query_of_read(
-    read: Read, touched: Touched, moment: Callable[[int], Moment], answer: Callable[[object], None]
-) -> Query:
+def query_of_read(read: Read, touched: Touched, answer: Callable[[object], None]) -> Query:
     """Return the query for a caller's read.
 
     Args:
         read: the message.
         touched: as its check says.
-        moment: where a read stands that has found the commit of this number.
         answer: is called with the answer.
     """
-    scans = scans_of_read(read)
 
-    def found(view: ReadView, items: Items) -> Callable[[], None]:
-        state = View(view.values, dict(zip(scans, items, strict=True)))
-        verdict = answer_read(state, moment(view.seq), read, touched)
-        return lambda: answer(verdict)
+    def found(view: View, moment: Moment) -> Callable[[], None]:
+        return partial(answer, answer_read(view, moment, read, touched))
 
-    return Query(touched.keys, scans, found)
+    return Query(touched.keys, scans_of_read(read), found)
 
 
 def query_of_get(get: own.Get, fed: Callable[[], int]) -> Query:
     """Return the query for keys that the manager wants; `fed` says how many feeds it was told."""
 
-    def found(view: ReadView, _: object) -> Callable[[], None]:
-        values = tuple(_payload(view.values[key]) for key in get.keys)
+    def found(view: View, _: Moment) -> Callable[[], None]:
+        values = tuple(_payload(view.value(key)) for key in get.keys)
 
         def answer() -> None:
             get.reply_to.tell(own.Got(get.tag, values, fed()))
@@ -75,8 +69,8 @@ def query_of_scan(scan: own.Scan, fed: Callable[[], int]) -> Query:
     lo = scan.after + b"\0" if scan.after else scan.prefix
     wanted = Scan(lo, keys.after_prefix(scan.prefix), limit)
 
-    def found(_: ReadView, scans: Items) -> Callable[[], None]:
-        items = tuple((key, stored.payload_of(value)) for key, value in scans[0])
+    def found(view: View, _: Moment) -> Callable[[], None]:
+        items = tuple((key, stored.payload_of(value)) for key, value in view.items(wanted))
 
         def answer() -> None:
             scan.reply_to.tell(own.Page(scan.tag, items, len(items) == limit, fed()))

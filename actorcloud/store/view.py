@@ -43,7 +43,7 @@ Scans = Mapping[Scan, Sequence[tuple[bytes, bytes]]]
 _records = msgspec.msgpack.Decoder(JobRecord)
 
 
-class Moment(msgspec.Struct, frozen=True):
+class Moment(msgspec.Struct, frozen=True, gc=False):
     """Where in history a view stands."""
 
     #: Of the store.
@@ -146,9 +146,13 @@ class View:
                 return False
         return all(map(self._has_range, ranges))
 
+    def items(self, scan: Scan) -> Sequence[tuple[bytes, bytes]]:
+        """Return what the engine had in a range that was asked for: keys and stored values."""
+        return self._scans[scan]
+
     def scanned(self, wanted: RangeRead, limit_bytes: int) -> RangeFound:
         """Return what a caller asked for, from durable state alone."""
-        items = self._scans[scan_of(wanted, limit_bytes)]
+        items = self.items(scan_of(wanted, limit_bytes))
         room = limit_bytes - sum(len(key) + len(value) for key, value in items)
         found = tuple((key, *stored.found_of(value)) for key, value in items)
         return RangeFound(found, more=room <= 0 and len(items) < wanted.limit)

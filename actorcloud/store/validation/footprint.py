@@ -38,7 +38,7 @@ _first = itemgetter(0)
 _key = attrgetter("key")
 
 
-class Touched(msgspec.Struct, frozen=True):
+class Touched(msgspec.Struct, frozen=True, gc=False):
     """What a request depends on; found out once, when it is checked."""
 
     #: Jobs that must exist, as their spaces are touched.

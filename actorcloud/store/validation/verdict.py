@@ -10,7 +10,7 @@ import msgspec
 from actorcloud.protocol.record import JobRecord
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """A request that counts."""
 
     #: Its number.
