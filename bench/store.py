@@ -5,8 +5,9 @@ one, run by `mutate_store`; the peer is PostgreSQL at SERIALIZABLE, on a Unix so
 number of processes and connections, repeating what it could not serialize. Both sync to the same disk
 before they answer. Each client has a counter of its own, but for the hot key.
 
-In process: the store alone, without processes and wire, 64 requests in flight; beside LMDB itself, one
-commit each or 64 grouped, SQLite (WAL, synchronous=FULL), and the disk's own fdatasync.
+In process: the store alone, without processes and wire, 64 requests in flight, in an interpreter that is
+set as a head's; beside LMDB itself, one commit each or 64 grouped, SQLite (WAL, synchronous=FULL), and the
+disk's own fdatasync.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import lmdb
 
 from actorcloud import Cloud
 from actorcloud.actor import ActorRef, Future
+from actorcloud.base import interpreter
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Atomic, AtomicStep, Commit, Committed, Read
 from actorcloud.store import LmdbEngine, StoreActor, user_key
 from actorcloud.store.value import INT, pack_int, unpack_int, with_codec
@@ -237,6 +239,7 @@ def _through(pair: tuple[Crowd, Crowd | None], name: str, work: str, number: int
 @benchmark("store")
 def in_process() -> Iterator[Figure]:
     """Measure the store without processes and wire."""
+    interpreter.settle()
     with durable_path() as path:
         store = StoreActor.start(LmdbEngine(path))
         try:

@@ -18,13 +18,13 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import threading
 from pathlib import Path
 
 import msgspec
 
 from actorcloud.actor import Pool, Supervisor, System
+from actorcloud.base import interpreter
 from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.base.ids import new_incarnation
@@ -41,10 +41,6 @@ from actorcloud.head.place import Place, plan_at
 from actorcloud.head.tree import GATEWAY, Core, Parts
 from actorcloud.net import private_directory
 from actorcloud.store import Quota
-
-#: Seconds: threads that wait for the GIL ask for it after this time; the default of 5 ms makes each
-#: wake-up of the reactor wait that long behind a busy actor.
-SWITCH_INTERVAL = 0.0005
 
 #: Seconds between two looks at whether the head's own node lives.
 KEEP_EVERY = 1.0
@@ -72,7 +68,7 @@ def serve_head(options: HeadOptions, node: NodeProcess | None = None) -> int:
 
     Blocks: until then. Thread: the main thread.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.settle()
     if node is None:
         node = NodeProcess(options.runtime, options.workers, options.node_timeout)
         node.begin()

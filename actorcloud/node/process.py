@@ -25,6 +25,7 @@ import msgspec
 import platformdirs
 
 from actorcloud.actor import Actor, Pool, System, Timer
+from actorcloud.base import interpreter
 from actorcloud.base.console import standard_error
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
@@ -38,9 +39,6 @@ from actorcloud.node.agent import FENCED
 from actorcloud.node.launcher import Launcher
 from actorcloud.node.options import NodeOptions
 from actorcloud.node.tree import NodeParts, NodeRoot
-
-#: Seconds: see `head.process.SWITCH_INTERVAL`.
-SWITCH_INTERVAL = 0.0005
 
 #: A head that shuts down says this in its goodbye; it will be back. Anything else sends us away.
 SHUTDOWN_WORDS = "it was closed"
@@ -73,7 +71,7 @@ def serve_node(options: NodeOptions, started: Sequence[Started] = ()) -> int:
         ActorCloudError: it cannot start.
     Blocks: until then. Thread: the main thread.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    interpreter.settle()
     with contextlib.ExitStack() as stack:
         # First: it refuses what is wrong, and a launcher has a thread already.
         join = JoinString.parse(options.join) if options.join is not None else None
