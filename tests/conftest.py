@@ -17,6 +17,7 @@ import hypothesis
 import pytest
 
 from tests import leaks
+from tests.store.postgres import PostgresServer
 
 #: How many examples a property is tried with; `HYPOTHESIS_PROFILE` picks one.
 PROFILES = {"dev": 50, "ci": 300, "night": 10_000}
@@ -77,6 +78,14 @@ def no_process_survives_the_session() -> Iterator[None]:
     while (left := leaks.processes_of_session(session)) and time.monotonic() < deadline:
         rest.wait(0.1)
     assert not left, "the tests left processes behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="session")
+def postgres(no_process_survives_the_session: None) -> Iterator[PostgresServer]:
+    """A server of this session's own, where PostgreSQL is installed."""
+    server = PostgresServer.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,9 @@
     |   |   |-- TransactionTooLarge, ConditionFailed
     |   |-- CommitUnknown, NotInTransaction, NestedTransaction, OnceReused, NotInJob
     |   |-- ReadOnlyTransaction, ImpureTransaction, TooManyWatches
-    |   |-- StoreLocked, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
+    |   |-- StoreLocked
+    |   |   |-- StoreLeased
+    |   |-- StoreUnreachable, StoreForbidden, NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport
     |   |-- NoSpace, BadKey, BadValue, ValueTooLarge, ValueUnreadable, QuotaExceeded
     |-- JobsError                        floor: jobs
         |-- NoSuchJob, BadJobRef, JobConflict, JobSuspended, JobCancelled, JobTimeout, ResultTimeout
@@ -266,6 +268,24 @@ class StoreLocked(StoreError):
     """Another head has this store open."""
 
     code = "store-locked"
+
+
+class StoreLeased(StoreLocked):
+    """A head of another home has this store, until its lease is over."""
+
+    code = "store-leased"
+
+
+class StoreUnreachable(StoreError):
+    """The database with the store does not answer; see whether its server runs, and try again."""
+
+    code = "store-unreachable"
+
+
+class StoreForbidden(StoreError):
+    """The database with the store does not let us in; see to user, password and rights."""
+
+    code = "store-forbidden"
 
 
 class NotAStore(StoreError):

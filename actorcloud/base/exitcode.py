@@ -8,8 +8,8 @@ code   name                                meaning
 2      USAGE                               the command line or a setting is wrong
 69     UNAVAILABLE                         no head answers there; of a head: the port is in use
 73     CANNOT_CREATE                       a store or export is damaged, too new, none, or in the way
-75     TRY_AGAIN                           the same may work later; of a head: another has the store
-77     NO_PERMISSION                       a key, a join string or a file's permissions
+75     TRY_AGAIN                           the same may work later; another head has the store, its server is away
+77     NO_PERMISSION                       a key, a join string, a file's permissions, or a database that refuses
 124    TIMED_OUT                           of `result`: the wait, or the job's own limit
 130    INTERRUPTED                         Ctrl-C
 137    KILLED                              of `result`: cancelled, or its process died too often
@@ -42,9 +42,11 @@ from actorcloud.base.errors import (
     OpenDoor,
     ResultTimeout,
     StoreDamaged,
+    StoreForbidden,
     StoreLocked,
     StoreNotEmpty,
     StoreTooNew,
+    StoreUnreachable,
     TransactionError,
     UnknownHead,
 )
@@ -73,8 +75,8 @@ _CODES: tuple[tuple[ExitCode, tuple[type[ActorCloudError], ...]], ...] = (
     (ExitCode.USAGE, (ConfigError, BadJobRef, BadJoinString)),
     (ExitCode.UNAVAILABLE, (HeadUnreachable, AddressInUse, CurveMissing)),
     (ExitCode.CANNOT_CREATE, (NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport)),
-    (ExitCode.TRY_AGAIN, (StoreLocked, TransactionError, CommitUnknown, NoSpace)),
-    (ExitCode.NO_PERMISSION, (UnknownHead, JoinRefused, InsecureKey, OpenDoor)),
+    (ExitCode.TRY_AGAIN, (StoreLocked, StoreUnreachable, TransactionError, CommitUnknown, NoSpace)),
+    (ExitCode.NO_PERMISSION, (UnknownHead, JoinRefused, InsecureKey, OpenDoor, StoreForbidden)),
     (ExitCode.TIMED_OUT, (ResultTimeout, JobTimeout)),
     (ExitCode.KILLED, (JobCancelled, JobSuspended)),
 )

@@ -96,8 +96,7 @@ def locate(store: Where, data: Path | None = None) -> Location:
     scheme = _SCHEME.match(text)
     match scheme and scheme[0].lower():
         case None:
-            path = Path(text).expanduser().resolve()
-            return Location(kind="directory", address=str(path), name=str(path), home=path)
+            return _in_directory(text)
         case "sqlite":
             return _in_sqlite(text)
         case "postgresql" | "postgres":
@@ -145,6 +144,14 @@ def hide_secrets(text: str) -> str:
 def _host_and_port(host: str, port: str) -> str:
     bracketed = f"[{host}]" if ":" in host else host
     return bracketed if port in {"", _PORT_DEFAULT} else f"{bracketed}:{port}"
+
+
+def _in_directory(text: str) -> Location:
+    try:
+        path = Path(text).expanduser().resolve()
+    except RuntimeError as error:
+        raise ConfigError(f"store = {text!r}: there is no user of that name") from error
+    return Location(kind="directory", address=str(path), name=str(path), home=path)
 
 
 def _in_sqlite(text: str) -> Location:

@@ -14,7 +14,7 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.place import local_command, location_of
 from actorcloud.cli.respawn import Keeper
-from actorcloud.client import child_environment, find_head, runtime_directory
+from actorcloud.client import find_head, runtime_directory, start_head
 
 #: Where a head listens unless told otherwise: outside the range of ephemeral ports.
 LISTEN_DEFAULT = "0.0.0.0:7710"
@@ -52,14 +52,13 @@ def head(
     """
     location = location_of(store)
     place = runtime_directory(location.home)
-    arguments = ["--store", location.name, "--runtime", str(place), "--workers", str(workers)]
+    arguments = ["--runtime", str(place), "--workers", str(workers)]
     arguments += ["--node-timeout", f"{node_timeout:g}"]
     arguments += ["--quota-keys", str(quota_keys), "--quota-bytes", str(quota_bytes)]
     if listen != LISTEN_OFF:
         arguments += ["--listen", listen]
     keeper = Keeper(
-        [sys.executable, "-P", "-m", "actorcloud.head", *arguments],
-        child_environment(),
+        lambda was_ready: start_head(location, arguments, existing=was_ready),
         is_ready=lambda pid: _is_ready(place, pid),
         tell=lambda text: report.talk(text, quiet=quiet),
         on_ready=lambda: _welcome(place, location, quiet=quiet),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 from pathlib import Path
@@ -17,7 +18,7 @@ from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.place import local_head
-from actorcloud.client import usable_cpus
+from actorcloud.client import hide_store, usable_cpus
 
 _HOW_TO_JOIN = """\
 no head runs on this machine, and none was named. There are two ways to join one:
@@ -61,6 +62,7 @@ def node(
         logging.getLogger("actorcloud.node").setLevel(logging.INFO)  # that it has joined
         count = f"{options.workers} worker{'' if options.workers == 1 else 's'}"
         report.talk(f"node {options.name}, {count}; Ctrl-C ends it")
+    hide_store(os.environ)
     code = serve_node(options)
     if code != ExitCode.OK:
         raise Failure(None, ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED)

@@ -62,8 +62,7 @@ class Keeper:
     """Keeps one process alive.
 
     Args:
-        command: of the process.
-        environment: of the process.
+        start: starts the process; told whether one has been ready before.
         is_ready: pid -> whether it serves; looked at until it does.
         tell: says something to the person who started this.
         on_ready: called once, when it serves for the first time.
@@ -71,15 +70,13 @@ class Keeper:
 
     def __init__(
         self,
-        command: Sequence[str],
-        environment: dict[str, str],
+        start: Callable[[bool], subprocess.Popen[bytes]],
         *,
         is_ready: Callable[[int], bool],
         tell: Callable[[str], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._command = list(command)
-        self._environment = environment
+        self._start = start
         self._is_ready = is_ready
         self._tell = tell
         self._on_ready = on_ready
@@ -125,7 +122,7 @@ class Keeper:
     def _run_once(self) -> int:
         now = time.monotonic()
         self._starts = [*(start for start in self._starts if start > now - FORGIVEN_AFTER), now]
-        child = subprocess.Popen(self._command, env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        child = self._start(self._was_ready)
         try:
             return self._watch(child)
         finally:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorcloud.client.current_job import CurrentJob, fill, filled
     from actorcloud.client.finishing import finish_job
     from actorcloud.client.future import JobFuture
-    from actorcloud.client.headprocess import child_environment
+    from actorcloud.client.headcommand import child_environment, hide_store, start_head
     from actorcloud.client.info import CloudInfo, NodeInfo
     from actorcloud.client.link import Asking, Head, OnReply, Waiters
     from actorcloud.client.localhead import Connection, find_head, is_locked, read_connection
@@ -48,10 +48,12 @@ __all__ = [
     "filled",
     "find_head",
     "finish_job",
+    "hide_store",
     "is_locked",
     "read_connection",
     "remove_abandoned",
     "runtime_directory",
+    "start_head",
     "usable_cpus",
 ]
 
@@ -61,7 +63,7 @@ _HOMES = {
     "current_job": ("CurrentJob", "fill", "filled"),
     "finishing": ("finish_job",),
     "future": ("JobFuture",),
-    "headprocess": ("child_environment",),
+    "headcommand": ("child_environment", "hide_store", "start_head"),
     "info": ("CloudInfo", "NodeInfo"),
     "link": ("Asking", "Head", "OnReply", "Waiters"),
     "localhead": ("Connection", "find_head", "is_locked", "read_connection"),

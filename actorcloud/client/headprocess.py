@@ -3,8 +3,11 @@
 The contract with `actorcloud.head`::
 
     python -P -m actorcloud.head --store NAME --runtime DIR --workers N --ready-fd FD [--temporary]
+        [--store-fd FD] [--existing]
 
     --store      its store (`base.location`); created if need be, and its home locked while the head has it
+    --store-fd   inherited: the store's whole address is there to be read, as its name is not all of it
+    --existing   the store must be there: a head has been ready with it
     --runtime    a 0700 directory: it listens at `head.sock` in there, and writes `head.json`
                  (0600, whole or not at all: a `Connection`) when it does
     --ready-fd   inherited: it writes "1" there after `head.json`, or "!" and a `Failure` in JSON, and closes it
@@ -26,7 +29,6 @@ import logging
 import os
 import select
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -37,10 +39,8 @@ import msgspec
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
 from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
+from actorcloud.client.headcommand import COMMAND, start_head
 from actorcloud.client.localhead import LOCK_FILE, Connection, is_alive, is_locked, owner_of, read_connection
-
-#: -P: the working directory is no place to import from; a script's `queue.py` must not shadow the library's.
-COMMAND = (sys.executable, "-P", "-m", "actorcloud.head")
 
 #: The exit code that says "another head has this store"; `EX_TEMPFAIL` of sysexits.h: try again.
 STORE_LOCKED = 75
@@ -102,10 +102,12 @@ class HeadProcess:
     ) -> None:
         self.store = store
         self.runtime = runtime
-        self._arguments = [*command, "--store", store.name, "--runtime", str(runtime), "--workers", str(workers)]
+        self._command = command
+        self._arguments = ["--runtime", str(runtime), "--workers", str(workers)]
         if temporary:
             self._arguments.append("--temporary")
         self._start_timeout = start_timeout
+        self._has_been_ready = False
         self._child: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
         self._watcher: threading.Thread | None = None
@@ -129,7 +131,7 @@ class HeadProcess:
 
         Raises:
             HeadUnreachable: it ended, or did not listen within the start timeout.
-            StoreLocked: a head that listens elsewhere has the store.
+            StoreLocked: a head that listens elsewhere has the store; `StoreLeased` if on another machine.
             ActorCloudError: what the head said before it ended: `NotAStore`, `StoreTooNew`, `NoSpace` and more.
         """
         deadline = time.monotonic() + self._start_timeout
@@ -138,6 +140,7 @@ class HeadProcess:
                 self._wait_child_ready(deadline)
             found = self._connection()
             if found is not None:
+                self._has_been_ready = True
                 return found
             if time.monotonic() >= deadline:
                 raise HeadUnreachable(
@@ -157,14 +160,14 @@ class HeadProcess:
     def _start(self) -> None:
         reader, writer = os.pipe()
         try:
-            self._child = subprocess.Popen(
+            self._child = start_head(
+                self.store,
                 [*self._arguments, "--ready-fd", str(writer)],
-                stdin=subprocess.DEVNULL,
+                existing=self._has_been_ready,
+                command=self._command,
+                pass_fds=(writer,),
                 # What jobs print goes to our stderr; stdout is the program's own.
                 stdout=2,
-                pass_fds=(writer,),
-                start_new_session=True,
-                env=child_environment(),
             )
         except BaseException:
             os.close(reader)
@@ -190,7 +193,7 @@ class HeadProcess:
         if said is None:
             raise HeadUnreachable(f"the private head was not ready after {self._start_timeout:g} s and was killed")
         error = _failure(said)
-        if error is not None and (not isinstance(error, StoreLocked) or self._has_a_stranger()):
+        if error is not None and not (type(error) is StoreLocked and not self._has_a_stranger()):
             raise error
         if code != STORE_LOCKED:
             raise HeadUnreachable(
@@ -329,11 +332,3 @@ def _failure(said: bytes) -> ActorCloudError | None:
 
 
 _outliving: list[subprocess.Popen[bytes]] = []
-
-
-def child_environment() -> dict[str, str]:
-    """Return the environment of a child process that is to run this very actorcloud."""
-    # It must find this very actorcloud, wherever that was imported from.
-    home = str(Path(__file__).parents[2])
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": home if not path else f"{home}{os.pathsep}{path}"}

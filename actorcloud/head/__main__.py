@@ -18,6 +18,8 @@ def main() -> int:
     """Read the options and serve."""
     parser = argparse.ArgumentParser(prog="actorcloud.head")
     parser.add_argument("--store", required=True)
+    parser.add_argument("--store-fd", type=int)
+    parser.add_argument("--existing", action="store_true")
     parser.add_argument("--runtime", required=True)
     parser.add_argument("--listen")
     parser.add_argument("--workers", type=int, default=0)
@@ -45,12 +47,20 @@ def _serve(given: argparse.Namespace, node: NodeProcess) -> int:
 
     log_to_standard_error()
     try:
-        options = HeadOptions(**{**vars(given), "store": locate(given.store)})
+        settings = vars(given)
+        descriptor = settings.pop("store_fd")
+        settings["store"] = locate(given.store if descriptor is None else _read(descriptor))
+        options = HeadOptions(**settings)
     except ConfigError as error:
         logging.getLogger("actorcloud.head").error("%s", error)  # noqa: TRY400  its text is for people
         node.end()
         return exit_code(error)
     return serve_head(options, node)
+
+
+def _read(descriptor: int) -> str:
+    with open(descriptor, encoding="utf-8") as pipe:
+        return pipe.read()
 
 
 if __name__ == "__main__":

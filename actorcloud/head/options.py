@@ -29,6 +29,8 @@ class HeadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Where the store is; made if it is missing.
     store: Location
+    #: There has been a store: an empty one must not be made in its place.
+    existing: bool = False
     #: A directory of this user's own, 0700: the socket and `head.json` are there.
     runtime: str
     #: `host:port` to listen at, with CURVE; None: only this machine.

@@ -9,9 +9,9 @@ import logging
 from pathlib import Path
 
 from actorcloud import store as engines
-from actorcloud.base.errors import ConfigError
+from actorcloud.base.errors import ActorCloudError, StoreDamaged
 from actorcloud.base.location import Where, locate
-from actorcloud.store import Engine, LmdbEngine, Plan, has_store, is_sqlite
+from actorcloud.store import Engine, LmdbEngine, Plan, find_store, has_store, is_sqlite
 
 #: What a head and its clients keep beside the store.
 COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
@@ -30,7 +30,7 @@ def engine_at(store: Where, *, create: bool = True) -> Engine:
     """
     place = locate(store)
     if place.is_database:
-        raise ConfigError(f"store = {place.name!r}: heads are not yet given a database; name a directory")
+        return engines.PostgresEngine(place.address, home=place.home, create=create, waits=True)
     if place.kind == "sqlite" or is_sqlite(place.home):
         return engines.SqliteEngine(place.home, companions=COMPANIONS, create=create)
     return LmdbEngine(place.home, companions=COMPANIONS, create=create)
@@ -43,20 +43,47 @@ class Place:
 
     Args:
         store: see `base.location`.
+        existing: the first must find it, too.
     """
 
-    def __init__(self, store: Where) -> None:
+    def __init__(self, store: Where, *, existing: bool = False) -> None:
         self._store = locate(store)
-        self._is_first = True
+        self._may_create = not existing
 
     def engine(self) -> Engine:
         """Return an engine, not yet opened."""
-        create, self._is_first = self._is_first, False
+        create, self._may_create = self._may_create, False
         return engine_at(self._store, create=create)
 
-    def is_lost(self) -> bool:
-        """Tell whether there is no store any more."""
-        return not has_store(self._store.home)
+    def check(self) -> None:
+        """See to it that nothing is made where a store in files has vanished.
+
+        Raises:
+            StoreDamaged: it has.
+        """
+        if not self._may_create and not self._store.is_database:
+            find_store(self._store.home)
+
+    def trouble(self) -> ActorCloudError | None:
+        """Return what keeps the store from being opened, now that its head has given up; None: nothing.
+
+        Blocks: for a database, until it has answered or let a few seconds go by.
+        """
+        store = self._store
+        if store.is_database:
+            return _trouble(engines.PostgresEngine(store.address, home=store.home, create=False, patience=0))
+        # Whoever started this process would start it again, with an empty store.
+        return None if has_store(store.home) else StoreDamaged(f"the store {store} is gone: put it back, then start it")
+
+
+def _trouble(engine: Engine) -> ActorCloudError | None:
+    try:
+        engine.open("a last look")
+    except ActorCloudError as error:
+        return error
+    finally:
+        engine.close()
+    return None
 
 
 def plan_at(store: Where) -> Plan:

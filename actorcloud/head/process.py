@@ -84,7 +84,7 @@ class _HeadProcess:
     def __init__(self, options: HeadOptions, node: NodeProcess) -> None:
         self._options = options
         self._node = node
-        self._place = Place(options.store)
+        self._place = Place(options.store, existing=options.existing)
         self._stop = threading.Event()
         self._code = 0
         self._incarnation = 0
@@ -114,6 +114,8 @@ class _HeadProcess:
         options = self._options
         if options.store.home.is_file():
             raise NotAStore(f"{options.store.home} is a file; a store is a directory, which is made if it is missing")
+        # Before anything is made in there.
+        self._place.check()
         identity = load_identity(options.store.home) if options.listen is not None else None
         self._identity = identity
         parts = Parts(
@@ -143,10 +145,10 @@ class _HeadProcess:
     def _given_up(self) -> None:
         if self._stop.is_set():
             return
-        if self._place.is_lost():
-            # Whoever started it would start it again, with an empty store.
-            logger.critical("the store %s is gone; this process ends: put it back, then start it", self._options.store)
-            self._code = ExitCode.CANNOT_CREATE
+        trouble = self._place.trouble()
+        if trouble is not None:
+            logger.critical("this process ends: %s", trouble)
+            self._code = exit_code(trouble)
         else:
             logger.critical("the head's core ended too often; this process ends, to be started again")
             self._code = ExitCode.FAILED

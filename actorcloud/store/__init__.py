@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from actorcloud.store.engine.sqlite import SqliteEngine
     from actorcloud.store.export import ExportReader, write_export
     from actorcloud.store.renewal import header_of, import_items, renew
-    from actorcloud.store.replacement import has_store, is_sqlite, new_store, replaced_store
+    from actorcloud.store.replacement import find_store, has_store, is_sqlite, new_store, replaced_store
     from actorcloud.store.soundness import find_problems
 
 __all__ = [
@@ -125,6 +125,7 @@ __all__ = [
     "decode_key",
     "encode_key",
     "find_problems",
+    "find_store",
     "has_store",
     "header_of",
     "import_items",
@@ -152,6 +153,7 @@ _HOMES = {
     "SqliteEngine": "engine.sqlite",
     "header_of": "renewal",
     "import_items": "renewal",
+    "find_store": "replacement",
     "has_store": "replacement",
     "is_sqlite": "replacement",
     "new_store": "replacement",

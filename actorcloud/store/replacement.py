@@ -30,6 +30,15 @@ def has_store(store: str | Path) -> bool:
     return file_of(Path(store)) is not None
 
 
+def find_store(store: Path) -> None:
+    """See to it that a store in files is there, of whichever engine.
+
+    Raises:
+        StoreDamaged: it is not; it has been, as the caller knows.
+    """
+    StoreDirectory(store, create=False).check_presence()
+
+
 @contextlib.contextmanager
 def new_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Iterator[Path]:
     """Make a store where there is none.

@@ -39,6 +39,11 @@ def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert locate("~/cloud").home == Path("/nowhere/me/cloud")
 
 
+def test_the_home_of_nobody_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no user"):
+        locate("~no-such-user/cloud")
+
+
 @pytest.mark.parametrize("text", ["sqlite:///srv/my%20cloud", "sqlite:////srv/my%20cloud", "SQLite:///srv/my cloud"])
 def test_sqlite_takes_a_path_from_the_root_on(text: str) -> None:
     found = of(text)

@@ -91,7 +91,7 @@ def test_a_head_whose_store_is_removed_ends_and_makes_no_empty_one(commands: Com
     shutil.rmtree(commands.directory / "store")
     commands.run("status", ACTORCLOUD_CONNECT_TIMEOUT="1")
     # Then
-    head.wait_line("is gone; this process ends")
+    head.wait_line("this process ends: the store ")
     assert head.process.wait(PATIENCE) == 73
     assert not (commands.directory / "store" / "data").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -49,8 +50,7 @@ class Kept:
         self.said: list[str] = []
         source = f"import os, signal, sys\nopen({str(self.file)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{program}"
         self.keeper = Keeper(
-            [sys.executable, "-S", "-c", source],
-            dict(os.environ),
+            lambda _: subprocess.Popen([sys.executable, "-S", "-c", source], start_new_session=True),
             is_ready=lambda pid: pid in self.pids,
             tell=self.said.append,
             on_ready=on_ready,

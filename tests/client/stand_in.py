@@ -26,10 +26,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--ready-fd", type=int, required=True)
     parser.add_argument("--temporary", action="store_true")
+    parser.add_argument("--existing", action="store_true")
     given = parser.parse_args()
     given.store.mkdir(exist_ok=True, parents=True)
     with (given.store / "started").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
+    if given.existing:
+        with (given.store / "existing").open("a") as existing:
+            existing.write(f"{os.getpid()}\n")
     if "STAND_IN_FAILS" in os.environ:
         return 9
     lock = os.open(given.store / "head.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -53,8 +53,8 @@ def listening(place: Path, died: list[int]) -> Connection:
     return found
 
 
-def starts(place: Path) -> list[int]:
-    return [int(line) for line in (place / "store" / "started").read_text().split()]
+def starts(place: Path, kind: str = "started") -> list[int]:
+    return [int(line) for line in (place / "store" / kind).read_text().split()]
 
 
 def test_a_head_is_started_and_outlives_nothing(place: Path) -> None:
@@ -174,6 +174,8 @@ def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.L
     head.leave()
     logging.getLogger("actorcloud.client").removeHandler(handler)
     assert starts(place) == died
+    # Then each but the first was told that there is a store.
+    assert starts(place, "existing") == died[1:]
     assert f"(pid {died[0]}) ended with exit code -9; starting it again" in caplog.text
     assert "ended 4 times in 60 s; it is started again in 1 s" in caplog.text
 

@@ -69,11 +69,11 @@ def test_the_core_of_a_head_makes_its_store_once(tmp_path: Path) -> None:
     again = place.engine()
     assert again.open("again").epoch == 2
     again.close()
-    assert not place.is_lost()
+    assert place.trouble() is None
     # When
     shutil.rmtree(tmp_path / "store")
     # Then
-    assert place.is_lost()
+    assert "is gone: put it back" in str(place.trouble())
     with pytest.raises(StoreDamaged, match="has lost its directory"):
         place.engine().open("after that")
     assert not (tmp_path / "store").exists()

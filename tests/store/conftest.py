@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
 import pytest
 
 from actorcloud.store import Engine, LmdbEngine, MemoryDisk, MemoryEngine, PostgresEngine, SqliteEngine, Transactions
 from tests.store.local import LocalStore
-from tests.store.postgres import PostgresServer
+from tests.store.postgres import Make, PostgresServer
 
 
 class Disk(Protocol):
@@ -41,14 +42,6 @@ class _Files:
     def close(self) -> None:
         if self._last is not None:
             self._last.close()
-
-
-@pytest.fixture(scope="session")
-def postgres(no_process_survives_the_session: None) -> Iterator[PostgresServer]:
-    """A server of this session's own, where PostgreSQL is installed."""
-    server = PostgresServer.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(params=["memory", "lmdb", "sqlite", "postgres"])
@@ -88,3 +81,27 @@ def store() -> LocalStore:
 @pytest.fixture
 def client(store: LocalStore) -> Transactions:
     return store.client()
+
+
+@pytest.fixture
+def schema() -> str:
+    return f"p{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def make(postgres: PostgresServer, schema: str) -> Iterator[Make]:
+    made: list[PostgresEngine] = []
+
+    def engine(**settings: object) -> PostgresEngine:
+        made.append(PostgresEngine(postgres.dsn, schema=schema, **settings))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield engine
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def sql(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        yield connection

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from actorcloud.store import Batch, PostgresEngine
 
 #: Where Debian has the server's own programs.
 _PROGRAMS = "/usr/lib/postgresql"
@@ -19,6 +24,10 @@ _MISSING = "PostgreSQL is not installed: apt-get install postgresql"
 _TIMEOUT = "20"
 
 
+#: Settings -> an engine on a schema of the test's own.
+Make = Callable[..., PostgresEngine]
+
+
 class PostgresServer:
     """A server that runs until `stop`; root starts it as the user `postgres`, for it refuses to be root's."""
 
@@ -26,6 +35,7 @@ class PostgresServer:
         self._programs = programs
         self._place = place
         self._user = user
+        self._options = f"-k {place} -c listen_addresses= -c fsync=on -c max_connections=50"
         #: How to reach it.
         self.dsn = f"postgresql:///postgres?host={place}&user=tester"
 
@@ -45,9 +55,28 @@ class PostgresServer:
             shutil.chown(place, "postgres", "postgres")
         server = cls(found[-1].parent, place, user)
         server._run("initdb", "-D", "data", "-A", "trust", "-U", "tester", "--no-sync", "--no-locale")
-        options = f"-k {place} -c listen_addresses= -c fsync=on -c max_connections=50"
-        server._run("pg_ctl", "-D", "data", "-w", "-t", _TIMEOUT, "-l", "log", "-o", options, "start")
+        server.resume()
         return server
+
+    def database(self, options: str = "") -> str:
+        """Make a new database; return its address.
+
+        Args:
+            options: added to it, "&sslmode=disable".
+        """
+        name = f"d{secrets.token_hex(4)}"
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(f"create database {name}".encode())
+        return f"postgresql://tester:hush@/{name}?host={self._place}{options}"
+
+    def restart(self) -> None:
+        """End it in the way of a crash, and start it again."""
+        self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "-t", _TIMEOUT, "stop")
+        self.resume()
+
+    def resume(self) -> None:
+        """Start it again."""
+        self._run("pg_ctl", "-D", "data", "-w", "-t", _TIMEOUT, "-l", "log", "-o", self._options, "start")
 
     def stop(self) -> None:
         """End it and remove all that it has written."""
@@ -62,3 +91,7 @@ class PostgresServer:
             run = subprocess.run(command, cwd=self._place, stdout=said, stderr=said, check=False)
             said.seek(0)
             assert run.returncode == 0, said.read().decode() + (log.read_text() if log.exists() else "")
+
+
+def put(engine: PostgresEngine, epoch: int, seq: int, key: bytes = b"k", value: bytes = b"v") -> None:
+    engine.commit(Batch({key: value}, ()), epoch=epoch, expect=seq, new=seq + 1)

@@ -1,187 +1,35 @@
-"""PostgreSQL: who may write, what lost connections mean, copies; against a server of its own."""
+"""PostgreSQL: what lost connections mean, who is let in, copies; against a server of its own."""
 
 from __future__ import annotations
 
-import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from actorcloud.actor import System
-from actorcloud.base.errors import ConfigError, NoSpace, NotAStore, StoreLocked
+from actorcloud.base.errors import (
+    ConfigError,
+    NoSpace,
+    NotAStore,
+    StoreForbidden,
+    StoreUnreachable,
+)
 from actorcloud.store import (
-    Batch,
     EngineFailed,
     EngineScan,
-    FencedOut,
     PostgresEngine,
     ReadPlan,
     SqliteEngine,
     Unresolved,
-    WriterActor,
-    keys,
 )
 from actorcloud.store.engine import postgres_link
-from actorcloud.store.engine.postgres_link import Answer, Link
-from tests.store.postgres import PostgresServer
+from actorcloud.store.engine.postgres_link import Link
+from tests.store.postgres import Make, PostgresServer, put
 
 ROOT = Path(__file__).parents[2]
-
-Make = Callable[..., PostgresEngine]
-
-
-@pytest.fixture
-def schema() -> str:
-    return f"p{secrets.token_hex(4)}"
-
-
-@pytest.fixture
-def make(postgres: PostgresServer, schema: str) -> Iterator[Make]:
-    made: list[PostgresEngine] = []
-
-    def engine(**settings: object) -> PostgresEngine:
-        made.append(PostgresEngine(postgres.dsn, schema=schema, **settings))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield engine
-    for one in made:
-        one.close()
-
-
-@pytest.fixture
-def sql(postgres: PostgresServer) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
-        yield connection
-
-
-def put(engine: PostgresEngine, epoch: int, seq: int, key: bytes = b"k", value: bytes = b"v") -> None:
-    engine.commit(Batch({key: value}, ()), epoch=epoch, expect=seq, new=seq + 1)
-
-
-def outdate(sql: psycopg.Connection, schema: str) -> None:
-    """Let the lease end, as if the database's clock had gone on."""
-    sql.execute(f"update {schema}.head set lease_until = now() - interval '1 s'")
-
-
-# -- who may write ----------------------------------------------------------------------------------
-
-
-def test_a_second_head_is_refused_and_told_until_when(make: Make) -> None:
-    first = make()
-    first.open("head on alpha")
-    with pytest.raises(StoreLocked, match=r"held by head on alpha until \d\d:\d\d:\d\d .*\d+ s from now"):
-        make().open("head on beta")
-    put(first, 1, 0)
-
-
-def test_a_lease_that_is_over_lets_the_next_one_in_and_fences_the_last_out(
-    make: Make, sql: psycopg.Connection, schema: str
-) -> None:
-    # Given
-    zombie, heir = make(), make()
-    zombie.open("zombie")
-    put(zombie, 1, 0)
-    outdate(sql, schema)
-    # When
-    opened = heir.open("heir")
-    # Then
-    assert (opened.epoch, opened.seq) == (2, 1)
-    for act in (
-        lambda: put(zombie, 1, 1),
-        lambda: put(zombie, 9, 1),
-        lambda: zombie.resolve(epoch=9, expect=0, new=1),
-        lambda: zombie.read(ReadPlan([b"k"])),
-        zombie.renew,
-        lambda: zombie.resolve(epoch=1, expect=0, new=1),
-    ):
-        with pytest.raises(FencedOut, match="opened"):
-            act()
-    zombie.close()
-    put(heir, 2, 1)
-
-
-def test_a_lease_is_renewed_by_each_commit_and_by_itself(make: Make, sql: psycopg.Connection, schema: str) -> None:
-    engine = make()
-    engine.open("owner")
-    for act in (engine.renew, lambda: put(engine, 1, 0)):
-        outdate(sql, schema)
-        act()
-        with pytest.raises(StoreLocked):
-            make().open("other")
-
-
-def test_the_writer_renews_the_lease(make: Make) -> None:
-    renewed, engine = threading.Event(), make(lease=0.3)
-    engine.open("owner")
-    whole = engine.renew
-
-    def renew() -> None:
-        whole()
-        renewed.set()
-
-    engine.renew = renew  # type: ignore[method-assign]
-    with System() as system:
-        WriterActor.options(system=system).start(engine)
-        assert renewed.wait(10)
-
-
-def test_the_same_holder_need_not_wait(make: Make) -> None:
-    killed, again = make(holder="alpha"), make(holder="alpha")
-    killed.open("before")
-    put(killed, 1, 0)
-    opened = again.open("after")
-    assert (opened.epoch, opened.seq) == (2, 1)
-    with pytest.raises(FencedOut):
-        put(killed, 1, 1)
-
-
-def test_a_store_that_was_closed_lets_the_next_one_in_at_once(make: Make) -> None:
-    first = make()
-    first.open("first")
-    first.close()
-    assert make().open("second").epoch == 2
-
-
-def test_two_that_create_it_at_once_make_one_store(make: Make) -> None:
-    errors: list[BaseException] = []
-    opened: list[int] = []
-
-    def start(engine: PostgresEngine) -> None:
-        try:
-            opened.append(engine.open("one of two").epoch)
-        except StoreLocked as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=start, args=(make(),)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (opened, len(errors)) == ([1], 1)
-
-
-def test_a_store_that_is_just_being_made_is_anothers(make: Make) -> None:
-    # Given tables without the head's row
-    engine = make()
-    engine._writer.run(engine._sql.create)
-    # When, then
-    with pytest.raises(StoreLocked, match="just being made"):
-        engine.open("the second")
-
-
-def test_tables_of_somebody_else_are_no_store(make: Make, sql: psycopg.Connection, schema: str) -> None:
-    make().open("maker")
-    sql.execute(f"update {schema}.kv set v = 'dear reader' where k = %b", (keys.meta("fmt"),))
-    outdate(sql, schema)
-    with pytest.raises(NotAStore, match="none of actorcloud"):
-        make().open("late")
-
 
 # -- lost connections -------------------------------------------------------------------------------
 
@@ -310,7 +158,7 @@ def test_a_statement_that_was_rolled_back_is_sent_again(make: Make, monkeypatch:
 def test_a_server_that_refuses_the_sessions_settings_is_not_used(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_link, "_SESSION", {"no_such_setting": "on"})
     engine = make(patience=0)
-    with pytest.raises(EngineFailed, match="no_such_setting"):
+    with pytest.raises(StoreUnreachable, match="no_such_setting"):
         engine.open("owner")
     assert engine._writer._connection is None
 
@@ -319,7 +167,10 @@ def raised(code: str) -> psycopg.Error:
     return psycopg.errors.lookup(code)("planted")
 
 
-@pytest.mark.parametrize(("code", "expected"), [("53100", NoSpace), ("42501", EngineFailed)])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("53100", NoSpace), ("42501", StoreForbidden), ("28000", StoreForbidden), ("42601", EngineFailed)],
+)
 def test_what_another_try_would_not_mend_is_told(
     make: Make, monkeypatch: pytest.MonkeyPatch, code: str, expected: type[Exception]
 ) -> None:
@@ -367,9 +218,80 @@ def test_a_session_is_durable_and_holds_nothing_up(make: Make) -> None:
 
 def test_a_server_that_cannot_be_reached_is_told_without_its_password() -> None:
     engine = PostgresEngine("postgresql://me:hush@127.0.0.1:1/cloud", patience=0)
-    with pytest.raises(EngineFailed, match=r"postgresql://127\.0\.0\.1:1/cloud does not answer") as caught:
+    with pytest.raises(StoreUnreachable, match=r"postgresql://127\.0\.0\.1:1/cloud does not answer") as caught:
         engine.open("owner")
     assert "hush" not in f"{caught.value} {engine!r} {engine._writer!r}"
+
+
+def test_a_server_that_is_away_is_told_at_once_and_tried_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make()
+    engine.open("owner")
+    answers_lost(engine._writer, monkeypatch, 2, is_done=False)
+    put(engine, 1, 0)
+    assert caplog.text.count("is away, trying again for 20 s") == 1
+
+
+def test_a_start_of_which_the_answer_was_lost_may_be_tried_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make(patience=0)
+    answers_lost(engine._writer, monkeypatch, 1, is_done=True)
+    with pytest.raises(StoreUnreachable):
+        engine.open("owner")
+    engine.open("owner")
+
+
+def test_a_database_that_is_not_there_is_told_at_once(postgres: PostgresServer) -> None:
+    engine = PostgresEngine(postgres.dsn.replace("/postgres?", "/nowhere?"))
+    with pytest.raises(NotAStore, match=r"no database postgresql:///nowhere\?host=.* createdb"):
+        engine.open("owner")
+
+
+def test_a_user_that_is_not_let_in_is_told_at_once(postgres: PostgresServer) -> None:
+    engine = PostgresEngine(postgres.dsn.replace("user=tester", "user=stranger&password=hush"))
+    with pytest.raises(StoreForbidden, match=r'"stranger" does not exist.*pg_hba') as caught:
+        engine.open("owner")
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ('FATAL:  password authentication failed for user "me"', StoreForbidden),
+        ("fe_sendauth: no password supplied", StoreForbidden),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', StoreForbidden),
+        ('FATAL:  permission denied for database "cloud"', StoreForbidden),
+        ('FATAL:  database "cloud" does not exist', NotAStore),
+        ("FATAL:  the database system is starting up", StoreUnreachable),
+        ("FATAL:  sorry, too many clients already", StoreUnreachable),
+        ("session is read-only", StoreUnreachable),
+    ],
+)
+def test_what_a_server_says_at_the_door_decides_whether_another_try_helps(
+    monkeypatch: pytest.MonkeyPatch, words: str, expected: type[Exception]
+) -> None:
+    link = Link("postgresql://db/cloud", patience=0)
+
+    def refuse(**_: object) -> None:
+        raise psycopg.OperationalError(f"connection failed:\n{words}")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(expected, match="connection failed: "):
+        link.run("select 1")
+
+
+def test_an_old_server_is_refused(make: Make) -> None:
+    engine = make()
+    engine._sql.server = "select '9.6', 90600, 'on'"
+    with pytest.raises(ConfigError, match=r"PostgreSQL 9\.6; 10 is the oldest"):
+        engine.open("owner")
+
+
+def test_a_server_that_does_not_flush_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    engine = make()
+    engine._sql.server = "select '16', 160000, 'off'"
+    engine.open("owner")
+    assert "fsync=off" in caplog.text
 
 
 def test_a_wrong_address_is_told_without_its_password() -> None:
@@ -414,20 +336,6 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself(
     answers_lost(engine._writer, monkeypatch, 1, is_done=False)
     engine.close()
     assert "could not be given back" in caplog.text
-
-
-def test_a_server_that_syncs_nothing_is_told_of(
-    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    engine = make()
-    run = engine._writer.run
-
-    def told(statement: str, *args: Any, **kwargs: Any) -> Answer:
-        return Answer([("off",)], doubted=False) if statement == "show fsync" else run(statement, *args, **kwargs)
-
-    monkeypatch.setattr(engine._writer, "run", told)
-    engine.open("owner")
-    assert "fsync=off" in caplog.text
 
 
 # -- copies -----------------------------------------------------------------------------------------

@@ -146,12 +146,14 @@ class Site:
 
     Args:
         node_timeout: seconds, of all heads and nodes here.
+        address: of the heads' store, with "{store}" for its directory here.
     """
 
-    def __init__(self, *, node_timeout: float = NODE_TIMEOUT) -> None:
+    def __init__(self, *, node_timeout: float = NODE_TIMEOUT, address: str = "{store}") -> None:
         # Short: a unix socket's path has its limit.
         self.directory = Path(tempfile.mkdtemp(prefix="s-"))
         self.store = self.directory / "store"
+        self.address = address.format(store=self.store)
         self.runtime = self.directory / "r"
         self.endpoint = f"ipc://{self.runtime}/head.sock"
         self._timeout = ["--node-timeout", str(node_timeout)]
@@ -199,10 +201,11 @@ class Site:
         path.write_text(code)
         return self.start(sys.executable, str(path), *arguments, environment=environment)
 
-    def head(self, *arguments: str, workers: int = 0) -> Process:
+    def head(self, *arguments: str, workers: int = 0, environment: dict[str, str] | None = None) -> Process:
         """Start the head of this site's store."""
-        where = ["--store", str(self.store), "--runtime", str(self.runtime), "--workers", str(workers)]
-        return self.start(sys.executable, "-P", "-m", "actorcloud.head", *where, *self._timeout, *arguments)
+        where = ["--store", self.address, "--runtime", str(self.runtime), "--workers", str(workers)]
+        command = [sys.executable, "-P", "-m", "actorcloud.head", *where, *self._timeout, *arguments]
+        return self.start(*command, environment=environment)
 
     def node(
         self,

@@ -7,7 +7,7 @@
     PATH/data/           the engine's files: `data.mdb` of LMDB, or `data.sqlite`
     PATH/data.new/       while a store is being created, or restored; renamed when it is complete
 
-Owns: the descriptor of the lock file.
+Owns: the lock.
 
 Reference: store-design 1.2, 1.5 and 1.8.
 """
@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLocked
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged
+from actorcloud.store.engine.lockfile import LockFile
 from actorcloud.store.engine.mounts import read_mounts, refuse_remote
 
 LMDB_FILE = "data.mdb"
@@ -42,9 +42,6 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 #: Bytes by which one tries whether there is room: a page.
 _TRIED_BYTES = 4096
-
-#: Bytes of the lock file's text that an error shows.
-_OWNER_LIMIT = 200
 
 
 class StoreDirectory:
@@ -72,7 +69,7 @@ class StoreDirectory:
         self._may_create = create
         self._companions = frozenset(companions) | _OURS
         self._mounts = mounts
-        self._lock: int | None = None
+        self._lock = LockFile(self.path / _LOCK)
         self._seal = ""
 
     @property
@@ -100,36 +97,14 @@ class StoreDirectory:
             NoSpace: there is no room for it.
             StoreDamaged: the store that was here is gone.
         """
-        self._check_presence()
+        self.check_presence()
         self._check_contents()
         refuse_remote(self.path, self._mounts())
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._seal = self._lock.take(str(self.path), owner)
         except OSError as error:
             raise self._unusable(error) from error
-        try:
-            self._take(lock, owner)
-        except OSError as error:
-            os.close(lock)
-            raise self._unusable(error) from error
-        except BaseException:
-            os.close(lock)
-            raise
-        self._lock = lock
-
-    def _take(self, lock: int, owner: str) -> None:
-        text = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # It may not have said yet who it is.
-            other = text.strip() if text.startswith("process") else "an unknown process"
-            raise StoreLocked(f"the store {self.path} is open in {other}; use that head, or stop it first") from None
-        # Read again: it may have been closed since.
-        self._seal = os.pread(lock, _OWNER_LIMIT, 0).decode(errors="replace")
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"process {os.getpid()} ({owner})\n".encode()[:_OWNER_LIMIT], 0)
 
     def _unusable(self, error: OSError) -> NoSpace | NotAStore:
         kind = NoSpace if error.errno in FULL else NotAStore
@@ -141,15 +116,8 @@ class StoreDirectory:
         Args:
             in_order: the file was closed, and is whole: the next one need not look.
         """
-        lock, self._lock = self._lock, None
-        if lock is None:
-            return
         # Without the text the next one looks, that is all.
-        with contextlib.suppress(OSError):
-            os.ftruncate(lock, 0)
-            if in_order:
-                os.pwrite(lock, self._fingerprint().encode(), 0)
-        os.close(lock)
+        self._lock.release(self._fingerprint() if in_order else "")
 
     def is_new(self) -> bool:
         """Tell whether there is no store here yet; what an interrupted creation left is removed.
@@ -159,7 +127,7 @@ class StoreDirectory:
         """
         shutil.rmtree(self.new, ignore_errors=True)
         # Again: it may have gone before it was locked.
-        self._check_presence()
+        self.check_presence()
         return not self.data.exists()
 
     def publish(self) -> None:
@@ -194,11 +162,7 @@ class StoreDirectory:
 
     def is_there(self) -> bool:
         """Tell whether this path still leads to the directory; only of a locked store."""
-        assert self._lock is not None
-        try:
-            return os.path.samestat((self.path / _LOCK).stat(), os.fstat(self._lock))
-        except OSError:
-            return False
+        return self._lock.is_there()
 
     def _fingerprint(self) -> str:
         """Tell one state of the file from others; by `stat`, as closing the file would drop LMDB's locks."""
@@ -223,13 +187,18 @@ class StoreDirectory:
         """Note that there is a store: whoever opens it with this object again must find it."""
         self._may_create = False
 
-    def _check_presence(self) -> None:
+    def check_presence(self) -> None:
+        """Refuse to be where a store has been and is no more, unless one may be made.
+
+        Raises:
+            StoreDamaged: it is gone.
+        """
         # An empty store in the place of one that vanished would look as if nothing had ever been there.
         if self._may_create or self.data.exists():
             return
         gone = f"its {_DATA!r} directory" if self.path.exists() else "its directory"
         raise StoreDamaged(
-            f"the store {self.path} has lost {gone} since this process opened it; an empty one was not made in "
+            f"the store {self.path} has lost {gone} since a head opened it; an empty one was not made in "
             "its place: put it back or restore a backup, then start again"
         )
 

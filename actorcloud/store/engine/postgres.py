@@ -4,15 +4,16 @@
 
     SCHEMA.kv(k bytea, v bytea)                              all records, as in every engine
     SCHEMA.head(id 1, epoch, seq, holder, owner, lease_until)  who may write, until when, and how far it is
+    HOME/                                                    who we are: see `home`
 
 The head's row orders everything: a commit changes it if epoch and number are the expected ones, and
 its records in the same statement; so no transaction stays open that could hold up a successor, and
 sending it twice does it once. The lease (by the database's clock) only decides when another may take
 over; what keeps an owner that was taken over from writing, or reading, is the epoch.
 
-Owns: two connections, one for commits, one for reads. Never a standby: those may show commits in
-another order. What is acknowledged is as durable as the server's settings: `synchronous_commit` is on
-here, `fsync` and synchronous standbys are the server's.
+Owns: two connections, one for commits, one for reads; the home, where it has one. Never a standby:
+those may show commits in another order. What is acknowledged is as durable as the server's settings:
+`synchronous_commit` is on here, `fsync` and synchronous standbys are the server's.
 
 Thread: `commit`, `resolve` and `renew` from one; `read` from any, one at a time.
 
@@ -23,13 +24,18 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
 
-from actorcloud.base.errors import StoreDamaged, StoreLocked
+from actorcloud.base.errors import ConfigError, StoreDamaged, StoreLeased, StoreLocked, StoreUnreachable
 from actorcloud.store import keys
 from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
+from actorcloud.store.engine.home import Home
 from actorcloud.store.engine.port import (
     Batch,
     CheckLevel,
@@ -41,6 +47,7 @@ from actorcloud.store.engine.port import (
     ReadPlan,
     ReadView,
     Report,
+    Unresolved,
 )
 from actorcloud.store.engine.postgres_link import PATIENCE_DEFAULT, Link
 from actorcloud.store.engine.postgres_sql import Sql
@@ -51,6 +58,15 @@ logger = logging.getLogger("actorcloud.store")
 
 #: Seconds that an owner which says nothing keeps the store.
 LEASE_DEFAULT = 10.0
+
+#: Seconds: a lease that lasts longer is not waited for.
+WAIT_LIMIT = 30.0
+
+#: Seconds between two looks at whether the owner of a lease lives.
+_LOOK_EVERY = 0.5
+
+#: Of the server: 10.0.
+_OLDEST = 100_000
 
 #: A table's limit at pages of 8 KiB.
 _LIMIT_BYTES = 32 << 40
@@ -65,10 +81,13 @@ class PostgresEngine:
     Args:
         dsn: `postgresql://HOST/DATABASE`; better without a password, which `~/.pgpass` has.
         schema: where the tables are; made if they are missing.
-        holder: who this is; an owner of the same name is succeeded at once, so only one process may have it.
-            None: nobody else is.
+        home: directory of this machine for the head of this store; an owner that was killed is succeeded at once
+            by the next one in its home. None: nobody is known again.
+        create: make a store where there is none; else that is `StoreDamaged`.
+        waits: wait for the end of the lease of another owner, unless that one renews it.
         lease: seconds.
         patience: seconds that an outage may last.
+        sleep: waits that many seconds.
         random: n -> n random bytes.
 
     Raises:
@@ -82,16 +101,23 @@ class PostgresEngine:
         dsn: str,
         *,
         schema: str = "actorcloud",
-        holder: str | None = None,
+        home: str | os.PathLike[str] | None = None,
+        create: bool = True,
+        waits: bool = False,
         lease: float = LEASE_DEFAULT,
         patience: float = PATIENCE_DEFAULT,
         random: Callable[[int], bytes] = os.urandom,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.caps = self.caps._replace(lease=lease)
         self._writer = Link(dsn, patience=patience)
         self._reader = Link(dsn, patience=patience)
         self._sql = Sql(schema)
-        self._holder = holder or random(INCARNATION_BYTES).hex()
+        self._home = None if home is None else Home(Path(home), random)
+        self._holder = random(INCARNATION_BYTES).hex()
+        self._may_create = create
+        self._waits = waits
+        self._sleep = sleep
         self._random = random
         # What `open` gave out, and what the row says of us: `resolve` lifts that.
         self._epoch = self._fence = 0
@@ -105,10 +131,20 @@ class PostgresEngine:
     # -- opening and closing ----------------------------------------------------------------------
 
     def open(self, owner: str) -> Opened:
-        """See `Engine.open`; succeeds an owner whose lease is over, or of the same holder."""
+        """See `Engine.open`; succeeds an owner whose lease is over, or of the same home.
+
+        Raises:
+            StoreLeased: another owner has it, and lives.
+            StoreUnreachable, StoreForbidden: the server is away, or does not let us in.
+        """
         self._pid = os.getpid()
         try:
+            if self._home is not None:
+                self._holder = self._home.enter(self._writer.name, owner)
             return self._take_over(owner)
+        except Unresolved as error:
+            self._release()
+            raise StoreUnreachable(str(error)) from error
         except BaseException:
             self._release()
             raise
@@ -128,38 +164,74 @@ class PostgresEngine:
         self._writer.close()
         with self._reading:
             self._reader.close()
+        if self._home is not None:
+            self._home.leave()
 
     def _take_over(self, owner: str) -> Opened:
         name = self._writer.name
+        self._check_server()
         self._create()
-        found = self._writer.run(self._sql.lead, (self._holder, owner, self.caps.lease, self._holder)).rows
-        if not found:
-            self._refuse_open()
-        ((epoch, seq),) = found
+        epoch, seq = self._lead(f"process {os.getpid()} on {socket.gethostname()} ({owner})")
         self._epoch = self._fence = epoch
         header = dict(self._writer.run(self._sql.get, ([FORMAT, INCARNATION],)).rows)
         check_format(f"{name} has tables", header.get(FORMAT))
-        if ("off",) in self._writer.run("show fsync").rows:
-            logger.critical("%s runs with fsync=off: a power cut there loses or damages the store", name)
+        self._may_create = False
         return Opened(header.get(INCARNATION, b""), epoch, seq)
+
+    def _check_server(self) -> None:
+        name = self._writer.name
+        ((version, number, fsync),) = self._writer.run(self._sql.server).rows
+        if number < _OLDEST:
+            raise ConfigError(f"{name} is a PostgreSQL {version}; 10 is the oldest that can have a store")
+        if fsync == "off":
+            logger.critical("%s runs with fsync=off: a power cut there loses or damages the store", name)
+
+    def _lead(self, owner: str) -> tuple[int, int]:
+        """Return epoch and number, once the store is ours."""
+        seen: object = None
+        while not (
+            found := self._writer.run(self._sql.lead, (self._holder, owner, self.caps.lease, self._holder)).rows
+        ):
+            seen = self._wait_or_refuse(seen)
+        ((epoch, seq),) = found
+        return epoch, seq
+
+    def _wait_or_refuse(self, seen: object) -> object:
+        """Wait a little for the end of another's lease; return until when that lasts.
+
+        Args:
+            seen: what the last wait returned; None: there was none.
+        """
+        rows = self._writer.run(self._sql.holder).rows
+        if not rows:
+            # Between its tables and its head's row.
+            raise StoreLocked(f"the store {self._writer.name} is just being made by another head; use that one")
+        ((other, until, left),) = rows
+        if not self._waits or seen not in {None, until} or left > WAIT_LIMIT:
+            self._refuse_open(other, until, left)
+        if seen is None:
+            text = "the store %s was held by %s; waiting %.0f s for the end of its lease, unless that one lives"
+            logger.warning(text, self._writer.name, other, max(0.0, left))
+        self._sleep(max(0.0, min(_LOOK_EVERY, left)))
+        return until
 
     def _create(self) -> None:
         if self._writer.run(self._sql.is_there).rows == [(True,)]:
             return
+        if not self._may_create:
+            raise StoreDamaged(
+                f"{self._writer.name} has lost its tables since a head opened it; empty ones were not made in their "
+                "place: restore a backup, then start again"
+            )
         header = {FORMAT: pack_format(FormatRecord()), INCARNATION: self._random(INCARNATION_BYTES)}
         # One transaction in one message; of two that come at once, the second finds all done.
         self._writer.run(self._sql.create)
         self._writer.run(self._sql.begin, (list(header), list(header.values())))
 
-    def _refuse_open(self) -> None:
-        rows = self._writer.run(self._sql.holder).rows
-        if not rows:
-            # Between its tables and its head's row.
-            raise StoreLocked(f"the store {self._writer.name} is just being made by another head; use that one")
-        ((owner, until, left),) = rows
-        raise StoreLocked(
-            f"the store {self._writer.name} is held by {owner} until {until:%H:%M:%S %Z} by the database's clock "
-            f"({left:.0f} s from now), unless it renews its lease; use that head, stop it, or try again then"
+    def _refuse_open(self, other: str, until: datetime, left: float) -> NoReturn:
+        raise StoreLeased(
+            f"the store {self._writer.name} is held by {other} until {until:%H:%M:%S %Z} by the database's clock "
+            f"({left:.0f} s from now), and longer if it renews its lease; use that head, stop it, or try again then"
         )
 
     # -- reading ----------------------------------------------------------------------------------

@@ -5,11 +5,13 @@
     sent -> answered                                      the rows
          -> 40001, 40P01, 55P03, 57014                    nothing was done: the same again
          -> the connection is lost, 57P01, 08xxx, 40003   it may have been done: connect, the same again
+         -> there is no such database                     NotAStore
+         -> we are not let in, 28xxx, 42501               StoreForbidden
          -> 53100                                         NoSpace
          -> anything else                                 EngineFailed
 
-Again and again until `patience` is over; then `Unresolved` if it may have been done. Statements are
-written so that a second time does no harm. No text tells the password.
+Again and again until `patience` is over; then `Unresolved` if it may have been done, else
+`StoreUnreachable`. Statements are written so that a second time does no harm. No text tells the password.
 
 Owns: the connection. Thread: one at a time.
 
@@ -20,12 +22,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actorcloud.base.errors import ConfigError, NoSpace
+from actorcloud.base.errors import ConfigError, NoSpace, NotAStore, StoreForbidden, StoreUnreachable
+from actorcloud.base.location import database_name
 from actorcloud.store.engine.port import EngineFailed, Unresolved
 
 if TYPE_CHECKING:
@@ -67,6 +72,19 @@ _LOST_CLASS = "08"
 
 _DISK_FULL = "53100"
 
+#: No right to do that; and a class of codes: not let in.
+_NO_RIGHT, _NOT_LET_IN = "42501", "28"
+
+#: libpq tells no code of a connection that the server refuses, only its words. Where a server speaks another
+#: language these are not known, and tried until patience is over.
+_NO_DATABASE = re.compile(r'database ".*" does not exist')
+_NO_ENTRY = re.compile(
+    r"password authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects|"
+    r'role ".*" does not exist|permission denied for database|authentication failed for user'
+)
+
+logger = logging.getLogger("actorcloud.store")
+
 
 class Answer(NamedTuple):
     """What a statement gave."""
@@ -100,7 +118,7 @@ class Link:
         self._psycopg = load_psycopg()
         self._parameters = _parameters(self._psycopg, dsn)
         #: For people: without user and password.
-        self.name = place_name(self._parameters)
+        self.name = database_name(*(str(self._parameters.get(key) or "") for key in ("host", "port", "dbname")))
         self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
@@ -115,11 +133,12 @@ class Link:
         Raises:
             NoSpace: the server's disk is full; nothing was done.
             Unresolved: it may have been done.
-            EngineFailed: it was not done, and will not be.
+            StoreUnreachable, StoreForbidden, NotAStore, EngineFailed: it was not done, and will not be.
 
         Blocks: until then, `patience` seconds at most, and the statement's own.
         """
-        deadline = self._monotonic() + (self._patience if patience is None else patience)
+        most = self._patience if patience is None else patience
+        deadline = self._monotonic() + most
         doubted, pause = False, _PAUSE
         while True:
             is_sent = False
@@ -129,24 +148,45 @@ class Link:
                 # Without values several statements may come as one message, and one transaction.
                 return Answer(_rows(connection.execute(statement, values or None, binary=bool(values))), doubted)
             except self._psycopg.Error as error:
-                doubted |= self._judge(error) and is_sent
+                is_lost = self._judge(error)
+                doubted |= is_lost and is_sent
                 if self._monotonic() >= deadline:
-                    text = f"{self.name} does not answer: {error}"
-                    raise Unresolved(text) if doubted else EngineFailed(text) from error
+                    text = f"{self.name} does not answer: {_said(error)}"
+                    raise Unresolved(text) if doubted else StoreUnreachable(text) from error
+                if is_lost and pause == _PAUSE:
+                    logger.warning("%s is away, trying again for %g s: %s", self.name, most, _said(error))
             self._sleep(pause)
             pause = min(pause * 2, _PAUSE_LONGEST)
 
     def _judge(self, error: psycopg.Error) -> bool:
-        """Tell whether what failed may have been done; raise what another try would not mend."""
+        """Tell whether the connection is lost; raise what another try would not mend."""
         code, lost = error.sqlstate, self._connection is None or self._connection.closed
+        if self._connection is None:
+            self._refuse_entry(str(error), error)
         if code in _AGAIN and not lost:
             return False
         if lost or code in _LOST or (code or "").startswith(_LOST_CLASS):
             self.close()
             return True
         if code == _DISK_FULL:
-            raise NoSpace(f"the disk of {self.name} is full: {error}; make room, or delete jobs") from error
-        raise EngineFailed(f"{self.name} refuses a statement: {error}") from error
+            raise NoSpace(f"the disk of {self.name} is full: {_said(error)}; make room, or delete jobs") from error
+        if code == _NO_RIGHT or (code or "").startswith(_NOT_LET_IN):
+            raise StoreForbidden(
+                f"{self.name} does not let us: {_said(error)}; the user needs the right to make a schema there, or to "
+                "use the one that is there"
+            ) from error
+        raise EngineFailed(f"{self.name} refuses a statement: {_said(error)}") from error
+
+    def _refuse_entry(self, said: str, error: psycopg.Error) -> None:
+        if _NO_DATABASE.search(said):
+            raise NotAStore(
+                f"there is no database {self.name}: make it with createdb, or name another one ({_said(error)})"
+            ) from error
+        if _NO_ENTRY.search(said):
+            raise StoreForbidden(
+                f"{self.name} does not let us in: {_said(error)}; see to the user in the address, to ~/.pgpass and to "
+                "the server's pg_hba.conf"
+            ) from error
 
     def again(self) -> Link:
         """Return another link to the same place, for what takes long."""
@@ -208,14 +248,9 @@ def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
     return {**_NETWORK, **given}
 
 
-def place_name(parameters: dict[str, Any]) -> str:
-    """Return what may be said of an address.
-
-    >>> place_name({"host": "db", "port": "5433", "dbname": "cloud", "user": "u", "password": "secret"})
-    'postgresql://db:5433/cloud'
-    """
-    port = f":{parameters['port']}" if parameters.get("port") else ""
-    return f"postgresql://{parameters.get('host') or ''}{port}/{parameters.get('dbname') or ''}"
+def _said(error: Exception) -> str:
+    """Return the words of an error as one line."""
+    return " ".join(str(error).split())
 
 
 def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -29,6 +29,11 @@ class Sql:
         ConfigError: it is no plain name.
     """
 
+    #: Its version, twice, and whether it flushes.
+    server = """
+        select current_setting('server_version'), current_setting('server_version_num')::int,
+            current_setting('fsync')"""
+
     def __init__(self, schema: str) -> None:
         if not _SCHEMA.fullmatch(schema):
             raise ConfigError(f"schema={schema!r}: a-z 0-9 _, at most 63, not beginning with a digit is needed")
@@ -53,8 +58,9 @@ class Sql:
         self.lead = f"""
             update {head} set epoch = epoch + 1, holder = %s, owner = %s, lease_until = now() + %s * interval '1 s'
             where id = 1 and (lease_until < now() or holder = %s) returning epoch, seq"""
-        self.holder = f"""
-            select owner, lease_until, extract(epoch from lease_until - now())::float from {head} where id = 1"""
+        #: A lease that was given back is over since the infinite past, of which there is no date.
+        until = "greatest(lease_until, now() - interval '1 hour')"
+        self.holder = f"select owner, {until}, extract(epoch from {until} - now())::float from {head} where id = 1"
         #: epoch.
         self.leave = f"update {head} set lease_until = '-infinity' where id = 1 and epoch = %s"
         #: seconds, epoch.

@@ -1,0 +1,218 @@
+"""PostgreSQL: who may write, and until when; against a server of its own."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from actorcloud.actor import System
+from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLeased, StoreLocked
+from actorcloud.store import FencedOut, PostgresEngine, ReadPlan, WriterActor, keys
+from tests.store.postgres import Make, put
+
+
+def outdate(sql: psycopg.Connection, schema: str) -> None:
+    """Let the lease end, as if the database's clock had gone on."""
+    sql.execute(f"update {schema}.head set lease_until = now() - interval '1 s'")
+
+
+def test_a_second_head_is_refused_and_told_until_when(make: Make) -> None:
+    first = make()
+    first.open("head on alpha")
+    with pytest.raises(
+        StoreLocked, match=r"held by process \d+ on .* \(head on alpha\) until \d\d:\d\d:\d\d .*\d+ s from now"
+    ):
+        make().open("head on beta")
+    put(first, 1, 0)
+
+
+def test_a_lease_that_is_over_lets_the_next_one_in_and_fences_the_last_out(
+    make: Make, sql: psycopg.Connection, schema: str
+) -> None:
+    # Given
+    zombie, heir = make(), make()
+    zombie.open("zombie")
+    put(zombie, 1, 0)
+    outdate(sql, schema)
+    # When
+    opened = heir.open("heir")
+    # Then
+    assert (opened.epoch, opened.seq) == (2, 1)
+    for act in (
+        lambda: put(zombie, 1, 1),
+        lambda: put(zombie, 9, 1),
+        lambda: zombie.resolve(epoch=9, expect=0, new=1),
+        lambda: zombie.read(ReadPlan([b"k"])),
+        zombie.renew,
+        lambda: zombie.resolve(epoch=1, expect=0, new=1),
+    ):
+        with pytest.raises(FencedOut, match="opened"):
+            act()
+    zombie.close()
+    put(heir, 2, 1)
+
+
+def test_a_lease_is_renewed_by_each_commit_and_by_itself(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    engine = make()
+    engine.open("owner")
+    for act in (engine.renew, lambda: put(engine, 1, 0)):
+        outdate(sql, schema)
+        act()
+        with pytest.raises(StoreLocked):
+            make().open("other")
+
+
+def test_the_writer_renews_the_lease(make: Make) -> None:
+    renewed, engine = threading.Event(), make(lease=0.3)
+    engine.open("owner")
+    whole = engine.renew
+
+    def renew() -> None:
+        whole()
+        renewed.set()
+
+    engine.renew = renew  # type: ignore[method-assign]
+    with System() as system:
+        WriterActor.options(system=system).start(engine)
+        assert renewed.wait(10)
+
+
+def test_the_next_one_in_the_home_of_one_that_was_killed_need_not_wait(make: Make, tmp_path: Path) -> None:
+    # Given
+    killed, again = make(home=tmp_path / "home"), make(home=tmp_path / "home")
+    killed.open("before")
+    put(killed, 1, 0)
+    with pytest.raises(StoreLocked, match=r"open in process \d+ \(before\)"):
+        again.open("too early")
+    # When
+    assert killed._home is not None
+    killed._home.leave()
+    opened = again.open("after")
+    # Then
+    assert (opened.epoch, opened.seq) == (2, 1)
+    with pytest.raises(FencedOut):
+        put(killed, 1, 1)
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_that_cannot_be_one_is_told(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    with pytest.raises(NotAStore, match="home cannot be the home of the head of postgresql:"):
+        make(home=tmp_path / "home").open("owner")
+
+
+class Sleeper:
+    """Waits for nobody, and notes for how long; `act` happens meanwhile."""
+
+    def __init__(self, act: Callable[[], object] = lambda: None) -> None:
+        self.slept: list[float] = []
+        self._act = act
+
+    def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._act()
+
+
+def test_one_that_waits_takes_over_when_the_lease_of_a_dead_owner_is_over(
+    make: Make, sql: psycopg.Connection, schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    make().open("dead")
+    sleep = Sleeper(lambda: outdate(sql, schema))
+    # When
+    opened = make(waits=True, sleep=sleep).open("heir")
+    # Then
+    assert opened.epoch == 2
+    assert len(sleep.slept) == 1
+    assert re.search(r"was held by process \d+ on .* \(dead\); waiting \d+ s", caplog.text)
+
+
+def test_one_that_waits_is_refused_as_soon_as_the_owner_shows_that_it_lives(make: Make) -> None:
+    # Given
+    alive = make()
+    alive.open("alive")
+    sleep = Sleeper(alive.renew)
+    # Then
+    with pytest.raises(StoreLeased, match=r"held by process \d+ on .*alive"):
+        make(waits=True, sleep=sleep).open("other")
+    assert len(sleep.slept) == 1
+
+
+def test_a_long_lease_is_not_waited_for(make: Make) -> None:
+    make(lease=3600.0).open("for long")
+    sleep = Sleeper()
+    with pytest.raises(StoreLeased, match=r"3600 s from now|3599 s from now"):
+        make(waits=True, sleep=sleep).open("other")
+    assert not sleep.slept
+
+
+def test_a_lease_that_was_just_given_back_has_a_date(make: Make) -> None:
+    engine, late = make(), make()
+    engine.open("owner")
+    engine.close()
+    ((owner, _, left),) = late._writer.run(late._sql.holder).rows
+    late._writer.close()
+    assert "owner" in owner
+    assert left < 0
+
+
+def test_tables_that_have_been_there_are_not_made_again(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    # Given
+    with pytest.raises(StoreDamaged, match="has lost its tables since a head opened it"):
+        make(create=False).open("later")
+    assert sql.execute("select to_regclass(%s)", (f"{schema}.head",)).fetchall() == [(None,)]
+    # When
+    engine = make()
+    engine.open("first")
+    engine.close()
+    sql.execute(f"drop schema {schema} cascade")
+    # Then
+    with pytest.raises(StoreDamaged, match="has lost its tables"):
+        engine.open("again")
+
+
+def test_a_store_that_was_closed_lets_the_next_one_in_at_once(make: Make) -> None:
+    first = make()
+    first.open("first")
+    first.close()
+    assert make().open("second").epoch == 2
+
+
+def test_two_that_create_it_at_once_make_one_store(make: Make) -> None:
+    errors: list[BaseException] = []
+    opened: list[int] = []
+
+    def start(engine: PostgresEngine) -> None:
+        try:
+            opened.append(engine.open("one of two").epoch)
+        except StoreLocked as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start, args=(make(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (opened, len(errors)) == ([1], 1)
+
+
+def test_a_store_that_is_just_being_made_is_anothers(make: Make) -> None:
+    # Given tables without the head's row
+    engine = make()
+    engine._writer.run(engine._sql.create)
+    # When, then
+    with pytest.raises(StoreLocked, match="just being made"):
+        engine.open("the second")
+
+
+def test_tables_of_somebody_else_are_no_store(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    make().open("maker")
+    sql.execute(f"update {schema}.kv set v = 'dear reader' where k = %b", (keys.meta("fmt"),))
+    outdate(sql, schema)
+    with pytest.raises(NotAStore, match="none of actorcloud"):
+        make().open("late")
