@@ -12,15 +12,19 @@ from actorcloud import Cloud, JobRef
 from actorcloud.base.codec import dump_call
 from actorcloud.client import Connection, JobOptions, find_head, runtime_directory
 from actorcloud.client.adding import AddRequest
+from tests.store.postgres import PostgresServer
 from tests.system.cluster import Site, wait_for
 from tests.system.counting import Adder, Chance, steadily, verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
+#: Addresses of a site's store.
+LMDB, SQLITE = "{store}", "sqlite://{store}"
 
-def kill_heads(times: int, chance: Chance) -> None:
+
+def kill_heads(times: int, chance: Chance, address: str = LMDB) -> None:
     # Given
-    with Site() as site:
+    with Site(address=address) as site:
         head = site.head(workers=2)
         site.wait_head(head)
         with Cloud(site.endpoint) as cloud:
@@ -43,14 +47,33 @@ def kill_heads(times: int, chance: Chance) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_the_head_is_killed_fifty_times_and_every_job_counts_once() -> None:
-    kill_heads(50, Chance())
+def test_the_head_is_killed_again_and_again_and_every_job_counts_once() -> None:
+    kill_heads(36, Chance())
+
+
+@pytest.mark.timeout(120)
+def test_a_head_on_sqlite_is_killed_and_every_job_counts_once() -> None:
+    kill_heads(7, Chance(), SQLITE)
+
+
+@pytest.mark.timeout(120)
+def test_a_head_on_postgresql_is_killed_and_every_job_counts_once(postgres: PostgresServer) -> None:
+    kill_heads(7, Chance(), postgres.database())
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_the_head_is_killed_a_thousand_times_and_every_job_counts_once() -> None:
-    kill_heads(1000, Chance())
+@pytest.mark.parametrize(("engine", "times"), [("lmdb", 1000), ("sqlite", 300), ("postgres", 300)])
+def test_the_head_is_killed_a_thousand_times_and_every_job_counts_once(
+    request: pytest.FixtureRequest, engine: str, times: int
+) -> None:
+    addresses = {"lmdb": lambda: LMDB, "sqlite": lambda: SQLITE, "postgres": lambda: _database(request)}
+    kill_heads(times, Chance(), addresses[engine]())
+
+
+def _database(request: pytest.FixtureRequest) -> str:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
 
 
 @pytest.mark.timeout(180)
