@@ -99,6 +99,15 @@ class RangeFound(msgspec.Struct, frozen=True, array_like=True, gc=False):
     more: bool
 
 
+class RangeNow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """All that is at lo <= key < hi."""
+
+    lo: bytes
+    hi: bytes
+    #: (key, number of the commit that wrote it, value), in the order of the keys.
+    items: tuple[tuple[bytes, int, bytes], ...]
+
+
 class AtomicStep(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something that the store does with a value at the commit; see `store.atomic`."""
 
@@ -152,13 +161,15 @@ class Conflict(Message, tag=32, frozen=True):
     """Something that was read has changed: run the function again.
 
     `fresh` has the present state of the keys read (and, after `Read`, asked for), all at `snapshot`;
-    it is empty where that would be more than `COMMIT_LIMIT_BYTES`. What was scanned is to be asked for again.
+    it is empty where that would be more than `COMMIT_LIMIT_BYTES`. `ranges` has that of what was scanned, or of its
+    beginning; only of short ranges of small values, as these are read at every check: the others are to be asked for.
     """
 
     snapshot: Snapshot
     fresh: tuple[tuple[bytes, Found], ...] = ()
     #: The commit asked for a ticket and has one: run again at once, others will wait for it.
     has_ticket: bool = False
+    ranges: tuple[RangeNow, ...] = ()
 
 
 class Commit(Message, tag=33, frozen=True):

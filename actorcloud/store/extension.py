@@ -76,7 +76,7 @@ def answer_read(view: View, moment: Moment, read: Read, touched: Touched) -> Ans
         return _serve(view, read, moment)
     if snapshot is not None and snapshot[0] == moment.incarnation and view.still_holds(read.reads, read.ranges):
         return _serve(view, read, moment)
-    return view.conflict(moment, [*(key for key, _ in read.reads), *read.keys])
+    return view.conflict(moment, [*(key for key, _ in read.reads), *read.keys], read.ranges)
 
 
 def _is_unchanged_since(snapshot: Snapshot, view: View, moment: Moment, read: Read) -> bool:

@@ -26,6 +26,7 @@ from actorcloud.protocol.transaction import (
     Found,
     RangeEntry,
     RangeFound,
+    RangeNow,
     RangeRead,
     ReadEntry,
     Snapshot,
@@ -33,6 +34,10 @@ from actorcloud.protocol.transaction import (
 from actorcloud.store import keys, stored
 from actorcloud.store.engine import Scan
 from actorcloud.store.range import range_entry
+
+#: Records of a range that a conflict brings, and bytes of each stored value, at most: what every check reads in case.
+FRESH_RECORDS = 32
+FRESH_VALUE_BYTES = 256
 
 #: key -> stored value; None: absent.
 Layer = Mapping[bytes, bytes | None]
@@ -158,21 +163,37 @@ class View:
         return RangeFound(found, more=room <= 0 and len(items) < wanted.limit)
 
     def _has_range(self, entry: RangeEntry) -> bool:
-        items = dict(self._scans[rescan_of(entry)])
+        items = self._scans[rescan_of(entry)]
         if len(items) > entry.count:
             return False
-        for layer in reversed(self._over):
-            for key in layer.between(entry.lo, entry.hi):
-                value = layer[key]
-                if value is None:
-                    items.pop(key, None)
-                else:
-                    items[key] = value
-        found = ((key, stored.seq_of(items[key])) for key in sorted(items))
+        found = ((key, stored.seq_of(value)) for key, value in self._laid_over(items, entry.lo, entry.hi))
         return range_entry(entry.lo, entry.hi, found) == entry
 
-    def conflict(self, moment: Moment, wanted: Iterable[bytes]) -> Conflict:
-        """Return a `Conflict` with the present state of these keys, as far as one answer holds it."""
+    def _laid_over(self, items: Iterable[tuple[bytes, bytes]], lo: bytes, hi: bytes) -> list[tuple[bytes, bytes]]:
+        """Return what is at lo <= key < hi, where the engine has these items."""
+        found = dict(items)
+        for layer in reversed(self._over):
+            for key in layer.between(lo, hi):
+                value = layer[key]
+                if value is None:
+                    found.pop(key, None)
+                else:
+                    found[key] = value
+        return sorted(found.items())
+
+    def _range_now(self, entry: RangeEntry) -> RangeNow | None:
+        """Return the present state of a range that was checked, or of its beginning; None: not enough was read."""
+        scan = rescan_of(entry)
+        items, most = self._scans[scan], scan.value_bytes
+        if most is None or entry.count > FRESH_RECORDS or any(len(value) >= most for _, value in items):
+            return None
+        # Behind the last of so many there may be more.
+        hi = entry.hi if len(items) < scan.limit else items[-1][0] + b"\0"
+        found = self._laid_over(items, entry.lo, hi)
+        return RangeNow(entry.lo, hi, tuple([(key, *stored.found_of(value)) for key, value in found]))
+
+    def conflict(self, moment: Moment, wanted: Iterable[bytes], ranges: Iterable[RangeEntry] = ()) -> Conflict:
+        """Return a `Conflict` with the present state of these keys and ranges, as far as one answer holds it."""
         fresh: list[tuple[bytes, Found]] = []
         room = COMMIT_LIMIT_BYTES
         for key in dict.fromkeys(wanted):
@@ -181,12 +202,24 @@ class View:
             if room < 0:
                 return Conflict(moment.snapshot)
             fresh.append((key, found))
-        return Conflict(moment.snapshot, tuple(fresh))
+        known: list[RangeNow] = []
+        for now in map(self._range_now, ranges):
+            if now is not None:
+                room -= sum([len(key) + len(value) for key, _, value in now.items])
+                if room < 0:
+                    break
+                known.append(now)
+        return Conflict(moment.snapshot, tuple(fresh), ranges=tuple(known))
 
 
 def rescan_of(entry: RangeEntry) -> Scan:
-    """Return what the engine is to be asked for, to see whether `entry` still holds: one item more than it has."""
-    return Scan(entry.lo, entry.hi, entry.count + 1, value_bytes=stored.HEADER_BYTES)
+    """Return what the engine is to be asked for, to see whether `entry` still holds: an item more than it has.
+
+    Of a short range one more again, and all of each small value: so a conflict can bring it, also with one added.
+    """
+    if entry.count > FRESH_RECORDS:
+        return Scan(entry.lo, entry.hi, entry.count + 1, value_bytes=stored.HEADER_BYTES)
+    return Scan(entry.lo, entry.hi, entry.count + 2, value_bytes=FRESH_VALUE_BYTES)
 
 
 def scan_of(wanted: RangeRead, limit_bytes: int) -> Scan:

@@ -183,11 +183,17 @@ def mixes_what_a_conflict_brought_with_what_is_newer() -> Any:
     original = Attempt.take_in
 
     def take_in(self: Attempt, *given: Any) -> None:
-        ahead = dict(self._ahead)
+        ahead = dict(self._ahead), self._ranges_ahead
         original(self, *given)
-        self._ahead = ahead
+        self._ahead, self._ranges_ahead = ahead
 
     return patch.object(Attempt, "take_in", take_in)
+
+
+def brings_ranges_as_they_are_on_disk() -> Any:
+    """A conflict's ranges are the engine's, without what was accepted since."""
+    original = View._range_now
+    return patch.object(View, "_range_now", lambda self, entry: original(View(self._layers[-1], self._scans), entry))
 
 
 # -- answers --------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ ALL = [
     mutants.reads_what_is_stale,
     mutants.numbers_snapshots_by_a_variable,
     mutants.mixes_what_a_conflict_brought_with_what_is_newer,
+    mutants.brings_ranges_as_they_are_on_disk,
     mutants.answers_before_durable,
     mutants.commits_what_swallowed_its_restart,
     mutants.takes_a_lost_answer_for_a_failure,

@@ -71,6 +71,7 @@ class Attempt:
         self._jobs: dict[bytes, NewJob] = {}
         self._seed = seed
         self._ahead: dict[bytes, Found] = dict(seed.fresh) if seed is not None else {}
+        self._ranges_ahead = Coverage(seed.ranges if seed is not None else ())
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} of {self.txn.hex()[:8]}: {len(self._seen)} read, {len(self._pending)} written>"
@@ -121,11 +122,13 @@ class Attempt:
                 return None if found is None else found[1]
             if self._is_of_new_job(key):
                 return None
-            if key not in self._ahead or self._seed is None:
+            if key in self._ahead:
+                self._seen[key] = self._ahead[key]
+            elif self._ranges_ahead.has(key):
+                self._seen[key] = self._ranges_ahead.found(key)
+            else:
                 return UNKNOWN
-            # The first use of what the conflict brought puts the run at the conflict's snapshot.
-            self.snapshot = self._seed.snapshot
-            self._seen[key] = self._ahead[key]
+            self._use_ahead()
         found = self._seen[key]
         return None if found is None else found[1]
 
@@ -136,6 +139,15 @@ class Attempt:
             TransactionTooLarge: the run has scanned as much as a transaction may.
             BadValue, ValueTooLarge, ConditionFailed: what the run wants to be done with an item cannot be.
         """
+        while isinstance(found := self._see_range(wanted), RangeRead):
+            ahead = self._ranges_ahead.beginning(found)
+            if ahead is None:
+                break
+            self._scanned.add(*ahead)
+            self._use_ahead()
+        return found
+
+    def _see_range(self, wanted: RangeRead) -> list[tuple[bytes, bytes]] | RangeRead:
         seen: list[tuple[bytes, bytes]] = []
         for lo, hi, items in self._scanned.walk(wanted.lo, wanted.hi, reverse=wanted.reverse):
             known = {} if items is None and self._is_of_new_job(lo) else items
@@ -145,6 +157,11 @@ class Attempt:
             if len(seen) >= wanted.limit:
                 break
         return seen[: wanted.limit]
+
+    def _use_ahead(self) -> None:
+        """The first use of what the conflict brought puts the run at the conflict's snapshot."""
+        assert self._seed is not None, "only a conflict brings something"
+        self.snapshot = self._seed.snapshot
 
     @property
     def is_heavy(self) -> bool:
@@ -167,6 +184,7 @@ class Attempt:
         if values.snapshot != self.snapshot:
             # What came with the conflict held at its snapshot; the run has moved on from there.
             self._ahead.clear()
+            self._ranges_ahead = Coverage()
         self.snapshot = values.snapshot
         self._seen.update(zip(wanted, values.values, strict=True))
         for scan, found in zip(scans, values.scans, strict=True):

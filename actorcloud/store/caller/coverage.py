@@ -9,14 +9,17 @@ Thread: the one that runs the function.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
-from actorcloud.protocol.transaction import Found, RangeEntry, RangeFound, RangeRead
+from actorcloud.protocol.transaction import Found, RangeEntry, RangeFound, RangeNow, RangeRead
 from actorcloud.store.range import range_entry
 
 #: Behind a key, it is the next one.
 _NEXT = b"\0"
+
+_lo_of = itemgetter(0)
 
 
 class _Interval(NamedTuple):
@@ -27,13 +30,19 @@ class _Interval(NamedTuple):
 
 
 class Coverage:
-    """See the module."""
+    """See the module.
 
-    def __init__(self) -> None:
+    Args:
+        known: to begin with; disjoint.
+    """
+
+    def __init__(self, known: Iterable[RangeNow] = ()) -> None:
         #: In order.
         self._intervals: list[_Interval] = []
         #: What `entries` returns; None: it is to be made again, of all items.
         self._entries: tuple[RangeEntry, ...] | None = ()
+        for lo, hi, items in ((now.lo, now.hi, now.items) for now in known):
+            self._insert(_Interval(lo, hi, {key: (seq, value) for key, seq, value in items}))
 
     def __repr__(self) -> str:
         return f"<Coverage of {len(self._intervals)} ranges with {self.records} records>"
@@ -84,6 +93,20 @@ class Coverage:
             parts.append((lo, hi, None))
         return iter(parts[::-1] if reverse else parts)
 
+    def beginning(self, wanted: RangeRead) -> tuple[RangeRead, RangeFound] | None:
+        """Return what is known of a range from where a scan of it begins on, as a question and its answer."""
+        # The end of a range is no part of it: an interval ends there, or lies around it.
+        at = bisect.bisect_left(self._intervals, wanted.hi, key=_lo_of) - 1 if wanted.reverse else self._at(wanted.lo)
+        if at < 0:
+            return None
+        lo, hi, items = self._intervals[at]
+        lo, hi = (max(lo, wanted.lo), wanted.hi) if wanted.reverse else (wanted.lo, min(hi, wanted.hi))
+        if lo >= hi or hi > self._intervals[at].hi:
+            return None
+        inside = [(key, seq, value) for key, (seq, value) in items.items() if lo <= key < hi]
+        found = tuple((inside[::-1] if wanted.reverse else inside)[: wanted.limit])
+        return RangeRead(lo, hi, wanted.limit, wanted.reverse), RangeFound(found, more=False)
+
     def add(self, wanted: RangeRead, found: RangeFound) -> None:
         """Remember the answer to a scan of a gap."""
         lo, hi = wanted.lo, wanted.hi
@@ -105,7 +128,7 @@ class Coverage:
 
     def _at(self, key: bytes) -> int:
         """Return the index of the last interval that begins at `key` or before; -1: there is none."""
-        return bisect.bisect_right(self._intervals, key, key=lambda interval: interval.lo) - 1
+        return bisect.bisect_right(self._intervals, key, key=_lo_of) - 1
 
 
 def _joined(first: _Interval, second: _Interval) -> _Interval:

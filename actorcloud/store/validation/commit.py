@@ -72,7 +72,7 @@ def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched
             return Refused(NoSuchJob.code, f"no job has the reference {JobRef(ref)}")
     elsewhere = commit.snapshot is not None and commit.snapshot[0] != moment.incarnation
     if elsewhere or not view.still_holds(commit.reads, commit.ranges):
-        return view.conflict(moment, (key for key, _ in commit.reads))
+        return view.conflict(moment, (key for key, _ in commit.reads), commit.ranges)
     refused = _refuse_jobs(view, commit.jobs) if commit.jobs else None
     if refused is not None:
         return refused
@@ -80,7 +80,7 @@ def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched
     if isinstance(effect, dict):
         return _accept_commit(moment, commit, effect)
     if isinstance(effect, ConditionFailed) and effect.retry:
-        return view.conflict(moment, (key for key, _ in commit.reads))
+        return view.conflict(moment, (key for key, _ in commit.reads), commit.ranges)
     return Refused(effect.code, str(effect))
 
 
