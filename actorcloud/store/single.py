@@ -18,11 +18,12 @@ from actorcloud.base.errors import WireError
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
-from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Status, WatchKey
+from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Refused, Status, WatchKey
 from actorcloud.store import keys, validation
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.engine.memory import MemoryDisk
 from actorcloud.store.extension import answer_read, check_read, scans_of_read
+from actorcloud.store.quota import QUOTA_DEFAULT, Quota, charged
 from actorcloud.store.stored import commit_id_of, pack, payload_of
 from actorcloud.store.view import Moment, View, rescan_of
 from actorcloud.store.watches import Told, Watches, check_watch, keys_of_watch
@@ -30,7 +31,7 @@ from actorcloud.store.watches import Told, Watches, check_watch, keys_of_watch
 _encode = msgspec.msgpack.Encoder().encode
 
 #: What the store keeps of a transaction; of its jobs others know.
-_OWN = (keys.USER, keys.ONCE, keys.COMMIT_ID)
+_OWN = (keys.USER, keys.ONCE, keys.COMMIT_ID, keys.USAGE)
 
 #: Items in one go.
 _PAGE = 1000
@@ -43,6 +44,7 @@ class SingleStore:
         record_of: gives the record of a job, None if there is none.
         named: gives the reference of the job that a user's key names, None if there is none.
         add_job: adds a job; the function is known.
+        quota: of each job and named space.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class SingleStore:
         record_of: Callable[[bytes], JobRecord | None],
         named: Callable[[str], bytes | None],
         add_job: Callable[[NewJob], None],
+        quota: Quota = QUOTA_DEFAULT,
     ) -> None:
+        self._quota = quota
         self._record_of = record_of
         self._named = named
         self._add_job = add_job
@@ -95,6 +99,7 @@ class SingleStore:
             scan = Scan(prefix, keys.after_prefix(prefix), _PAGE)
             while items := self._disk.scan(scan):
                 self._disk.apply(Batch({}, [key for key, _ in items]), self.seq)
+        self._disk.apply(Batch({}, [keys.usage(keys.job_space(ref))]), self.seq)
 
     def _read(self, read: Read) -> Message:
         touched = check_read(read)
@@ -111,6 +116,10 @@ class SingleStore:
         verdict = validation.validate_commit(view, self._moment(), commit, touched)
         if not isinstance(verdict, validation.Accepted):
             return verdict
+        usage = charged(view, verdict.seq, verdict.users, self._quota)
+        if not isinstance(usage, dict):
+            return Refused(usage.code, str(usage))
+        verdict.writes.update(usage)
         writes = {key: value for key, value in verdict.writes.items() if key[:1] in _OWN}
         puts = {key: value for key, value in writes.items() if value is not None}
         self._disk.apply(Batch(puts, [key for key, value in writes.items() if value is None]), verdict.seq)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorcloud.base.errors import QuotaExceeded
+from actorcloud.base.ids import JobRef
 from actorcloud.head.options import QUOTA_BYTES_DEFAULT, QUOTA_KEYS_DEFAULT
+from actorcloud.protocol.record import JobRecord
 from actorcloud.protocol.transaction import Commit, Committed, Refused
-from actorcloud.store import QUOTA_DEFAULT, Change, Expect, Quota, ReadPlan, Transactions, encode_key, keys
+from actorcloud.store import QUOTA_DEFAULT, Change, Expect, Quota, ReadPlan, SingleStore, Transactions, encode_key, keys
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.engine import Scan
 from actorcloud.store.quota import Usage, usage_of
 from actorcloud.store.view import View
-from tests.store.local import FENCE, JOB, REF, LocalStore, put_value, raw, run_of, txn_of
+from tests.store.local import FENCE, JOB, NOW, PICKLE, REF, Clock, LocalStore, means, put_value, raw, run_of, txn_of
 
 
 def usage(store: LocalStore, space: bytes | str = "s") -> Usage:
@@ -159,6 +162,31 @@ def test_transactions_of_one_batch_share_the_quota(store: LocalStore) -> None:
     answers = store.submit(*commits)
     store.land()
     assert [type(answer) for answer in answers] == [Committed, Committed, Refused, Refused]
+
+
+def test_quotas_hold_without_a_head_as_well() -> None:
+    # Given
+    job = JobRecord("running", b"f" * 16, NOW, run=run_of(1))
+    single = SingleStore(lambda ref: job if ref == REF else None, lambda _: None, lambda _: None, Quota(keys=2))
+    client = Transactions(single.answer, PICKLE, means(Clock()))
+
+    def store_one(space: JobRef[object] | str, key: int) -> None:
+        txn_of(client).store(space, key, 1)
+
+    def store_in(*keys: int) -> None:
+        for key in keys:
+            client.mutate(partial(store_one, JOB, key))
+            client.mutate(partial(store_one, "s", key))
+
+    store_in(1, 2)
+    # Then
+    with pytest.raises(QuotaExceeded, match="would have 3 keys; its quota is 2"):
+        store_in(3)
+    # When
+    client.mutate(lambda: txn_of(client).delete("s", 1))
+    single.forget(REF)
+    # Then: there is room again.
+    store_in(3)
 
 
 def test_the_head_knows_the_default() -> None:
