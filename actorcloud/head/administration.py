@@ -20,6 +20,7 @@ Blocks: each of these, until it is done.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -39,10 +40,13 @@ from actorcloud.store import (
     header_of,
     import_items,
     new_store,
+    recount,
     renew,
     replaced_store,
     write_export,
 )
+
+logger = logging.getLogger("actorcloud.head")
 
 #: Seconds that tidying up before a compaction may take: a disk that is full never ends it.
 TIDY_TIMEOUT = 3600.0
@@ -111,7 +115,7 @@ def restore_store(backup: Path, dest: Where) -> None:
 
 
 def compact_store(store: Where) -> tuple[int, int]:
-    """Rewrite a store that no head has, without what is free or waits to be thrown away.
+    """Rewrite a store that no head has, without what is free or waits to be thrown away; count anew what spaces have.
 
     Returns:
         Its size before, and after, in bytes.
@@ -122,6 +126,7 @@ def compact_store(store: Where) -> tuple[int, int]:
     place = _existing(store)
     before = _size(place)
     _tidy(place)
+    _recount(place)
     with replaced_store(place.home, "a compaction", COMPANIONS) as copy:
         engine_at(place).backup(copy)
     return before, _size(place)
@@ -211,6 +216,16 @@ def _tidy(store: Location) -> None:
             actor.ask(Tidy(), timeout=TIDY_TIMEOUT)
         finally:
             actor.stop()
+
+
+def _recount(store: Location) -> None:
+    engine = engine_at(store)
+    try:
+        count = recount(Bulk(engine, engine.open("a compaction")))
+    finally:
+        engine.close()
+    if count:
+        logger.warning("the store %s had %d spaces that were counted wrongly; they are counted anew", store, count)
 
 
 def _size(store: Location) -> int:

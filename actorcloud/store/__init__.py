@@ -57,6 +57,7 @@ from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
     from actorcloud.store.bulk import Bulk
+    from actorcloud.store.census import recount
     from actorcloud.store.engine.lmdb import LmdbEngine
     from actorcloud.store.engine.postgres import PostgresEngine
     from actorcloud.store.engine.sqlite import SqliteEngine
@@ -133,6 +134,7 @@ __all__ = [
     "keys",
     "new_store",
     "pack_time",
+    "recount",
     "rehearsed",
     "renew",
     "replaced_store",
@@ -152,6 +154,7 @@ _HOMES = {
     "PostgresEngine": "engine.postgres",
     "SqliteEngine": "engine.sqlite",
     "header_of": "renewal",
+    "recount": "census",
     "import_items": "renewal",
     "find_store": "replacement",
     "has_store": "replacement",

@@ -251,6 +251,11 @@ def _is_once(key: bytes, stamps: Collection[bytes]) -> bool:
     return is_sized and key[:1] == ONCE and ref_of(key) in stamps
 
 
+def space_of_usage(key: bytes) -> bytes:
+    """Return the space of a usage record."""
+    return USER + key[1:]
+
+
 def name_of_space(space: bytes) -> bytes | str:
     """Return the name that `space` was given: a job's reference, or a text."""
     if space.startswith(_JOB_SPACE_PREFIX):

@@ -5,7 +5,7 @@ counted when a transaction is accepted, from the old and the new size of each ke
 written with it; so a batch writes it once. Callers never read it, so nobody conflicts over it.
 
 What grows a space beyond its quota is refused; what makes it smaller always goes. With a job its usage
-record is deleted. Values that a store had before it counted are not in it.
+record is deleted. `census` counts a whole store anew.
 
 Reference: store-design 2.10; quotas of file systems.
 """
@@ -88,7 +88,7 @@ def usage_keys(users: Iterable[bytes]) -> set[bytes]:
 def _exceeded(space: bytes, before: Usage, after: Usage, quota: Quota) -> QuotaExceeded | None:
     for what, had, has, limit in zip(("keys", "bytes"), before, after, quota, strict=True):
         if has > max(limit, had):
-            return QuotaExceeded(f"{_named(space)} would have {has} {what}; its quota is {limit}: delete some")
+            return QuotaExceeded(f"{named_space(space)} would have {has} {what}; its quota is {limit}: delete some")
     return None
 
 
@@ -108,6 +108,7 @@ def _growth(view: View, users: Mapping[bytes, bytes | None]) -> dict[bytes, tupl
     return grown
 
 
-def _named(space: bytes) -> str:
+def named_space(space: bytes) -> str:
+    """Return a space in the words of people."""
     name = keys.name_of_space(space)
     return f"the job {JobRef(name)}" if isinstance(name, bytes) else f"the space {name!r}"

@@ -2,7 +2,7 @@
 
 Engine-neutral, over `read`: each key is one of ours and its value has the form of all values; each job
 has its function and its arguments, and an outcome if it has ended; what belongs to a job belongs to
-one that exists, or whose keys are being collected.
+one that exists, or whose keys are being collected; each space has what was counted (`census`).
 
 Reference: fsck's passes.
 """
@@ -18,6 +18,7 @@ from actorcloud.base.ids import JobRef
 from actorcloud.protocol.record import FINAL, JobRecord
 from actorcloud.store import keys, stored
 from actorcloud.store.bulk import Bulk
+from actorcloud.store.census import Census
 from actorcloud.store.engine import ReadPlan
 
 #: Problems that are told; a store with so many is beyond repair by hand.
@@ -40,6 +41,7 @@ def find_problems(bulk: Bulk) -> tuple[str, ...]:
 
 
 def _problems(bulk: Bulk) -> Iterator[str]:
+    found = Census(bulk)
     for items in bulk.chunks():
         whole = []
         for item in items:
@@ -49,6 +51,8 @@ def _problems(bulk: Bulk) -> Iterator[str]:
             else:
                 yield problem
         yield from _missing(bulk, whole)
+        yield from map(str, found.look(items))
+    yield from map(str, found.end())
 
 
 def _problem_of_form(item: Item, seq: int) -> str | None:

@@ -28,6 +28,7 @@ from actorcloud.head.place import engine_at, plan_at
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import Bulk, Opened, SqliteEngine, keys, renew
 from actorcloud.store.format import FORMAT, FormatRecord, pack_format
+from actorcloud.store.quota import Usage, pack_usage
 from actorcloud.store.stored import pack, pack_time, payload_of
 
 #: Found in a file as it is.
@@ -52,6 +53,7 @@ def made(store: Path) -> Path:
             keys.arguments(REF): pack(1, b""),
             keys.function(b"g" * 16): pack(1, MARKER),
             keys.user("s", b"\x14"): pack(1, b"value"),
+            keys.usage(keys.space("s")): pack(1, pack_usage(Usage(1, len(keys.user("s", b"\x14")) + 14))),
             keys.garbage(OTHER): pack(1, b""),
             keys.tombstone(OTHER): pack(1, pack_time(4e9)),
             **{keys.user(OTHER, b"\x15%c" % n): pack(1, MARKER) for n in range(200)},
@@ -275,6 +277,22 @@ def test_a_full_check_reads_the_records_too(store: Path, tmp_path: Path) -> None
     assert "lacks its function" in check_store(store, "full").problems[0]
     assert check_store(store, "quick").problems == ()
     assert names(tmp_path) == {"store"}
+
+
+def test_what_was_counted_wrongly_is_told_and_a_compaction_counts_anew(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    bulk = bulk_of(store)
+    bulk.commit({keys.usage(keys.space("s")): pack(2, pack_usage(Usage(5, 5)))})
+    bulk.engine.close()
+    (problem,) = check_store(store, "full").problems
+    assert "the space 's' has 1 keys" in problem
+    # When
+    compact_store(store)
+    # Then
+    assert "1 spaces that were counted wrongly" in caplog.text
+    assert check_store(store, "full").problems == ()
 
 
 def test_a_migration_is_preceded_by_a_backup_that_overwrites_no_other(store: Path, tmp_path: Path) -> None:
