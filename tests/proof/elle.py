@@ -214,7 +214,8 @@ def _nodes_of(call: Call) -> list[_Node]:
             outcome, latest = "ok", call.completed
         else:
             outcome, latest = "fail", run.ended
-        nodes.append(_Node(call, run, outside(run), outcome, call.invoked, latest))
+        earliest = -math.inf if call.may_be_old(run) else call.invoked
+        nodes.append(_Node(call, run, outside(run), outcome, earliest, latest))
     return nodes
 
 

@@ -41,6 +41,8 @@ class Run:
     snapshot: int | None = None
     #: When it was over, whatever became of it.
     ended: float = math.inf
+    #: Whether it began with what its caller remembered of an earlier commit.
+    recalled: bool = False
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class Call:
     #: Number of the run that was committed, and of its commit; None: a transaction that only read.
     committed: int | None = None
     seq: int | None = None
+    #: Number of the run that ended it on purpose.
+    aborted: int | None = None
     #: (key, value) that must hold where it commits, though it did not read them: a fence.
     guards: tuple[tuple[Hashable, Any], ...] = ()
 
@@ -70,6 +74,10 @@ class Call:
         self.outcome = outcome
         if outcome != "info":
             self.completed = at
+
+    def may_be_old(self, run: Run) -> bool:
+        """Tell whether a run may have seen what was so before this call: it was remembered, and nothing came of it."""
+        return run.recalled and run.number not in {self.committed, self.aborted}
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.proof.history import Call, Run
-from tests.proof.program import Book, Performance
+from tests.proof.program import Book, Performance, settle
 
 
 class Journal:
@@ -44,7 +44,7 @@ class JournaledPerformance(Performance):
         call, attempt = self._book.calls[self._index], self._book.attempts[self._index][-1]
         run = call.runs[-1]
         run.ended = time.monotonic_ns()
-        run.snapshot = attempt.snapshot[1] if attempt.snapshot is not None else None
+        settle(run, attempt)
         self.journal.write("run", self._index, self._book.ids[self._index], run)
 
 
@@ -62,7 +62,7 @@ def read_journal(path: Path, process: int) -> Iterator[tuple[bytes, Call]]:
             calls[index].runs.append(run)
         else:
             call = calls[index]
-            _, _, outcome, at, call.committed, call.seq = entry
+            _, _, outcome, at, call.committed, call.seq, call.aborted = entry
             call.end(outcome, at)
     for index, call in calls.items():
         yield ids.get(index, b""), call
@@ -77,7 +77,7 @@ def begin(journal: Journal, book: Book, process: int) -> int:
 
 def end(journal: Journal, index: int, call: Call, outcome: str) -> None:
     """Write down how a call has ended."""
-    journal.write("end", index, outcome, time.monotonic_ns(), call.committed, call.seq)
+    journal.write("end", index, outcome, time.monotonic_ns(), call.committed, call.seq, call.aborted)
 
 
 def _entries(path: Path) -> Iterator[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from actorcloud.protocol.transaction import Commit, Read
 from actorcloud.store import actor, extension, janitor, keys, query, sequencer, validation
-from actorcloud.store.caller import committer
+from actorcloud.store.caller import committer, repetition
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Transaction
 from actorcloud.store.sequencer import Sequencer
@@ -183,9 +183,9 @@ def mixes_what_a_conflict_brought_with_what_is_newer() -> Any:
     original = Attempt.take_in
 
     def take_in(self: Attempt, *given: Any) -> None:
-        ahead = dict(self._ahead), self._ranges_ahead
+        ahead = self._ahead
         original(self, *given)
-        self._ahead, self._ranges_ahead = ahead
+        self._ahead = ahead
 
     return patch.object(Attempt, "take_in", take_in)
 
@@ -194,6 +194,22 @@ def brings_ranges_as_they_are_on_disk() -> Any:
     """A conflict's ranges are the engine's, without what was accepted since."""
     original = View._range_now
     return patch.object(View, "_range_now", lambda self, entry: original(View(self._layers[-1], self._scans), entry))
+
+
+def believes_what_it_remembers() -> Any:
+    """What a run on remembered things ended in is told, without a commit or a read to confirm it."""
+    return patch.object(repetition, "rests_on_memory", lambda attempt, outcome: False)
+
+
+def remembers_what_it_never_saw() -> Any:
+    """What the store made of a key at the commit is taken for what was read before."""
+    original = Attempt.after
+
+    def after(self: Attempt, seq: int) -> Any:
+        with patch.object(Attempt, "atomics", ()):
+            return original(self, seq)
+
+    return patch.object(Attempt, "after", after)
 
 
 # -- answers --------------------------------------------------------------------------------------

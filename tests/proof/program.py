@@ -92,7 +92,13 @@ class Book:
         """Copy what the attempts know into the runs."""
         for call, attempts in zip(self.calls, self.attempts, strict=True):
             for run, attempt in zip(call.runs, attempts, strict=True):
-                run.snapshot = attempt.snapshot[1] if attempt.snapshot is not None else None
+                settle(run, attempt)
+
+
+def settle(run: Run, attempt: Attempt) -> None:
+    """Copy what an attempt knows into its run."""
+    run.snapshot = attempt.snapshot[1] if attempt.snapshot is not None else None
+    run.recalled = attempt.is_recalled
 
 
 class Plan:
@@ -274,8 +280,9 @@ def perform(transactions: Transactions, call: Call, function: Performance, timeo
     except (TransactionError, HeadUnreachable, NoSpace):
         return "fail"
     except Abort:
-        return "fail"
+        outcome = None
     if not outcome:
+        call.aborted = len(call.runs)
         return "fail"
     call.committed = outcome.value
     return "ok"

@@ -81,6 +81,8 @@ ALL = [
     mutants.numbers_snapshots_by_a_variable,
     mutants.mixes_what_a_conflict_brought_with_what_is_newer,
     mutants.brings_ranges_as_they_are_on_disk,
+    mutants.believes_what_it_remembers,
+    mutants.remembers_what_it_never_saw,
     mutants.answers_before_durable,
     mutants.commits_what_swallowed_its_restart,
     mutants.takes_a_lost_answer_for_a_failure,

@@ -2,15 +2,17 @@
 
 Pure. Everything is keyed by engine keys, for Python's `1 == 1.0 == True` are three keys here. A read
 sees the run's own writes first, then what it read or scanned before, then what came with the last
-conflict. A scan goes through the parts of its range in order: those that were scanned before and
-those of a new job, under the run's own writes; at a part that is not known it says what to ask for.
+conflict or is remembered of the last commit. A scan goes through the parts of its range in order: those
+that were scanned before and those of a new job, under the run's own writes; at a part that is not known
+it says what to ask for.
 
 Reference: store-design 2.3, 2.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from actorcloud.base.errors import TransactionTooLarge
 from actorcloud.protocol.record import Fence, NewJob
@@ -50,6 +52,21 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
+class Known(NamedTuple):
+    """What was so at one snapshot; nobody changes it."""
+
+    snapshot: Snapshot
+    found: Mapping[bytes, Found]
+    ranges: Coverage
+
+
+#: Used nowhere, so its snapshot never counts.
+NOTHING: Final = Known((b"", 0), {}, Coverage())
+
+#: Returns what a run may take for known when this is the first key that it reads.
+Recall = Callable[[bytes], Known | None]
+
+
 class Attempt:
     """See the module.
 
@@ -58,9 +75,17 @@ class Attempt:
         number: counts them from 1.
         fence: of the job in which it runs.
         seed: the conflict that ended the attempt before; what it brought is not asked for again.
+        recall: finds what the caller remembers; asked at the first key, of a first attempt.
     """
 
-    def __init__(self, txn: bytes, number: int, fence: Fence | None = None, seed: Conflict | None = None) -> None:
+    def __init__(
+        self,
+        txn: bytes,
+        number: int,
+        fence: Fence | None = None,
+        seed: Conflict | None = None,
+        recall: Recall | None = None,
+    ) -> None:
         self.txn = txn
         self.number = number
         self.fence = fence
@@ -69,9 +94,11 @@ class Attempt:
         self._scanned = Coverage()
         self._pending = Pending()
         self._jobs: dict[bytes, NewJob] = {}
-        self._seed = seed
-        self._ahead: dict[bytes, Found] = dict(seed.fresh) if seed is not None else {}
-        self._ranges_ahead = Coverage(seed.ranges if seed is not None else ())
+        #: What is known beyond what was seen, until the run moves on to another snapshot.
+        self._ahead = NOTHING if seed is None else Known(seed.snapshot, dict(seed.fresh), Coverage(seed.ranges))
+        self._recall = recall
+        #: Whether it began with what was remembered, and may have been changed since.
+        self.is_recalled = False
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} of {self.txn.hex()[:8]}: {len(self._seen)} read, {len(self._pending)} written>"
@@ -122,10 +149,12 @@ class Attempt:
                 return None if found is None else found[1]
             if self._is_of_new_job(key):
                 return None
-            if key in self._ahead:
-                self._seen[key] = self._ahead[key]
-            elif self._ranges_ahead.has(key):
-                self._seen[key] = self._ranges_ahead.found(key)
+            if self._recall is not None and self.snapshot is None and (known := self._recall(key)) is not None:
+                self._ahead, self.is_recalled = known, True
+            if key in self._ahead.found:
+                self._seen[key] = self._ahead.found[key]
+            elif self._ahead.ranges.has(key):
+                self._seen[key] = self._ahead.ranges.found(key)
             else:
                 return UNKNOWN
             self._use_ahead()
@@ -140,7 +169,7 @@ class Attempt:
             BadValue, ValueTooLarge, ConditionFailed: what the run wants to be done with an item cannot be.
         """
         while isinstance(found := self._see_range(wanted), RangeRead):
-            ahead = self._ranges_ahead.beginning(found)
+            ahead = self._ahead.ranges.beginning(found)
             if ahead is None:
                 break
             self._scanned.add(*ahead)
@@ -159,9 +188,8 @@ class Attempt:
         return seen[: wanted.limit]
 
     def _use_ahead(self) -> None:
-        """The first use of what the conflict brought puts the run at the conflict's snapshot."""
-        assert self._seed is not None, "only a conflict brings something"
-        self.snapshot = self._seed.snapshot
+        """The first use of what is known ahead puts the run at its snapshot."""
+        self.snapshot = self._ahead.snapshot
 
     @property
     def is_heavy(self) -> bool:
@@ -182,9 +210,8 @@ class Attempt:
     def take_in(self, wanted: Sequence[bytes], values: Values, scans: Sequence[RangeRead] = ()) -> None:
         """Remember the answer to `ask_for`."""
         if values.snapshot != self.snapshot:
-            # What came with the conflict held at its snapshot; the run has moved on from there.
-            self._ahead.clear()
-            self._ranges_ahead = Coverage()
+            # What was known ahead held at its snapshot; the run has moved on from there.
+            self._ahead = NOTHING
         self.snapshot = values.snapshot
         self._seen.update(zip(wanted, values.values, strict=True))
         for scan, found in zip(scans, values.scans, strict=True):
@@ -224,6 +251,22 @@ class Attempt:
             self.atomics,
             ticket=ticket,
         )
+
+    @property
+    def changed(self) -> list[bytes]:
+        """The keys that this run will have set, deleted, or had the store do something with."""
+        return [key for key, _ in self.writes] + [atomic.key for atomic in self.atomics]
+
+    def after(self, seq: int) -> Known | None:
+        """Return how all is that this run read and wrote, once it was commit number `seq`; None: it read nothing."""
+        if self.snapshot is None:
+            return None
+        found = dict(self._seen)
+        for atomic in self.atomics:
+            # The store did something with what only it saw.
+            found.pop(atomic.key, None)
+        found.update((key, None if payload is None else (seq, payload)) for key, payload in self.writes)
+        return Known((self.snapshot[0], seq), found, NOTHING.ranges)
 
     def _part(self, gap: RangeRead) -> RangeRead:
         room = RECORD_LIMIT - self._scanned.records

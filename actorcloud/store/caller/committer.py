@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from actorcloud.base.errors import ClosedCloud, CommitUnknown, HeadUnreachable, WireError, from_code
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.message import Message
+from actorcloud.store.caller.memory import Memory
 from actorcloud.store.caller.outcome import Commit, FencedRun
 from actorcloud.store.caller.pacer import Pacer
 from actorcloud.store.caller.transaction import Ask, Transaction
@@ -60,12 +61,14 @@ class Committer:
         ask: the way to the store.
         pacer: of this transaction.
         acked: ids of earlier transactions whose answers have arrived; shared by all of this caller's.
+        memory: of this caller's commits.
     """
 
-    def __init__(self, ask: Ask, pacer: Pacer, acked: deque[bytes]) -> None:
+    def __init__(self, ask: Ask, pacer: Pacer, acked: deque[bytes], memory: Memory) -> None:
         self._ask = ask
         self._pacer = pacer
         self._acked = acked
+        self._memory = memory
         #: Runs that were sent and may have been committed, by attempt.
         self._sent: dict[int, Ran] = {}
 
@@ -150,6 +153,7 @@ class Committer:
         if ran is None:
             raise WireError(f"the store has committed attempt {answer.attempt} of a transaction, which was never sent")
         self._acked.append(ran.transaction.id)
+        self._memory.keep(ran.transaction.end(), answer.seq)
         return ran
 
 

@@ -34,6 +34,7 @@ from actorcloud.protocol.record import Fence
 from actorcloud.store import keys
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.committer import Committer
+from actorcloud.store.caller.memory import Memory
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.repetition import Parts, Repetition
@@ -80,6 +81,7 @@ class Transactions:
         self._means = means
         self._fence = fence
         self._acked: deque[bytes] = deque()
+        self._memory = Memory()
         self._names_used: set[str] = set()
 
     def mutate(
@@ -108,8 +110,8 @@ class Transactions:
         Blocks:
             until it is durable, or `timeout`.
         """
-        attempts = Repetition(self.parts, timeout, run_twice=run_twice)
-        committer = Committer(self._ask, attempts.pacer, self._acked)
+        attempts = Repetition(self.parts, timeout, run_twice=run_twice, recall=self._memory.take)
+        committer = Committer(self._ask, attempts.pacer, self._acked, self._memory)
         try:
             ended = attempts.repeat(fun, self._once_key(once), committer.commit)
             won = committer.resolve() if isinstance(ended, Fail) else ended

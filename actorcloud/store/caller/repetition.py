@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from actorcloud.base.errors import ImpureTransaction, NestedTransaction
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
-from actorcloud.store.caller.attempt import Attempt
+from actorcloud.store.caller.attempt import Attempt, Recall
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means, Pacer
@@ -26,6 +26,10 @@ from actorcloud.store.caller.transaction import Ask, Origin, Restart, Transactio
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+#: What a run ended in may rest on what is no longer so: once more, on what the store says.
+UNFOUNDED: Final = wire.Conflict((b"", 0))
 
 
 class Parts(NamedTuple):
@@ -46,10 +50,17 @@ class Repetition:
         timeout: seconds until no further run is begun.
         is_snapshot: whether nothing may be written.
         run_twice: see `Transactions.mutate`.
+        recall: finds what the first run may begin with; see `memory`.
     """
 
     def __init__(
-        self, parts: Parts, timeout: float, *, is_snapshot: bool = False, run_twice: bool | None = None
+        self,
+        parts: Parts,
+        timeout: float,
+        *,
+        is_snapshot: bool = False,
+        run_twice: bool | None = None,
+        recall: Recall | None = None,
     ) -> None:
         if running.get() is not None:
             raise NestedTransaction
@@ -58,6 +69,8 @@ class Repetition:
         self._txn = means.randbytes(wire.TXN_ID_BYTES)
         self._origin = Origin(means.time(), is_snapshot, owner)
         self._rehearses = Rehearsing.by_default if run_twice is None else run_twice
+        # What is remembered is taken once, and the second run must find what the first did.
+        self._recall = None if self._rehearses else recall
 
     def repeat(
         self,
@@ -75,6 +88,8 @@ class Repetition:
             if not isinstance(finished, wire.Conflict):
                 return finished
             seed = finished
+            if seed is UNFOUNDED:
+                continue
             if self.pacer.is_over():
                 raise self.pacer.error(number, "other transactions kept changing what it read")
             if not seed.has_ticket:
@@ -107,7 +122,7 @@ class Repetition:
     def _transaction(
         self, number: int, seed: wire.Conflict | None, ask: Ask, refs: Iterable[bytes] = ()
     ) -> Transaction:
-        attempt = Attempt(self._txn, number, self._fence, seed)
+        attempt = Attempt(self._txn, number, self._fence, seed, self._recall if number == 1 else None)
         return Transaction(attempt, ask, self._codec, self._origin, refs)
 
     def _run(
@@ -122,17 +137,19 @@ class Repetition:
         except Abort as abort:
             outcome = Fail(abort.reason)
         except Exception:
-            # A function that swallowed its restart and then failed on what it did not get.
-            if transaction.conflict is None:
+            # If not: a function that swallowed its restart and then failed on what it did not get.
+            if transaction.conflict is None and not rests_on_memory(transaction.end(), None):
                 raise
             outcome = None
         finally:
             running.reset(token)
-            transaction.end()
+            attempt = transaction.end()
         if transaction.refusal is not None:
             raise transaction.refusal
         if transaction.conflict is not None:
             return transaction.conflict
+        if rests_on_memory(attempt, outcome):
+            return UNFOUNDED
         assert outcome is not None
         return outcome
 
@@ -145,3 +162,8 @@ class Repetition:
         value = fun()
         transaction.write(once_key, self._codec.dumps(value))
         return Commit(value)
+
+
+def rests_on_memory(attempt: Attempt, outcome: Commit[Any] | Fail | None) -> bool:
+    """Tell whether a run ended so on what was remembered alone: no commit will show that it still holds."""
+    return attempt.is_recalled and (attempt.is_read_only or not isinstance(outcome, Commit))
