@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import PACKAGE, ROOT, SHIPPED, imported_modules, imports
+from tests.house.tree import PACKAGE, ROOT, SHIPPED, holds_for, imported_modules, imports
 
 #: The ground's modules are imported directly; every other package by its door.
 GROUND = {"base", "protocol"}
@@ -27,7 +27,7 @@ FACADE = "actorcloud"
 INSIDE = [path for path in SHIPPED if len(path.parts) > 2]
 
 
-@pytest.mark.parametrize("path", INSIDE, ids=str)
+@holds_for(INSIDE)
 def test_other_packages_are_entered_by_their_door(path: Path) -> None:
     room = path.parts[1]
     around = [
@@ -43,7 +43,7 @@ def _is_behind_a_door(module: str, room: str) -> bool:
     return parts[0] == "actorcloud" and len(parts) > 2 and parts[1] not in GROUND | {room}
 
 
-@pytest.mark.parametrize("path", INSIDE, ids=str)
+@holds_for(INSIDE)
 def test_nobody_imports_the_own_door_or_the_facade(path: Path) -> None:
     if path.name == "__init__.py" or path.parts[1] in FREE:
         return
@@ -51,7 +51,7 @@ def test_nobody_imports_the_own_door_or_the_facade(path: Path) -> None:
     assert [f"{path}:{line}" for line, module in imported_modules(path) if module in {own, FACADE}] == []
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=str)
+@holds_for(SHIPPED)
 def test_an_engine_is_named_only_by_the_package_that_guards_it(path: Path) -> None:
     room = path.parts[1]
     assert [

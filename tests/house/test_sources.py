@@ -7,9 +7,7 @@ import importlib
 import inspect
 from pathlib import Path
 
-import pytest
-
-from tests.house.tree import PACKAGE, SHIPPED, SOURCES, Function, dotted, functions, parse
+from tests.house.tree import PACKAGE, SHIPPED, SOURCES, Function, dotted, functions, holds_for, parse
 
 LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
@@ -20,14 +18,14 @@ EMPTY_WORDS = {"common", "core", "helpers", "manager2", "misc", "util", "utils"}
 PACKAGES = sorted(path for path in SHIPPED if path.name == "__init__.py")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=str)
+@holds_for(SOURCES)
 def test_a_file_is_short_and_has_a_telling_name(path: Path) -> None:
     text = (PACKAGE.parent / path).read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LINES_OF_A_FILE, f"{path} is too long: split it by owner or by format"
     assert path.stem not in EMPTY_WORDS, f"{path}: name the one noun that it holds"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=str)
+@holds_for(SOURCES)
 def test_a_function_is_short(path: Path) -> None:
     long = [
         f"{path}:{node.lineno} {node.name}" for node in functions(parse(path)) if _lines(node) > LINES_OF_A_FUNCTION
@@ -39,13 +37,13 @@ def _lines(node: Function) -> int:
     return (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=str)
+@holds_for(SOURCES)
 def test_a_file_says_what_it_is_for(path: Path) -> None:
     module = parse(path)
     assert not module.body or ast.get_docstring(module), f"{path} has no module docstring"
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=str)
+@holds_for(PACKAGES)
 def test_every_public_name_has_a_docstring(path: Path) -> None:
     door = importlib.import_module(dotted(path))
     for name in getattr(door, "__all__", ()):
@@ -57,7 +55,7 @@ def test_every_public_name_has_a_docstring(path: Path) -> None:
             assert not value.__doc__.startswith(f"{name}("), f"{dotted(path)}.{name} has no docstring of its own"
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=str)
+@holds_for(PACKAGES)
 def test_a_door_offers_only_what_it_has(path: Path) -> None:
     door = importlib.import_module(dotted(path))
     names = list(getattr(door, "__all__", ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +20,28 @@ SOURCES = sorted(path.relative_to(ROOT) for name in SOURCE_DIRECTORIES for path 
 SHIPPED = [path for path in SOURCES if path.parts[0] == "actorcloud"]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def holds_for(paths: Iterable[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """Make one test of a rule about a file: it looks at all of these, and tells each that breaks the rule.
+
+    A test for each file and rule would be a quarter of all tests, and most of their time pytest's own.
+    """
+
+    def of(rule: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = []
+            for path in paths:
+                try:
+                    rule(path)
+                except AssertionError as error:
+                    broken.append(str(error))
+            assert not broken, "\n".join(broken)
+
+        test.__name__ = test.__qualname__ = rule.__name__
+        return test
+
+    return of
 
 
 def parse(path: Path) -> ast.Module:
