@@ -1,7 +1,7 @@
 """Looking after a store: back it up, check it, restore, compact, export and import it.
 
 =================  ===========  ==============================================================
-what               with a head  how
+of files           with a head  how
 =================  ===========  ==============================================================
 `back_up_store`    yes          this process copies as a reader among others: the head does nothing
 `export_store`     yes          of such a copy
@@ -11,6 +11,10 @@ what               with a head  how
 `import_store`     no           into a directory that has no store
 =================  ===========  ==============================================================
 
+A database is looked at by a reader of its own: back up, check and export go on beside a head. What is
+restored or imported there fills the tables while they are ours; killed in the middle, it leaves a store
+that no head opens, and is done again. To compact is a vacuum of the server's.
+
 What needs the store alone is told who has it. A store that was restored or imported is one of its own
 (`store.renew`); the head's identity (`identity`) is no part of it, and stays what it is beside it.
 
@@ -19,16 +23,20 @@ Blocks: each of these, until it is done.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 from actorcloud.actor import System
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreNotEmpty
 from actorcloud.base.location import Location, Where, locate
-from actorcloud.head.place import COMPANIONS, engine_at
+from actorcloud.head.place import COMPANIONS, engine_at, existing, vacuum
 from actorcloud.store import (
     Bulk,
     CheckLevel,
@@ -39,6 +47,7 @@ from actorcloud.store import (
     find_problems,
     header_of,
     import_items,
+    is_sqlite,
     new_store,
     recount,
     renew,
@@ -63,7 +72,7 @@ def back_up_store(store: Where, dest: Path) -> None:
         NotAStore: there is no store, or something is in `dest`.
         NoSpace, StoreDamaged: as `Engine.backup` says.
     """
-    engine_at(_existing(store)).backup(dest)
+    engine_at(existing(store)).backup(dest)
 
 
 def check_store(store: Where, level: CheckLevel) -> Report:
@@ -78,11 +87,13 @@ def check_store(store: Where, level: CheckLevel) -> Report:
         StoreLocked: a head has it.
         NoSpace: the copy does not fit.
     """
-    place = _existing(store)
+    place = existing(store)
     report = engine_at(place).check(level)
     if level == "quick" or report.problems:
         return report
-    with tempfile.TemporaryDirectory(prefix=f".{place.home.name}-", dir=place.home.parent) as beside:
+    # A copy of a store in files where there is room for the one: beside it.
+    where = None if place.is_database else place.home.parent
+    with tempfile.TemporaryDirectory(prefix=f".{place.home.name}-", dir=where) as beside:
         copy = Path(beside) / "store"
         back_up_store(place, copy)
         engine = engine_at(copy)
@@ -104,8 +115,14 @@ def restore_store(backup: Path, dest: Where) -> None:
         StoreNotEmpty: there is a store in `dest`.
         StoreLocked, NoSpace: as they say.
     """
-    _existing(backup)
-    with new_store(locate(dest).home, "a restore", COMPANIONS) as place:
+    existing(backup)
+    target = locate(dest)
+    if target.is_database or (target.kind == "sqlite" and not is_sqlite(backup)):
+        with tempfile.TemporaryDirectory(prefix="actorcloud-restore-") as beside:
+            export_store(backup, Path(beside) / "export")
+            import_store(Path(beside) / "export", target)
+        return
+    with new_store(target.home, "a restore", COMPANIONS) as place:
         engine_at(backup).backup(place)
         engine = engine_at(place)
         try:
@@ -123,12 +140,15 @@ def compact_store(store: Where) -> tuple[int, int]:
     Raises:
         NotAStore, StoreLocked, StoreDamaged, NoSpace: as they say; the store is then as it was.
     """
-    place = _existing(store)
+    place = existing(store)
     before = _size(place)
     _tidy(place)
     _recount(place)
-    with replaced_store(place.home, "a compaction", COMPANIONS) as copy:
-        engine_at(place).backup(copy)
+    if place.is_database:
+        vacuum(place)
+    else:
+        with replaced_store(place.home, "a compaction", COMPANIONS) as copy:
+            engine_at(place).backup(copy)
     return before, _size(place)
 
 
@@ -193,7 +213,7 @@ def import_store(file: Path, dest: Where) -> int:
         for _ in ExportReader(stream, str(file)):
             pass
         stream.seek(0)
-        with new_store(locate(dest).home, "an import", COMPANIONS) as place:
+        with _emptied(locate(dest)) as place:
             engine = engine_at(place)
             try:
                 bulk = Bulk(engine, engine.open("an import"))
@@ -202,11 +222,15 @@ def import_store(file: Path, dest: Where) -> int:
                 engine.close()
 
 
-def _existing(store: Where) -> Location:
-    place = locate(store)
-    if not (place.home / "data").is_dir():
-        raise NotAStore(f"there is no store in {place}")
-    return place
+@contextlib.contextmanager
+def _emptied(dest: Location) -> Iterator[Location]:
+    """Give a place for a store that is to be filled, and put it where it is wanted."""
+    if dest.is_database:
+        yield dest
+        return
+    with new_store(dest.home, "an import", COMPANIONS) as place:
+        # Beside the directory, and of the engine that was named.
+        yield msgspec.structs.replace(dest, address=str(place), name=str(place), home=place)
 
 
 def _tidy(store: Location) -> None:
@@ -229,6 +253,8 @@ def _recount(store: Location) -> None:
 
 
 def _size(store: Location) -> int:
+    if store.is_database:
+        return engine_at(store).check("quick").checked_bytes
     sizes = [file.stat().st_size for file in (store.home / "data").iterdir()]
     if not sizes:
         raise StoreDamaged(f"the store {store} has lost its file; restore it from a backup")

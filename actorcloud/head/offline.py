@@ -14,10 +14,10 @@ from typing import Any
 
 from actorcloud.actor import ActorRef, System
 from actorcloud.base.clock import Clock, SystemClock
-from actorcloud.base.errors import ActorCloudError, HeadUnreachable, NotAStore
-from actorcloud.base.location import Where, locate
+from actorcloud.base.errors import ActorCloudError, HeadUnreachable
+from actorcloud.base.location import Where
 from actorcloud.client import Asking, Cloud, OnReply, Waiters
-from actorcloud.head.place import engine_at, plan_at
+from actorcloud.head.place import engine_at, existing, plan_at
 from actorcloud.protocol.job import STORE
 from actorcloud.protocol.message import Message
 from actorcloud.store import StoreActor
@@ -38,12 +38,10 @@ def open_offline(store: Where) -> Iterator[Cloud]:
         StoreLocked: a head has it.
         StoreTooNew, StoreDamaged: as the engine says.
     """
-    place = locate(store)
-    if not place.home.is_dir():
-        raise NotAStore(f"there is no store {place}; `actorcloud head --store {place}` makes one")
+    place = existing(store)
     with System(name="offline") as system:
         options = StoreActor.options(system=system)
-        actor = options.start(engine_at(place), owner="an actorcloud store command", plan=plan_at(place))
+        actor = options.start(engine_at(place, create=False), owner="an actorcloud store command", plan=plan_at(place))
         cloud = Cloud.over(_OfflineHead(actor))
         try:
             yield cloud

@@ -9,8 +9,8 @@ import logging
 from pathlib import Path
 
 from actorcloud import store as engines
-from actorcloud.base.errors import ActorCloudError, StoreDamaged
-from actorcloud.base.location import Where, locate
+from actorcloud.base.errors import ActorCloudError, NotAStore, StoreDamaged
+from actorcloud.base.location import Location, Where, locate
 from actorcloud.store import Engine, LmdbEngine, Plan, find_store, has_store, is_sqlite
 
 #: What a head and its clients keep beside the store.
@@ -34,6 +34,38 @@ def engine_at(store: Where, *, create: bool = True) -> Engine:
     if place.kind == "sqlite" or is_sqlite(place.home):
         return engines.SqliteEngine(place.home, companions=COMPANIONS, create=create)
     return LmdbEngine(place.home, companions=COMPANIONS, create=create)
+
+
+def existing(store: Where) -> Location:
+    """Return where a store is that must be there.
+
+    Raises:
+        NotAStore: it is not.
+        StoreUnreachable, StoreForbidden: that cannot be found out.
+    """
+    place = locate(store)
+    is_there = _is_made(place) if place.is_database else (place.home / "data").is_dir()
+    if not is_there:
+        raise NotAStore(f"there is no store in {place}; see --store (`actorcloud head` makes one)")
+    return place
+
+
+def _is_made(place: Location) -> bool:
+    return engines.PostgresEngine(place.address).is_made()
+
+
+def vacuum(store: Location) -> None:
+    """Have a database give back to its disk what is free in its store, which is ours meanwhile.
+
+    Raises:
+        StoreLocked, StoreUnreachable, NoSpace, EngineFailed: as the engine says.
+    """
+    engine = engines.PostgresEngine(store.address, home=store.home, create=False, waits=True)
+    engine.open("a compaction")
+    try:
+        engine.vacuum()
+    finally:
+        engine.close()
 
 
 class Place:

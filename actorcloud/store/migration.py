@@ -104,7 +104,7 @@ def prepare(engine: Engine, opened: Opened, owner: str, plan: Plan = PLAN_DEFAUL
     """
     found = engine.read(ReadPlan([FORMAT, MIGRATING, UNFINISHED])).values
     if found[UNFINISHED] is not None:
-        raise StoreDamaged("an import into this store was not finished; remove it and import again")
+        raise StoreDamaged("an import into this store was not finished: import again")
     raw = found[FORMAT]
     # A disk in memory has no record: it never outlives a release.
     record = FormatRecord() if raw is None else check_format("the store is one", raw, plan.major)

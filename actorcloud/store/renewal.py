@@ -58,8 +58,10 @@ def header_of(bulk: Bulk) -> ExportHeader:
 def import_items(bulk: Bulk, reader: ExportReader, random: Random) -> int:
     """Fill an empty store from an export; a killed import leaves a store that no head opens.
 
+    Into such a store it can be imported again.
+
     Args:
-        bulk: an empty store, made just now: so its incarnation is new.
+        bulk: an empty store; its incarnation will be a new one, in case that it has been used.
         reader: of an export that was read to its end before.
         random: for the runs of jobs.
 
@@ -77,6 +79,9 @@ def import_items(bulk: Bulk, reader: ExportReader, random: Random) -> int:
             f"the export has format {reader.header.major}, written by actorcloud {reader.header.created_by}; this "
             f"actorcloud ({VERSION}) goes up to {FORMAT_MAJOR}: upgrade it"
         )
+    if bulk.get(UNFINISHED) is not None:
+        for chunk in bulk.chunks():
+            bulk.commit({}, [key for key, _ in chunk])
     if not bulk.is_empty():
         raise StoreNotEmpty("an export can only be imported into a new store, and this one holds something")
     target = reader.header.seq + SEQ_JUMP
@@ -86,7 +91,8 @@ def import_items(bulk: Bulk, reader: ExportReader, random: Random) -> int:
     # Of an older format: migrated when it is opened next.
     record = msgspec.structs.replace(format_of(bulk), major=reader.header.major)
     older = {} if record.major == FORMAT_MAJOR else {FORMAT: pack_format(record)}
-    bulk.commit(older, [UNFINISHED], new=max(target, bulk.seq + 1))
+    incarnation = {INCARNATION: random(INCARNATION_BYTES)}
+    bulk.commit({**older, **incarnation}, [UNFINISHED], new=max(target, bulk.seq + 1))
     return reader.count
 
 

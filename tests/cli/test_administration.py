@@ -11,10 +11,12 @@ from typing import Self
 import pytest
 from click.testing import CliRunner, Result
 
+from actorcloud.base.location import locate
 from actorcloud.cli.program import program
 from actorcloud.client import Cloud, find_head, runtime_directory
 from actorcloud.store import LmdbEngine
 from tests.cli.processes import Commands
+from tests.store.postgres import PostgresServer
 
 ACCOUNTS, TOTAL = 8, 800
 
@@ -85,6 +87,45 @@ def balances(store: Path) -> dict[int | str, int]:
 def run(store: Path, *arguments: str) -> Result:
     """Run a command in this process, which is not the head's."""
     return CliRunner().invoke(program, ["store", *arguments, "--store", str(store)], env={"ACTORCLOUD_HEAD": None})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_store_in_a_database_is_looked_after_beside_its_head_and_without(
+    commands: Commands, postgres: PostgresServer
+) -> None:
+    # Given
+    address, said = postgres.database(), []
+    assert "hush" in address
+
+    # The head's home is where it sees this user's data.
+    environment = {"ACTORCLOUD_STORE": address, "XDG_DATA_HOME": str(commands.directory)}
+
+    def tell(*arguments: str) -> str:
+        told = CliRunner().invoke(program, ["store", *arguments], env=environment)
+        said.append(told.stdout + told.stderr)
+        return f"{told.exit_code} {told.stdout}".strip()
+
+    head = commands.start("head", "--listen", "off", "--store", address)
+    head.wait_line(f"Its store is {locate(address)}.")
+    head.wait_line("export ACTORCLOUD_HEAD=")
+    # When, then: by the head
+    assert tell("put", "key", "1", "--space", "s") == "0"
+    assert tell("ls", "--space", "s") == "0 key\t1"
+    # Then beside it
+    assert tell("check") == "0"
+    assert tell("backup", str(commands.directory / "backup")) == "0"
+    assert tell("export", str(commands.directory / "file")) == "0"
+    assert tell("import", str(commands.directory / "file")).startswith("75")
+    assert tell("compact").startswith("75")
+    # When
+    assert head.end() == 0
+    # Then without one
+    assert tell("get", "key", "--space", "s") == "0 1"
+    assert tell("import", str(commands.directory / "file")).startswith("73")
+    assert tell("delete", "key", "--space", "s") == "0"
+    assert tell("stats", "--json").startswith('0 {"seq":2,')
+    assert "hush" not in "".join(said)
 
 
 @pytest.mark.slow

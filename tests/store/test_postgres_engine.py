@@ -363,3 +363,43 @@ def test_a_record_that_the_index_lacks_is_a_problem(make: Make, monkeypatch: pyt
     assert "index" in engine.check("full").problems[0]
     monkeypatch.setattr(engine._sql, "stats", "select 1 from nowhere")
     assert "nowhere" in engine.check("quick").problems[0]
+
+
+def test_a_server_that_is_lost_is_no_damage(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    engine = make(patience=0)
+    engine.open("owner")
+    kill = "select pg_terminate_backend(pg_backend_pid()), 1"
+    monkeypatch.setattr(engine._sql, "everything", kill)
+    monkeypatch.setattr(engine._sql, "count", kill)
+    # Then
+    with pytest.raises(StoreUnreachable, match="was lost"):
+        engine.backup(tmp_path / "backup")
+    with pytest.raises(StoreUnreachable, match="was lost"):
+        engine.check("full")
+    assert not list((tmp_path / "backup").iterdir())
+
+
+def test_tables_that_cannot_be_read_are_told(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make()
+    engine.open("owner")
+    monkeypatch.setattr(engine._sql, "everything", "select k, v from nowhere")
+    with pytest.raises(EngineFailed, match="cannot be read: relation"):
+        engine.backup(tmp_path / "backup")
+
+
+def test_a_vacuum_leaves_what_is_there(make: Make) -> None:
+    engine = make()
+    with pytest.raises(EngineFailed, match="not open"):
+        engine.vacuum()
+    engine.open("owner")
+    put(engine, 1, 0)
+    engine.vacuum()
+    assert engine.read(ReadPlan([b"k"])).values == {b"k": b"v"}
+
+
+def test_whether_there_is_a_store_is_told_without_making_one(make: Make) -> None:
+    engine = make()
+    assert [engine.is_made(), engine.is_made()] == [False, False]
+    engine.open("owner")
+    assert make().is_made()

@@ -123,12 +123,13 @@ def test_one_that_waits_takes_over_when_the_lease_of_a_dead_owner_is_over(
 ) -> None:
     # Given
     make().open("dead")
-    sleep = Sleeper(lambda: outdate(sql, schema))
+    sleep = Sleeper(lambda: outdate(sql, schema) if len(sleep.slept) == 2 else None)
     # When
     opened = make(waits=True, sleep=sleep).open("heir")
     # Then
     assert opened.epoch == 2
-    assert len(sleep.slept) == 1
+    assert len(sleep.slept) == 2
+    assert caplog.text.count("waiting") == 1
     assert re.search(r"was held by process \d+ on .* \(dead\); waiting \d+ s", caplog.text)
 
 

@@ -309,6 +309,32 @@ class PostgresEngine:
 
     # -- administration ---------------------------------------------------------------------------
 
+    def is_made(self) -> bool:
+        """Tell whether there is a store, without making one or asking who has it.
+
+        Raises:
+            StoreUnreachable, StoreForbidden, NotAStore: as `open` says.
+        """
+        link = self._writer.again()
+        try:
+            return link.run(self._sql.is_there).rows == [(True,)]
+        finally:
+            link.close()
+
+    def vacuum(self) -> None:
+        """Have the server rewrite the records without what is free; nobody can read them meanwhile.
+
+        Raises:
+            NoSpace, StoreUnreachable, EngineFailed: as it says; the records are then as they were.
+        """
+        self._check_open()
+        link = self._writer.again()
+        try:
+            link.run("set statement_timeout = 0")
+            link.run(self._sql.vacuum)
+        finally:
+            link.close()
+
     def backup(self, dest: str | os.PathLike[str]) -> None:
         """See `Engine.backup`: a store in SQLite, of one snapshot."""
         link = self._writer.again()
@@ -318,10 +344,7 @@ class PostgresEngine:
             link.close()
 
     def _items(self, link: Link) -> Iterator[tuple[bytes, bytes]]:
-        connection = link.session()
-        with connection.transaction():
-            connection.execute("set transaction isolation level repeatable read read only")
-            connection.execute("set local statement_timeout = 0")
+        with link.snapshot() as connection:
             header = dict(connection.execute(self._sql.get, ([FORMAT],), binary=True).fetchall())
             check_format(f"{link.name} has tables", header.get(FORMAT))
             (epoch, seq, _), *_ = connection.execute(self._sql.look).fetchall()
@@ -345,11 +368,8 @@ class PostgresEngine:
         ((_, used),) = link.run(self._sql.stats).rows
         if level == "quick":
             return Report(level, (), used)
-        connection = link.session()
         counts: list[Any] = []
-        with connection.transaction():
-            connection.execute("set transaction isolation level repeatable read read only")
-            connection.execute("set local statement_timeout = 0")
+        with link.snapshot() as connection:
             for is_seq in ("on", "off"):
                 connection.execute(f"set local enable_seqscan = {is_seq}")
                 connection.execute(f"set local enable_indexscan = {'off' if is_seq == 'on' else 'on'}")

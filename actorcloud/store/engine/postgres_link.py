@@ -25,7 +25,7 @@ import copy
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -194,15 +194,28 @@ class Link:
         link._connection = None  # noqa: SLF001  of this class
         return link
 
-    def session(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Return the connection itself, for a transaction of one's own; made if need be.
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """Give the connection itself, within one snapshot, however long it takes to read that.
 
         Raises:
-            EngineFailed: the server cannot be reached.
+            StoreUnreachable: the server cannot be reached, or was lost meanwhile.
+            EngineFailed: it refuses what it is asked.
         """
         self.run("select 1")
-        assert self._connection is not None
-        return self._connection
+        connection = self._connection
+        assert connection is not None
+        try:
+            with connection.transaction():
+                connection.execute("set transaction isolation level repeatable read read only")
+                # Writing the copy may take a while, but for ever nobody may hold up the vacuum.
+                connection.execute("set local statement_timeout = 0")
+                connection.execute("set local idle_in_transaction_session_timeout = '5min'")
+                yield connection
+        except self._psycopg.Error as error:
+            if connection.closed:
+                raise StoreUnreachable(f"{self.name} was lost: {_said(error)}") from error
+            raise EngineFailed(f"{self.name} cannot be read: {_said(error)}") from error
 
     def close(self) -> None:
         """Let go of the connection; the next statement makes another. Safe to call twice."""

@@ -90,6 +90,7 @@ class Sql:
         self.count = (
             f"select count(*), coalesce(sum(length(md5(v)) + length(k)), 0)::bigint from {self._kv} where k >= ''"
         )
+        self.vacuum = f"vacuum full {self._kv}"
         #: All but epoch and number, which the head's row has.
         self.everything = f"select k, v from {self._kv} order by k"
         self._head = head
