@@ -19,8 +19,9 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.function import read_argument
 from actorcloud.cli.option import option
 from actorcloud.cli.place import Place, speaks_to_head
-from actorcloud.cli.stored import key_fields, key_text, read_key, value_fields, value_text
+from actorcloud.cli.stored import key_fields, key_text, read_key, usage_fields, value_fields, value_text
 from actorcloud.client import Cloud
+from actorcloud.protocol.usage import SpaceUsage
 
 #: Keys of one question, of which each sees one moment.
 _PAGE = 1000
@@ -54,7 +55,7 @@ def get(key: str, *, space: str | None, job: str | None, unpickle: bool, json: b
             place.talk("--unpickle shows it; that runs what the value says, so trust who wrote it")
 
 
-@click.command(short_help="List keys and their values.")
+@click.command(short_help="List keys and their values, or spaces.")
 @option("space")
 @option("job")
 @option("prefix")
@@ -74,8 +75,15 @@ def ls(
 ) -> None:
     """List the keys of a space or a job in their order, and their values.
 
+    Without --space and --job: the spaces, and then the jobs, that have keys, how many, and their bytes.
+
     Long listings come in parts, each of which is true at one moment.
     """
+    if space is None and job is None:
+        if prefix is not None:
+            raise ConfigError("--prefix is about the keys of --space NAME or --job REF: name one of them")
+        _list_spaces(place, limit, json=json)
+        return
     where = _space(space, job)
     with place.open_store() as cloud:
         count = 0
@@ -86,10 +94,27 @@ def ls(
                 report.write_json({"key": key_fields(key), **fields})
             else:
                 click.echo(f"{key_text(key)}\t{value_text(fields, unpickle=unpickle)}")
+    _talk_of_end(place, count, limit, "no keys")
+
+
+def _list_spaces(place: Place, limit: int, *, json: bool) -> None:
+    with place.open_store() as cloud:
+        count = 0
+        for usage in _spaces(cloud, limit):
+            count += 1
+            fields = usage_fields(usage)
+            if json:
+                report.write_json(fields)
+            else:
+                click.echo(f"{usage.space}\t{usage.keys:,} keys\t{usage.size_bytes:,} bytes")
+    _talk_of_end(place, count, limit, "no spaces")
+
+
+def _talk_of_end(place: Place, count: int, limit: int, nothing: str) -> None:
     if count == limit:
         place.talk(f"the first {limit}; --limit shows more")
     elif count == 0:
-        place.talk("no keys")
+        place.talk(nothing)
 
 
 @click.command(short_help="Store a value under a key.")
@@ -135,11 +160,26 @@ def delete(key: str, *, space: str | None, job: str | None, place: Place) -> Non
     place.talk(f"deleted {key_text(wanted)}")
 
 
-@click.command()
+@click.command(short_help="Show how full the store is, or one space.")
+@option("space")
+@option("job")
 @option("json")
 @speaks_to_head
-def stats(*, json: bool, place: Place) -> None:
-    """Show how full the store is, and how its commits go."""
+def stats(*, space: str | None, job: str | None, json: bool, place: Place) -> None:
+    """Show how full the store is, and how its commits go.
+
+    With --space or --job: how many keys and bytes that has, and may have.
+    """
+    if space is not None or job is not None:
+        where = _space(space, job)
+        with place.open_store() as cloud:
+            usage = cloud.usage(where)
+        if json:
+            report.write_json(usage_fields(usage))
+        else:
+            click.echo(f"keys   {usage.keys:,} of {usage.quota_keys:,}")
+            click.echo(f"bytes  {usage.size_bytes:,} of {usage.quota_bytes:,}")
+        return
     with place.open_store() as cloud:
         figures = cloud.room.store_figures()
     if json:
@@ -152,6 +192,20 @@ def _space(space: str | None, job: str | None) -> Space:
     if (space is None) == (job is None):
         raise ConfigError("name one of them: --space NAME, or --job REF")
     return space if space is not None else JobRef[Any].parse(job or "")
+
+
+def _spaces(cloud: Cloud, limit: int) -> Iterator[SpaceUsage]:
+    """Yield what spaces with names have, then what jobs have, a page at a time."""
+    left = limit
+    for of_jobs in (False, True):
+        after = None
+        while left > 0:
+            found = cloud.room.inspected.spaces(after, min(left, _PAGE), of_jobs=of_jobs)
+            yield from found
+            left -= len(found)
+            if len(found) < _PAGE:
+                break
+            after = found[-1].space
 
 
 def _listed(cloud: Cloud, where: Space, prefix: Any, limit: int) -> Iterator[tuple[Any, Any]]:

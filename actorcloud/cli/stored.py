@@ -15,7 +15,9 @@ import msgspec
 
 from actorcloud.base.codec import load_value
 from actorcloud.base.errors import BadKey
+from actorcloud.base.ids import JobRef
 from actorcloud.cli.function import read_argument, see_working_directory
+from actorcloud.protocol.usage import SpaceUsage
 
 
 def read_key(text: str) -> Any:
@@ -46,6 +48,18 @@ def key_text(key: Any) -> str:
     written = msgspec.json.encode(key_fields(key)).decode()
     is_plain = isinstance(key, str) and key.isprintable() and " " not in key and read_argument(key) == key
     return key if is_plain else written
+
+
+def usage_fields(usage: SpaceUsage) -> dict[str, Any]:
+    """Return what is told of a space, for `write_json`."""
+    kind = "job" if isinstance(usage.space, JobRef) else "space"
+    return {
+        kind: str(usage.space),
+        "keys": usage.keys,
+        "bytes": usage.size_bytes,
+        "quota_keys": usage.quota_keys,
+        "quota_bytes": usage.quota_bytes,
+    }
 
 
 def value_fields(found: Any, *, unpickle: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from actorcloud.base.errors import NotInTransaction
 from actorcloud.base.ids import JobRef
 from actorcloud.client.room import Room
+from actorcloud.protocol.usage import SpaceUsage
 
 if TYPE_CHECKING:
     from actorcloud.client.watching import Watch
@@ -118,6 +119,37 @@ class StoreCalls:
         transaction = self._transactions.current()
         source = self._transactions if transaction is None else transaction
         return source.scan(ref, prefix, start=start, stop=stop, limit=limit, reverse=reverse)
+
+    def usage(self, ref: JobRef[Any] | str) -> SpaceUsage:
+        """Return how many keys and bytes a job or a named space has in the store, and may have.
+
+        What running transactions do is not in it.
+
+        Args:
+            ref: a job, or a plain string: the name of a space.
+
+        Raises:
+            NoSuchJob: there is no such job.
+            BadKey: no space can have that name.
+
+        Blocks: for a round trip to the head.
+        """
+        return self._transactions.usage(ref)
+
+    def spaces(self, after: str | None = None, limit: int = 1000) -> list[SpaceUsage]:
+        """Return the named spaces that have keys, in the order of their names, and what `usage` says of them.
+
+        Args:
+            after: the last name that is not wanted any more; None: from the first.
+            limit: at most so many; up to 1000.
+
+        Raises:
+            BadKey: no space can have that name.
+            TransactionTooLarge: the limit is not from 1 to 1000.
+
+        Blocks: for a round trip to the head.
+        """
+        return self._transactions.spaces(after, limit)
 
     def watch(self, ref: JobRef[Any] | str, key: Key, default: Any = None) -> Watch:
         """Return an iterator over what is stored for `ref` under `key`: now, and after each change.

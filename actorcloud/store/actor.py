@@ -35,8 +35,10 @@ from actorcloud.base.telemetry import telemetry
 from actorcloud.protocol.storestats import GetStoreStats, StoreStats
 from actorcloud.protocol.transaction import Commit, Read, Status, WatchKey
 from actorcloud.protocol.transaction import Refused as RefusedCommit
+from actorcloud.protocol.usage import GetUsage, ListSpaces
 from actorcloud.store import change as own
 from actorcloud.store import keys
+from actorcloud.store.account import Question, check_account
 from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import check_read
@@ -44,7 +46,15 @@ from actorcloud.store.intake import Intake
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
 from actorcloud.store.metrics import Metrics
 from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
-from actorcloud.store.query import PAGE_LIMIT, Answers, Query, query_of_get, query_of_read, query_of_scan
+from actorcloud.store.query import (
+    PAGE_LIMIT,
+    Answers,
+    Query,
+    query_of_account,
+    query_of_get,
+    query_of_read,
+    query_of_scan,
+)
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
@@ -128,6 +138,8 @@ class StoreActor(Actor):
             Status: self._take_status,
             WatchKey: self._take_watch,
             GetStoreStats: lambda _: self._stats(),
+            GetUsage: self._take_account,
+            ListSpaces: self._take_account,
             own.Tidy: lambda _: self._tidy(),
         }
         self._is_collecting_soon = False
@@ -267,6 +279,14 @@ class StoreActor(Actor):
             return register
 
         self._queries.append(Query(keys_of_watch(watch), (), found))
+        return NoReply
+
+    def _take_account(self, question: Question) -> object:
+        refused = check_account(question)
+        if refused is not None:
+            return refused
+        answer = partial(self._answer, self.sender)
+        self._queries.append(query_of_account(question, self._sequencer.quota, answer))
         return NoReply
 
     def _take_apply(self, apply: own.Apply) -> None:

@@ -161,6 +161,11 @@ def usage(space: bytes) -> bytes:
     return USAGE + space[len(USER) :]
 
 
+def usages(*, of_jobs: bool) -> bytes:
+    """Return what the keys of all usage records of jobs begin with, or of named spaces."""
+    return USAGE + (_JOB_SPACE if of_jobs else _NAMED_SPACE)
+
+
 # -- taking keys apart ----------------------------------------------------------------------------
 
 
@@ -249,6 +254,11 @@ def owners_of(touched: Iterable[bytes], stamps: Collection[bytes]) -> set[bytes]
 def _is_once(key: bytes, stamps: Collection[bytes]) -> bool:
     is_sized = 1 + JOB_REF_BYTES < len(key) <= ENGINE_KEY_LIMIT_BYTES
     return is_sized and key[:1] == ONCE and ref_of(key) in stamps
+
+
+def is_space(space: bytes) -> bool:
+    """Tell whether these bytes, as they came over the wire, are what the keys of some space begin with."""
+    return 0 < len(space) <= ENGINE_KEY_LIMIT_BYTES and space_of(space) == space
 
 
 def space_of_usage(key: bytes) -> bytes:

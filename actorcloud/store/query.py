@@ -17,8 +17,10 @@ import msgspec
 from actorcloud.protocol.transaction import Read
 from actorcloud.store import change as own
 from actorcloud.store import keys, stored
+from actorcloud.store.account import Question, answer_account, keys_of_account, scans_of_account
 from actorcloud.store.engine import Scan
 from actorcloud.store.extension import answer_read, scans_of_read
+from actorcloud.store.quota import Quota
 from actorcloud.store.validation import Touched
 from actorcloud.store.view import Moment, View
 
@@ -78,6 +80,15 @@ def query_of_scan(scan: own.Scan, fed: Callable[[], int]) -> Query:
         return answer
 
     return Query(set(), (wanted,), found)
+
+
+def query_of_account(question: Question, quota: Quota, answer: Callable[[object], None]) -> Query:
+    """Return the query for a checked question about what spaces have."""
+
+    def found(view: View, _: Moment) -> Callable[[], None]:
+        return partial(answer, answer_account(view, question, quota))
+
+    return Query(keys_of_account(question), scans_of_account(question), found)
 
 
 class Answers:

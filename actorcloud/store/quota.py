@@ -49,10 +49,15 @@ def pack_usage(usage: Usage) -> bytes:
     return _USAGE.pack(*usage)
 
 
+def unpack_usage(payload: bytes) -> Usage:
+    """Return what `pack_usage` was given."""
+    return Usage(*_USAGE.unpack(payload))
+
+
 def usage_of(view: View, space: bytes) -> Usage:
     """Return what a space has, as far as it was counted."""
     value = view.value(keys.usage(space))
-    return Usage() if value is None else Usage(*_USAGE.unpack(stored.payload_of(value)))
+    return Usage() if value is None else unpack_usage(stored.payload_of(value))
 
 
 def charged(

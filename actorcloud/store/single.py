@@ -19,7 +19,9 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.storestats import GetStoreStats, StoreFigures, StoreStats
 from actorcloud.protocol.transaction import Commit, Committed, NotCommitted, Read, Refused, Status, WatchKey
+from actorcloud.protocol.usage import GetUsage, ListSpaces
 from actorcloud.store import keys, validation
+from actorcloud.store.account import Question, answer_account, check_account, keys_of_account, scans_of_account
 from actorcloud.store.engine import Batch, Scan
 from actorcloud.store.engine.memory import MemoryDisk
 from actorcloud.store.extension import answer_read, check_read, scans_of_read
@@ -67,7 +69,7 @@ class SingleStore:
         return self._disk.seq
 
     def answer(self, message: Message) -> Message:
-        """Return the answer to a Read, a Commit, a Status or a GetStoreStats."""
+        """Return the answer to a Read, a Commit, a Status, a GetStoreStats, a GetUsage or a ListSpaces."""
         match message:
             case Read():
                 return self._read(message)
@@ -76,6 +78,8 @@ class SingleStore:
             case Status(txn):
                 known = self._disk.get(keys.commit_id(txn))
                 return NotCommitted() if known is None else Committed(*commit_id_of(payload_of(known)))
+            case GetUsage() | ListSpaces():
+                return self._account(message)
             case GetStoreStats():
                 return StoreStats(StoreFigures(seq=self.seq, commits=self.seq, entries=len(self._disk)))
         raise WireError(f"the store does not know {message!r}")
@@ -127,6 +131,13 @@ class SingleStore:
             self._add_job(job)
         self._tell(self._watches.landed(writes))
         return Committed(verdict.seq, commit.attempt)
+
+    def _account(self, question: Question) -> Message:
+        refused = check_account(question)
+        if refused is not None:
+            return refused
+        view = self._view(keys_of_account(question), scans_of_account(question))
+        return answer_account(view, question, self._quota)
 
     def _tell(self, told: Iterable[Told]) -> None:
         for to, message in told:

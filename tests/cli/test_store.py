@@ -156,6 +156,9 @@ def test_a_jobs_keys_are_named_by_its_reference(desk: Desk) -> None:
         (["put", "--job", "0" * 26, "a", "1"], 1),
         (["get", '{"a": 1}', "--space", "s"], 1),
         (["ls", "--space", "s", "--limit", "0"], 2),
+        (["ls", "--prefix", "a"], 2),
+        (["stats", "--space", "s", "--job", "0" * 26], 2),
+        (["stats", "--job", "0" * 26], 1),
         (["nonsense"], 2),
     ],
 )
@@ -170,6 +173,57 @@ def test_stats_tell_how_the_store_is(desk: Desk) -> None:
     fill(desk, tea=3)
     assert json.loads(desk.run("store", "stats", "--json").stdout)["seq"] == 1
     assert "commits" in desk.run("store", "stats").stdout
+
+
+def test_ls_without_a_space_lists_them_and_the_jobs_that_have_keys(desk: Desk) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+    fill(desk, tea=3, rye=4)
+    put_all(desk, ["b"])
+    desk.cloud.mutate_store(lambda: desk.cloud.store(JobRef[Any].parse(ref), "root", 2))
+    # When
+    told, some = desk.run("store", "ls"), desk.run("store", "ls", "--limit", "2")
+    lines = [json.loads(line) for line in desk.run("store", "ls", "--json").stdout.splitlines()]
+    # Then
+    assert [line.split("\t")[:2] for line in told.stdout.splitlines()] == [
+        ["prices", "2 keys"],
+        ["s", "1 keys"],
+        [ref, "1 keys"],
+    ]
+    assert [(line.get("space"), line.get("job"), line["keys"]) for line in lines] == [
+        ("prices", None, 2),
+        ("s", None, 1),
+        (None, ref, 1),
+    ]
+    assert len(some.stdout.splitlines()) == 2
+    assert "--limit" in some.stderr
+
+
+def test_more_spaces_than_one_answer_holds_are_listed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actorcloud.cli.store._PAGE", 2)
+    desk.cloud.mutate_store(lambda: [desk.cloud.store(name, 1, 1) for name in "abcde"])  # type: ignore[func-returns-value]
+    listed = desk.run("store", "ls", "--limit", "4")
+    assert [line.split("\t")[0] for line in listed.stdout.splitlines()] == ["a", "b", "c", "d"]
+    assert len(desk.run("store", "ls").stdout.splitlines()) == 5
+
+
+def test_there_may_be_no_spaces(desk: Desk) -> None:
+    told = desk.run("store", "ls")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "no spaces" in told.stderr
+
+
+def test_stats_tell_what_a_space_or_a_job_has_of_its_quota(desk: Desk) -> None:
+    # Given
+    ref = desk.add("math:sqrt", "4")
+    fill(desk, tea=3)
+    # When
+    told = json.loads(desk.run("store", "stats", "--space", "prices", "--json").stdout)
+    # Then
+    assert (told["space"], told["keys"], told["quota_keys"]) == ("prices", 1, 10_000_000)
+    assert told["bytes"] == desk.cloud.usage("prices").size_bytes
+    shown = desk.run("store", "stats", "--job", ref).stdout
+    assert shown == "keys   0 of 10,000,000\nbytes  0 of 17,179,869,184\n"
 
 
 # -- without a head --------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ from actorcloud.base.errors import (
 )
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
+from actorcloud.protocol.usage import SPACES_LIMIT, SpaceUsage
 from actorcloud.store import keys
+from actorcloud.store.caller.account import list_spaces, usage_of
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.memory import Memory
@@ -206,6 +208,16 @@ class Transactions:
             case wire.Refused(code, text):
                 raise from_code(code, text)
         raise TypeError(f"the store answered a Read with {answer!r}")
+
+    def usage(self, space: Space) -> SpaceUsage:
+        """Return what a space has, and may have; see `account.usage_of`."""
+        return usage_of(self._ask, space)
+
+    def spaces(
+        self, after: Space | None = None, limit: int = SPACES_LIMIT, *, of_jobs: bool = False
+    ) -> list[SpaceUsage]:
+        """Return the spaces that have keys; see `account.list_spaces`."""
+        return list_spaces(self._ask, after, limit, of_jobs=of_jobs)
 
     def scan(  # noqa: PLR0913  one for each thing there is to choose
         self,

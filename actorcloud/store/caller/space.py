@@ -43,13 +43,22 @@ def range_of(space: Space, prefix: Key, start: Key, stop: Key) -> tuple[bytes, b
     Raises:
         BadKey: there is none.
     """
-    whole = keys.space(_name(space))
+    whole = space_key(space)
     first, end = (b"", b"\xff") if prefix is None else prefix_range(prefix)
     if start is not None:
         first = max(first, encode_key(start))
     if stop is not None:
         end = min(end, encode_key(stop))
     return whole, whole + first, whole + end
+
+
+def space_key(space: Space) -> bytes:
+    """Return what the engine keys of all that a space has begin with.
+
+    Raises:
+        BadKey: no space can have that name.
+    """
+    return keys.space(_name(space))
 
 
 def place_of(space: Space, key: Key) -> str:
