@@ -168,7 +168,10 @@ def test_a_value_and_a_transaction_have_so_many_bytes_and_no_more(store: LocalSt
         atomics = (Atomic(key("x"), (append,)), Atomic(key("y"), (compare,))) if appended else ()
         return store.ask(Commit(bytes((number,)) * 16, 1, writes=writes, atomics=atomics))
 
+    last = COMMIT_LIMIT_BYTES - 3 * VALUE_LIMIT_BYTES - sum(len(raw(key(at))) for at in range(4))
     whole, half = VALUE_LIMIT_BYTES, VALUE_LIMIT_BYTES // 2
+    assert isinstance(commit(7, whole, whole, whole, last), Committed)
+    assert code_of(commit(8, whole, whole, whole, last + 1)) == "transaction-too-large"
     assert isinstance(commit(1, whole), Committed)
     assert code_of(commit(2, whole + 1)) == "value-too-large"
     assert isinstance(commit(3, whole, whole, whole), Committed)
@@ -327,6 +330,22 @@ def test_what_a_change_carries_must_be_as_it_was_scanned(store: LocalStore) -> N
     now = range_entry(key("a"), key("c"), [(key("a"), 1), (key("b"), 1)])
     assert refusal(store, ranges=(stale(store),)).code == "conflict"
     assert store.change(Change(tag=0, ranges=(now,), writes=((key("c"), raw(b"3")),))) is None
+
+
+def test_each_part_of_a_request_needs_the_job_that_it_touches(store: LocalStore) -> None:
+    """A range that is its own does not let a key pass that is not, nor the other way round."""
+    # Given
+    store.add_job(REF)
+    own, gone = keys.user(REF, encode_key("k")), keys.user(OTHER, encode_key("k"))
+    empty = range_entry(own, own + b"\0", [])
+    scan = RangeRead(own, own + b"\0", 1)
+    here = (store.sequencer.incarnation, store.sequencer.durable)
+    # Then
+    assert refusal(store, reads=((gone, 0),), ranges=(empty,)).code == "no-such-job"
+    assert refusal(store, writes=((gone, raw(b"")),), ranges=(empty,)).code == "no-such-job"
+    assert code_of(store.ask(Commit(TXN, 1, here, ((gone, 0),), ranges=(empty,)))) == "no-such-job"
+    assert code_of(store.read(Read((gone,), scans=(scan,)))) == "no-such-job"
+    assert code_of(store.read(Read((), here, ((gone, 0),), ranges=(empty,)))) == "no-such-job"
 
 
 def test_what_a_change_reads_of_a_job_needs_that_job_even_if_it_does_nothing_else(store: LocalStore) -> None:
