@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from actorcloud.base.errors import ConfigError
+from actorcloud.base.location import hide_secrets
 
 Value = str | int | float | bool
 
@@ -76,7 +77,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         """
         found = _as_kind(value, self.kind)
         if found is None or not self._allows(found):
-            raise ConfigError(f"{self.name} = {value!r} ({origin}): {self.allowed} is needed")
+            raise ConfigError(f"{self.name} = {hide_secrets(repr(value))} ({origin}): {self.allowed} is needed")
         return found
 
     @property
@@ -249,7 +250,7 @@ def _known(table: Mapping[str, object], origin: str) -> Iterable[tuple[Setting, 
         if setting is None:
             near = difflib.get_close_matches(name, SETTINGS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
-            raise ConfigError(f"{name} = {value!r} ({origin}): there is no such setting; {hint}")
+            raise ConfigError(f"{name} = {hide_secrets(repr(value))} ({origin}): there is no such setting; {hint}")
         yield setting, value
 
 

@@ -106,8 +106,8 @@ def local_head(store: str | None) -> Connection:
     found = find_local_head(path)
     if found is None:
         raise HeadUnreachable(
-            f"no head runs on this machine with the store {path}: start one with `actorcloud head`, or name "
-            "one by --head (a join string, or HOST:PORT of one that is known here)"
+            f"no head runs on this machine with the store {path}: start one with `{local_command('head', path)}`, "
+            "or name one by --head (a join string, or HOST:PORT of one that is known here)"
         )
     return found
 

@@ -11,8 +11,9 @@ import socket
 import sys
 
 from actorcloud.base.clock import SystemClock
-from actorcloud.base.errors import BadJoinString
+from actorcloud.base.errors import BadJoinString, ConfigError
 from actorcloud.base.ids import new_incarnation
+from actorcloud.base.location import hide_secrets
 from actorcloud.base.version import VERSION
 from actorcloud.client.link import Head
 from actorcloud.net import JoinString, KeyPair, ReactorOptions
@@ -97,7 +98,12 @@ def address_of(where: str) -> str:
 
     Raises:
         BadJoinString: it is no address.
+        ConfigError: it is one of a store.
     """
+    if re.match(r"\s*(sqlite|postgres|postgresql):", where):
+        raise ConfigError(
+            f"{hide_secrets(where)!r} is where a store is, and no head: Cloud(path=...), or --store, takes it"
+        )
     found = _ADDRESS.fullmatch(where.strip().removeprefix("tcp://"))
     if found is None or not 0 < int(found["port"] or PORT_DEFAULT) < 65536:  # noqa: PLR2004  the last port
         raise BadJoinString(f"{where!r} is neither a join string (ac1. ...) nor host:port of a head")

@@ -33,6 +33,12 @@ def test_a_pyproject_with_our_table_is_read() -> None:
     assert read_file(text, "pyproject.toml", ("tool", "actorcloud"))["retries"].value == 3
 
 
+def test_a_password_beside_a_misspelt_name_is_not_shown() -> None:
+    with pytest.raises(ConfigError, match="did you mean store") as caught:
+        read_file('stor = "postgresql://me:hush@db/cloud"', "actorcloud.toml")
+    assert "hush" not in str(caught.value)
+
+
 def test_the_later_layer_counts() -> None:
     user, project = {"workers": Resolved(1, "user")}, {"workers": Resolved(2, "project")}
     assert merge([user, project])["workers"].origin == "project"

@@ -40,6 +40,14 @@ def test_a_password_in_an_address_is_in_no_error() -> None:
     assert "hush" not in str(caught.value)
 
 
+def test_the_address_of_a_store_is_no_head(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Cloud\(path=\.\.\.\), or --store, takes it") as caught:
+        Cloud("postgresql://me:hush@db/cloud")
+    assert "hush" not in str(caught.value)
+    with pytest.raises(ConfigError, match="where a store is"):
+        Cloud(f"sqlite://{tmp_path}")
+
+
 def test_the_environment_names_the_head_of_programs_that_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     monkeypatch.setenv(HEAD_VARIABLE, "db9:7710")
