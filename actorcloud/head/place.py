@@ -19,7 +19,7 @@ COMPANIONS = ("clients.lock", "head.key", "secret", "pins.json")
 logger = logging.getLogger("actorcloud.head")
 
 
-def engine_at(store: Where, *, create: bool = True) -> Engine:
+def engine_at(store: Where, *, create: bool = True, waits: bool = True) -> Engine:
     """Return the engine of a store, not yet opened.
 
     Of a directory it is the one that made the store there, LMDB where there is none yet.
@@ -27,10 +27,11 @@ def engine_at(store: Where, *, create: bool = True) -> Engine:
     Args:
         store: see `base.location`.
         create: make it, if it is not there.
+        waits: in a database, wait for the end of the lease of an owner that may be dead.
     """
     place = locate(store)
     if place.is_database:
-        return engines.PostgresEngine(place.address, home=place.home, create=create, waits=True)
+        return engines.PostgresEngine(place.address, home=place.home, create=create, waits=waits)
     if place.kind == "sqlite" or is_sqlite(place.home):
         return engines.SqliteEngine(place.home, companions=COMPANIONS, create=create)
     return LmdbEngine(place.home, companions=COMPANIONS, create=create)
@@ -81,11 +82,14 @@ class Place:
     def __init__(self, store: Where, *, existing: bool = False) -> None:
         self._store = locate(store)
         self._may_create = not existing
+        self._is_first = True
 
     def engine(self) -> Engine:
         """Return an engine, not yet opened."""
-        create, self._may_create = self._may_create, False
-        return engine_at(self._store, create=create)
+        create, is_first = self._may_create, self._is_first
+        self._may_create = self._is_first = False
+        # One that had the store and has it no more was overtaken by somebody who lives.
+        return engine_at(self._store, create=create, waits=is_first)
 
     def check(self) -> None:
         """See to it that nothing is made where a store in files has vanished.

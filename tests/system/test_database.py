@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from actorcloud import Cloud
-from actorcloud.base.errors import StoreLeased
+from actorcloud.base.errors import ActorCloudError, StoreLeased
 from actorcloud.base.location import Location, locate
 from actorcloud.client import find_head, runtime_directory
 from tests.store.postgres import PostgresServer
@@ -114,23 +115,40 @@ def test_of_two_heads_the_second_is_refused_and_succeeds_the_first_when_that_was
     assert all(PASSWORD not in head.everything for head in (first, second, heir))
 
 
-def test_a_head_that_has_lost_its_lease_serves_nobody(site: Site, postgres: PostgresServer, database: str) -> None:
-    # Given
-    head = site.head()
-    site.wait_head(head)
+def test_a_head_that_slept_while_another_took_over_serves_nobody(site: Site, database: str) -> None:
+    # Given a client of a head that sleeps, as a machine that was suspended does
+    zombie = site.head()
+    site.wait_head(zombie)
+    fetched: list[object] = []
     with Cloud(site.endpoint) as cloud:
-        cloud.mutate_store(lambda: cloud.store("s", "k", 1))
-        assert cloud.fetch("s", "k") == 1
-        # When another one has taken the store over
-        with psycopg.connect(database, autocommit=True) as other:
-            other.execute(
-                "update actorcloud.head set epoch = epoch + 1, holder = 'other', owner = 'another head', "
-                "lease_until = now() + interval '1 h'"
-            )
-        # Then
-        assert head.wait() == 75
-        head.wait_said("this process ends: the store .* is held by another head until")
+        cloud.mutate_store(lambda: cloud.store("s", "k", "old"))
+        zombie.signal(signal.SIGSTOP)
+        asking = threading.Thread(target=lambda: fetched.append(outcome(lambda: cloud.fetch("s", "k"))))
+        asking.start()
+        # When its lease is over, and another one has gone on
+        with psycopg.connect(database, autocommit=True) as clock:
+            clock.execute("update actorcloud.head set lease_until = now() - interval '1 s'")
+        heir = elsewhere(site, "heir")
+        endpoint = wait_for(lambda: find_head(site.directory / "r-heir"), "the heir").endpoint
+        with Cloud(endpoint) as other:
+            assert other.fetch("s", "k") == "old"
+            other.mutate_store(lambda: other.store("s", "k", "new"))
+            zombie.signal(signal.SIGCONT)
+            # Then it ends, says why, and has answered nobody
+            assert zombie.wait() == 75
+            zombie.wait_said(rf"this process ends: the store .* is held by process {heir.pid} on ")
+            assert fetched == []
+            assert other.fetch("s", "k") == "new"
         cloud.room.session.close()
+        asking.join(LONG)
+    assert isinstance(fetched[0], ActorCloudError)
+
+
+def outcome(call: Callable[[], object]) -> object:
+    try:
+        return call()
+    except ActorCloudError as error:
+        return error
 
 
 def test_a_server_that_crashed_is_waited_for(site: Site, postgres: PostgresServer) -> None:
