@@ -10,7 +10,7 @@ from actorcloud.store import encode_key, keys, stored
 from actorcloud.store.engine import Scan
 from actorcloud.store.extension import scans_of_read
 from actorcloud.store.range import range_entry
-from actorcloud.store.view import Overlay, View, rescan_of, scan_of
+from actorcloud.store.view import FRESH_RECORDS, FRESH_VALUE_BYTES, Overlay, View, rescan_of, scan_of
 from tests.store.local import raw
 
 
@@ -21,9 +21,15 @@ def key(name: str) -> bytes:
 LO, HI = key("a"), key("z")
 
 
-def test_whether_a_range_still_holds_is_asked_without_values_and_of_one_record_more_than_there_were() -> None:
-    entry = range_entry(LO, HI, [(key("b"), 1), (key("c"), 2)])
-    assert rescan_of(entry) == Scan(LO, HI, 3, value_bytes=stored.HEADER_BYTES)
+@pytest.mark.parametrize(
+    ("count", "more", "value_bytes"),
+    [(FRESH_RECORDS, 2, FRESH_VALUE_BYTES), (FRESH_RECORDS + 1, 1, stored.HEADER_BYTES)],
+)
+def test_whether_a_range_still_holds_is_asked_with_the_values_of_short_ones_only(
+    count: int, more: int, value_bytes: int
+) -> None:
+    entry = range_entry(LO, HI, [(key(f"k{number}"), 1) for number in range(count)])
+    assert rescan_of(entry) == Scan(LO, HI, count + more, value_bytes=value_bytes)
 
 
 def test_what_one_answer_holds_is_shared_out_in_whole_bytes() -> None:
