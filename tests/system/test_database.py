@@ -87,7 +87,7 @@ def test_a_private_cloud_on_a_database_outlives_its_head_and_keeps_the_password(
 
 
 def test_of_two_heads_the_second_is_refused_and_succeeds_the_first_when_that_was_killed(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
     first = site.head()
@@ -106,6 +106,8 @@ def test_of_two_heads_the_second_is_refused_and_succeeds_the_first_when_that_was
     second.wait_said(f"is open in process {first.pid} ")
     # When
     first.kill()
+    with psycopg.connect(database, autocommit=True) as clock:
+        clock.execute("update actorcloud.head set lease_until = now() + interval '3 s'")
     heir = elsewhere(site, "heir")
     # Then it waits for the end of the lease
     heir.wait_said(rf"was held by process {first.pid} on .*; waiting \d+ s for the end of its lease")

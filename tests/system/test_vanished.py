@@ -19,12 +19,11 @@ from tests.system.cluster import Site, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(90)]
 
 
-@pytest.fixture(params=["lmdb", "sqlite", "postgres"])
+@pytest.fixture(params=["lmdb", "postgres"])
 def store(request: pytest.FixtureRequest) -> Iterator[Location]:
     with Site() as site:
         addresses: dict[str, Callable[[], str]] = {
             "lmdb": lambda: str(site.store),
-            "sqlite": lambda: f"sqlite://{site.store}",
             "postgres": lambda: request.getfixturevalue("postgres").database(),
         }
         yield locate(addresses[request.param]())
