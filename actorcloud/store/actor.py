@@ -58,7 +58,7 @@ from actorcloud.store.query import (
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
-from actorcloud.store.validation import Touched
+from actorcloud.store.validation import Touched, check_commit
 from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -189,17 +189,15 @@ class StoreActor(Actor):
 
     def on_batch_end(self) -> None:
         """Read once for all that came in this turn, judge, answer, and send a batch on its way."""
+        now = self._now()
         queries, self._queries = self._queries, []
-        requests = self._pending.take(self._sequencer.room, self._now())
+        requests = self._pending.take(self._sequencer.room, now)
         if queries or requests:
             self._work(queries, requests)
         flight = self._sequencer.take()
         if flight is not None:
             self._writer.tell(Write(flight, self._epoch, self.actor_ref))
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        due = self._pending.due(self._now(), self._sequencer.room)
+        due = self._pending.due(now, self._sequencer.room)
         if due is not None and (self._alarm_at is None or due < self._alarm_at):
             self._alarm_at = due
             self.send_after(max(0.0, due - self._now()), _Alarm())
@@ -229,7 +227,7 @@ class StoreActor(Actor):
         return NoReply
 
     def _take_commit(self, commit: Commit) -> object:
-        touched = check(commit)
+        touched = check_commit(commit)
         if not isinstance(touched, Touched):
             return touched
         size = 0
@@ -325,7 +323,7 @@ class StoreActor(Actor):
         found = dict(zip(scans, read.scans, strict=True))
         if requests:
             self._sequencer.shortage = self._reserve.shortage(self._sequencer.accepted_bytes)
-        self._sequencer.add(requests, read.values, self.system.clock.time(), found)
+            self._sequencer.add(requests, read.values, self.system.clock.time(), found)
         view, moment = View(read.values, found), self._sequencer.moment(read.seq)
         for query in queries:
             answer = query.found(view, moment)

@@ -128,6 +128,33 @@ def test_a_deferred_answer_fails_when_its_actor_dies(system: System) -> None:
     assert caught.value.reason == "gone"
 
 
+@pytest.mark.shared_memory
+def test_a_deferred_answer_fails_also_when_its_actor_dies_while_it_puts_it_off(system: System) -> None:
+    """There is no lock: who kills it may have looked already for what it owes."""
+
+    # Given a reply whose keeper is killed, and has settled what it owed, when it has just been put off
+    class Fatal(Future[Any]):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "keeper":
+                value.deferred.clear()
+                killer = threading.Thread(target=value.ref.kill)
+                killer.start()
+                killer.join()
+            super().__setattr__(name, value)
+
+    class Silent(Actor):
+        def on_receive(self, message: object) -> object:
+            return NoReply
+
+    p, reply = Silent.start(), Fatal()
+    # When
+    p.deliver("x", reply)
+    # Then
+    with pytest.raises(ActorDeadError):
+        reply.get(PATIENCE)
+    assert not p._cell.deferred
+
+
 def test_an_actor_cannot_wait_for_itself(system: System) -> None:
     p = Probe.options(name="me").start()
     with pytest.raises(CallingSelf):
