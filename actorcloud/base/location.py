@@ -184,7 +184,7 @@ def _in_database(text: str, data: Path | None) -> Location:
     database = given.get("dbname") or unquote(parts.path[1:])
     if not database:
         raise ConfigError("store: the address names no database; postgresql://HOST/DATABASE does")
-    name = database_name(given.get("host") or host, given.get("port") or port, database)
+    name = database_name(given.get("host") or host or given.get("hostaddr", ""), given.get("port") or port, database)
     home = (data or _user_data()) / f"postgresql-{blake2b(name.encode(), digest_size=_DIGEST_BYTES).hexdigest()}"
     return Location(kind="postgresql", address=text, name=name, home=home)
 

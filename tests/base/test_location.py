@@ -72,6 +72,7 @@ def test_another_scheme_is_refused_without_what_follows_it(text: str) -> None:
         ("postgresql://me:hush@db:5433/cloud?sslmode=require&password=hush", "postgresql://db:5433/cloud"),
         ("postgresql://[::1]:5433/cloud", "postgresql://[::1]:5433/cloud"),
         ("postgresql:///cloud", "postgresql:///cloud"),
+        ("postgresql:///cloud?hostaddr=10.0.0.1", "postgresql://10.0.0.1/cloud"),
         ("postgresql:///cloud?host=/run/pg&user=me&port=5433", "postgresql:///cloud?host=/run/pg&port=5433"),
         ("postgresql://%2Frun%2Fpg/cloud", "postgresql:///cloud?host=/run/pg"),
         ("postgresql://one:1,two:2/cloud", "postgresql://one:1,two:2/cloud"),

@@ -30,6 +30,7 @@ from actorcloud.head import (
 from actorcloud.head.place import engine_at
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import Bulk, Opened, PostgresEngine, keys
+from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FormatRecord, check_format, pack_format
 from actorcloud.store.migration import UNFINISHED
 from actorcloud.store.quota import Usage, pack_usage
 from actorcloud.store.stored import pack, payload_of
@@ -227,6 +228,33 @@ def test_after_a_compaction_the_space_is_the_disks_and_the_counts_are_right(stor
     assert [key for key in items if OTHER in key] == []
     assert items[keys.user("s", b"\x14")] == pack(2, b"value")
     assert check_store(store, "full").problems == ()
+
+
+def test_a_migration_is_preceded_by_a_backup_beside_the_home(store: str) -> None:
+    # Given
+    bulk = bulk_of(store)
+    bulk.commit({FORMAT: pack_format(FormatRecord(major=FORMAT_MAJOR - 1))})
+    bulk.commit({}, [keys.user("s", b"\x14")])
+    bulk.engine.close()
+    # When
+    with open_offline(store) as cloud:
+        assert cloud.fetch("s", "none") is None
+    # Then
+    home = locate(store).home
+    backup = home.with_name(f"{home.name}.format{FORMAT_MAJOR - 1}")
+    assert looked_at(store)[1] == looked_at(backup)[1]
+    assert [check_format("", raw).major for raw in (format_in(store), format_in(backup))] == [
+        FORMAT_MAJOR,
+        FORMAT_MAJOR - 1,
+    ]
+
+
+def format_in(store: Where) -> bytes:
+    bulk = bulk_of(store)
+    try:
+        return bulk.get(FORMAT) or b""
+    finally:
+        bulk.engine.close()
 
 
 def test_where_there_is_no_store_none_is_made(database: str, tmp_path: Path) -> None:

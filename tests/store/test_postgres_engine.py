@@ -17,6 +17,7 @@ from actorcloud.base.errors import (
     StoreForbidden,
     StoreUnreachable,
 )
+from actorcloud.base.location import locate
 from actorcloud.store import (
     EngineFailed,
     EngineScan,
@@ -292,6 +293,21 @@ def test_a_server_that_does_not_flush_is_told(make: Make, caplog: pytest.LogCapt
     engine._sql.server = "select '16', 160000, 'off'"
     engine.open("owner")
     assert "fsync=off" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres://me:hush@DB:5433/cloud?sslmode=require",
+        "postgresql:///cloud?host=/run/pg&user=me",
+        "postgresql://one:1,two:2/cloud",
+        "postgresql://[::1]/cloud",
+        "postgresql:///cloud?hostaddr=10.0.0.1",
+        "postgresql://db/?dbname=a%2Fb",
+    ],
+)
+def test_the_driver_understands_an_address_as_we_do(address: str) -> None:
+    assert Link(address).name == locate(address).name
 
 
 def test_a_wrong_address_is_told_without_its_password() -> None:

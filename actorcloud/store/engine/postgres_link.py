@@ -118,7 +118,7 @@ class Link:
         self._psycopg = load_psycopg()
         self._parameters = _parameters(self._psycopg, dsn)
         #: For people: without user and password.
-        self.name = database_name(*(str(self._parameters.get(key) or "") for key in ("host", "port", "dbname")))
+        self.name = _name(self._parameters)
         self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
@@ -259,6 +259,11 @@ def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
         # libpq's text may quote the password.
         raise ConfigError("this is no address of a PostgreSQL database; postgresql://HOST/DATABASE is one") from None
     return {**_NETWORK, **given}
+
+
+def _name(parameters: dict[str, Any]) -> str:
+    host = parameters.get("host") or parameters.get("hostaddr")
+    return database_name(*(str(value or "") for value in (host, parameters.get("port"), parameters.get("dbname"))))
 
 
 def _said(error: Exception) -> str:
