@@ -183,10 +183,14 @@ def test_a_full_mailbox_makes_asking_no_slower(pool: System) -> None:
     server, light, heavy = Probe.start(), Probe.start(), Probe.start()
 
     def ask_often(_: Probe) -> float:
-        begun = pool.clock.monotonic()
-        for _number in range(200):
-            server.ask("x", timeout=PATIENCE)
-        return pool.clock.monotonic() - begun
+        # The quickest of some rounds: others have the processor now and then, the mailbox is long in each.
+        rounds = []
+        for _round in range(5):
+            begun = pool.clock.monotonic()
+            for _number in range(40):
+                server.ask("x", timeout=PATIENCE)
+            rounds.append(pool.clock.monotonic() - begun)
+        return min(rounds)
 
     gate = pool.future()
 
