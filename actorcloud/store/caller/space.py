@@ -67,6 +67,8 @@ def place_of(space: Space, key: Key) -> str:
 
 
 def _name(space: Space) -> bytes | str:
-    if not isinstance(space, JobRef | str):
-        raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
-    return space.raw if isinstance(space, JobRef) else space
+    if isinstance(space, str):
+        return space
+    if isinstance(space, JobRef):
+        return space.raw
+    raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
