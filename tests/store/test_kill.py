@@ -47,19 +47,31 @@ def check_reached(ledgers: list[Ledger]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.chaos
+@pytest.mark.timeout(120)
 def test_what_was_acknowledged_survives_fifty_kills(writers: Writers, tmp_path: Path) -> None:
     check_reached(kill(writers, tmp_path, 50, seed=1))
 
 
 @pytest.mark.slow
 @pytest.mark.chaos
+@pytest.mark.timeout(120)
 def test_a_store_that_acknowledges_early_is_caught(tmp_path: Path) -> None:
     writers = Writers(acknowledges_early=True)
     try:
+        # One of the first kills finds it, or a later one where writers hardly get to run.
         with pytest.raises(AssertionError):
-            kill(writers, tmp_path, 50, seed=1)
+            kill(writers, tmp_path, 300, seed=1)
     finally:
         writers.close()
+
+
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_a_writer_that_a_test_has_left_ends_with_the_template(tmp_path: Path) -> None:
+    writers = Writers()
+    writers.start(tmp_path / "store", 0)
+    # Until the writer has closed its output.
+    writers.close()
 
 
 @pytest.mark.soak

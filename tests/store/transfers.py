@@ -138,14 +138,13 @@ class Writers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            start_new_session=True,
         )
         self._buffer = b""
 
     def run_and_kill(self, path: Path, first: int, after: float) -> list[list[str]]:
         """Let a writer write for `after` seconds, kill it, and return what it said."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{first} {path}\n".encode())
-        said = self._read(time.monotonic() + LONG, "started")
+        said = self.start(path, first)
         said += self._read(time.monotonic() + after, None)
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(said[0][1]), signal.SIGKILL)
@@ -153,9 +152,16 @@ class Writers:
         assert said[-1][1] == str(-signal.SIGKILL), "the writer has found its store wrong, and ended by itself"
         return said
 
+    def start(self, path: Path, first: int) -> list[list[str]]:
+        """Let a writer begin; return what it said."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{first} {path}\n".encode())
+        return self._read(time.monotonic() + LONG, "started")
+
     def close(self) -> None:
-        """End the template."""
-        self._process.kill()
+        """End the template, and a writer that a test has left: its output is the template's."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
     def _read(self, deadline: float, last: str | None) -> list[list[str]]:
