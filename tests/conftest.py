@@ -41,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _open_session(config)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Have one process more than there are processors: half of the time a test waits for processes of its own."""
+    processors = yield
+    return processors if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else processors + 1
+
+
 def _open_session(config: pytest.Config) -> None:
     # pytest's own tmp_path stays where it always is, and is kept for a look after a failure.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
