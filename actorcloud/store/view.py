@@ -184,8 +184,8 @@ class View:
     def _range_now(self, entry: RangeEntry) -> RangeNow | None:
         """Return the present state of a range that was checked, or of its beginning; None: not enough was read."""
         scan = rescan_of(entry)
-        items, most = self._scans[scan], scan.value_bytes
-        if most is None or entry.count > FRESH_RECORDS or any(len(value) >= most for _, value in items):
+        items = self._scans[scan]
+        if entry.count > FRESH_RECORDS or any(len(value) >= FRESH_VALUE_BYTES for _, value in items):
             return None
         # Behind the last of so many there may be more.
         hi = entry.hi if len(items) < scan.limit else items[-1][0] + b"\0"

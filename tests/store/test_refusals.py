@@ -363,3 +363,13 @@ def test_a_condition_that_does_not_hold_refuses_the_change(store: LocalStore, co
     refused = refusal(store, atomics=(Atomic(key("a"), (step,)),))
     assert refused.code == code
     assert "set_if_absent" in refused.text
+
+
+def test_a_condition_that_is_to_be_tried_again_brings_what_the_run_had_read(store: LocalStore) -> None:
+    now = range_entry(key("a"), key("c"), [(key("a"), 1), (key("b"), 1)])
+    step = AtomicStep("set_if_absent", raw(b"x"), retry=True)
+    commit = Commit(TXN, 1, reads=((key("b"), 1),), ranges=(now,), atomics=(Atomic(key("a"), (step,)),))
+    answer = store.ask(commit)
+    assert isinstance(answer, Conflict)
+    assert answer.fresh == ((key("b"), (1, raw(b"1"))),)
+    assert [(found.lo, len(found.items)) for found in answer.ranges] == [(key("a"), 2)]

@@ -71,6 +71,7 @@ def test_what_is_said_of_a_batch_waits_for_it_if_there_is_one() -> None:
     store.sequencer.when_landed(lambda: said.append("it has landed"))
     # Then
     assert len(said) == 1
+    assert repr(store.sequencer) == "<Sequencer at 0, 1 in flight, 0 gather>"
     store.engine.commit(flight.batch, epoch=store.epoch, expect=flight.expect, new=flight.new)
     store.finish()
     assert said[1:] == ["it has landed"]

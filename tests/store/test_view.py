@@ -10,7 +10,7 @@ from actorcloud.store import encode_key, keys, stored
 from actorcloud.store.engine import Scan
 from actorcloud.store.extension import scans_of_read
 from actorcloud.store.range import range_entry
-from actorcloud.store.view import FRESH_RECORDS, FRESH_VALUE_BYTES, Overlay, View, rescan_of, scan_of
+from actorcloud.store.view import FRESH_RECORDS, FRESH_VALUE_BYTES, Moment, Overlay, View, rescan_of, scan_of
 from tests.store.local import raw
 
 
@@ -69,6 +69,20 @@ def test_a_range_holds_that_was_found_with_what_the_engine_does_not_have_yet() -
     layer.accept({key("b"): stored.pack_value(5, raw(b"new"))})
     # Then
     assert View({}, {rescan_of(entry): []}, over=[layer]).still_holds((), (entry,))
+
+
+@pytest.mark.parametrize(("spare", "brings"), [(0, True), (-1, False)])
+def test_a_conflict_brings_ranges_to_the_last_byte_of_an_answer(spare: int, *, brings: bool) -> None:
+    # Given: a key and a range that fill an answer, or have one byte too many.
+    record = key("b"), stored.pack_value(1, raw(b"v"))
+    entry = range_entry(LO, HI, [(key("b"), 1)])
+    whole = COMMIT_LIMIT_BYTES - len(key("a")) - len(key("b")) - len(raw(b"v")) - spare
+    view = View({key("a"): stored.pack_value(1, raw(bytes(whole - len(raw(b"")))))}, {rescan_of(entry): [record]})
+    # When
+    conflict = view.conflict(Moment(b"i" * 16, 1, 0.0), [key("a")], [entry])
+    # Then
+    assert len(conflict.fresh) == 1
+    assert [now.items for now in conflict.ranges] == ([((key("b"), 1, raw(b"v")),)] if brings else [])
 
 
 def test_a_range_is_told_in_bytes_that_do_not_change() -> None:
