@@ -43,14 +43,31 @@ def test_old_deaths_are_forgiven() -> None:
 
 
 class Kept:
-    """A keeper of a small Python program, which is ready when it has written its pid."""
+    """A keeper of a small Python program, which is ready when it has written its pid.
 
-    def __init__(self, directory: Path, program: str, on_ready: Callable[[], None] = lambda: None) -> None:
+    Args:
+        directory: for the pids.
+        program: what it does then.
+        first: what it does before: whoever is ready can be told to end.
+        on_ready: as for `Keeper`.
+    """
+
+    def __init__(
+        self, directory: Path, program: str, first: str = "", on_ready: Callable[[], None] = lambda: None
+    ) -> None:
         self.file = directory / "pids"
         self.said: list[str] = []
-        source = f"import os, signal, sys\nopen({str(self.file)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{program}"
+        ready = f"with open({str(self.file)!r}, 'a') as file: file.write(f'{{os.getpid()}}\\n')"
+        source = f"import os, signal, sys\n{first}\n{ready}\n{program}"
+        #: Of each start, whether one had been ready before.
+        self.told: list[bool] = []
+
+        def start(was_ready: bool) -> subprocess.Popen[bytes]:  # noqa: FBT001  the keeper's
+            self.told.append(was_ready)
+            return subprocess.Popen([sys.executable, "-S", "-c", source], start_new_session=True)
+
         self.keeper = Keeper(
-            lambda _: subprocess.Popen([sys.executable, "-S", "-c", source], start_new_session=True),
+            start,
             is_ready=lambda pid: pid in self.pids,
             tell=self.said.append,
             on_ready=on_ready,
@@ -78,13 +95,14 @@ def test_what_was_killed_is_started_again_and_a_signal_ends_it(tmp_path: Path) -
                 _interrupt()
             return True
 
-    story = Story(tmp_path, "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nwhile True: signal.pause()")
+    story = Story(tmp_path, "while True: signal.pause()", "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))")
     story.keeper._is_ready = story.is_ready
     # When
     code = story.keeper.run()
     # Then
     assert code == 0
     assert len(set(story.pids)) == 2
+    assert story.told == [False, True]
     assert story.said[0] == "the head was killed by signal 9; starting it again"
     assert story.said[-1] == "ending; once more ends at once"
 
@@ -92,7 +110,7 @@ def test_what_was_killed_is_started_again_and_a_signal_ends_it(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_second_signal_kills_what_does_not_end(tmp_path: Path) -> None:
     # Given
-    kept = Kept(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(1)\nwhile True: signal.pause()")
+    kept = Kept(tmp_path, "while True: signal.pause()", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 
     def tell(text: str) -> None:
         kept.said.append(text)
