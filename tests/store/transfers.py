@@ -170,7 +170,8 @@ class Writers:
         while True:
             *lines, self._buffer = self._buffer.split(b"\n")
             said += [line.decode().split(" ") for line in lines]
-            if said and said[-1][0] == last:
+            # Not only as the last of them: a writer that is quick has sent the next line, too.
+            if any(line[0] == last for line in said):
                 return said
             assert self._process.stdout is not None
             ready, _, _ = select.select([self._process.stdout], [], [], max(deadline - time.monotonic(), 0))
