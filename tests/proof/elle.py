@@ -107,7 +107,9 @@ class _Judge:
                     name = self.nodes[committed[call]].name
                     self._add("duplicate", f"{name} and {self.nodes[index].name} of one call were both committed")
         for index in committed.values():
-            self.nodes[index] = self.nodes[index]._replace(outcome="ok")
+            node = self.nodes[index]
+            # It was no guess that came to nothing.
+            self.nodes[index] = node._replace(outcome="ok", earliest=node.call.invoked)
 
     # -- in which order ---------------------------------------------------------------------------
 

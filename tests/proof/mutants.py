@@ -198,7 +198,7 @@ def brings_ranges_as_they_are_on_disk() -> Any:
 
 def believes_what_it_remembers() -> Any:
     """What a run on remembered things ended in is told, without a commit or a read to confirm it."""
-    return patch.object(repetition, "rests_on_memory", lambda attempt, outcome: False)
+    return patch.object(repetition, "is_unfounded", lambda attempt, outcome: False)
 
 
 def remembers_what_it_never_saw() -> Any:

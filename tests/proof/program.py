@@ -259,7 +259,7 @@ class Performance:
             raise WrongSum(f"a run sees the sum {total}")
 
 
-class WrongSum(AssertionError):
+class WrongSum(BaseException):
     """A run has seen accounts that no serial order shows together."""
 
 

@@ -20,7 +20,7 @@ from tests.slips import sound
 NOTICED = 60
 
 #: A head that is not left alone.
-FIERCE = Conditions(calm=0.004, transactions=40)
+FIERCE = Conditions(calm=0.004, transactions=40, bold=True)
 
 #: In which the real store must hold.
 WORLDS = {"calm": Conditions(), "fierce": FIERCE, "crowded": Conditions(clients=12, transactions=40)}

@@ -18,12 +18,15 @@ import gc
 import marshal
 import random
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from actorcloud.protocol.record import JobRecord
+from actorcloud.protocol.transaction import ReadEntry
 from actorcloud.store import Batch, Change, Codec, Expect, FencedRun, Means, Transactions, keys
+from actorcloud.store.caller.memory import Memory
 from actorcloud.store.change import Applied, Apply
 from actorcloud.store.stored import commit_id_of, payload_of, seq_of
 from actorcloud.testing import Chances as DiskChances
@@ -61,6 +64,12 @@ class Conditions(NamedTuple):
     calm: float = 0.02
     disk: DiskChances = DiskChances(no_space=0.005, unresolved=0.003)
     acknowledges_early: bool = False
+    #: Whether clients trust at once what they remember: they guess more often, and more often wrong.
+    bold: bool = False
+
+
+def _trusted(_: Memory, reads: Sequence[ReadEntry]) -> bool:
+    return bool(reads)
 
 
 class World:
@@ -90,7 +99,7 @@ class World:
 
     def run(self) -> list[Anomaly]:
         """Let everything happen; return what no strictly serializable store shows."""
-        with _uncollected():
+        with _uncollected(), patch.object(Memory, "_left", Memory._left if not self._conditions.bold else _trusted):
             self._play()
             return self._judge()
 

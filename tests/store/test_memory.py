@@ -6,16 +6,15 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from actorcloud.protocol.transaction import AtomicStep, Commit, Read
+from actorcloud.base.errors import HeadUnreachable, NoSuchJob, TransactionError, TransactionTooLarge
+from actorcloud.base.ids import JobRef
+from actorcloud.protocol.message import Message
+from actorcloud.protocol.transaction import Commit, Read
 from actorcloud.store import Abort, Transactions
-from actorcloud.store.caller.attempt import Attempt, Known
-from actorcloud.store.caller.coverage import Coverage
-from actorcloud.store.caller.memory import KEPT_KEYS, LIGHT_BYTES, LIGHT_KEYS, Memory
-from actorcloud.store.value import INT, pack_int, with_codec
-from tests.store.local import Clock, LocalStore, put_value, txn_of
+from actorcloud.store.caller.committer import TICKET_AFTER_CONFLICTS
+from actorcloud.store.change import Change
+from tests.store.local import JOB, OTHER, REF, Clock, LocalStore, put_value, txn_of
 
 SNAPSHOT = (b"incarnation", 7)
 
@@ -40,16 +39,6 @@ def increment(client: Transactions, key: str = "n", runs: list[int] | None = Non
 
 
 @pytest.fixture
-def store() -> LocalStore:
-    return LocalStore()
-
-
-@pytest.fixture
-def client(store: LocalStore) -> Transactions:
-    return store.client()
-
-
-@pytest.fixture
 def other(store: LocalStore) -> Transactions:
     """Another program."""
     found = store.client()
@@ -60,59 +49,72 @@ def other(store: LocalStore) -> Transactions:
 OTHER_IDS = iter(range(1 << 64, 1 << 65))
 
 
+def become_known(client: Transactions, *keys: str) -> None:
+    """Twice, so that this client finds them as it has left them."""
+    for _ in range(2):
+        for key in keys or ("n",):
+            client.mutate(increment(client, key))
+
+
 # -- fewer questions ------------------------------------------------------------------------------
 
 
-def test_the_next_transaction_on_a_key_asks_for_nothing(store: LocalStore, client: Transactions) -> None:
-    assert client.mutate(increment(client)).value == 1
-    assert kinds(store) == ["Read", "Commit"]
-    assert client.mutate(increment(client)).value == 2
-    assert client.mutate(increment(client)).value == 3
-    assert kinds(store) == ["Commit", "Commit"]
+def test_transactions_on_keys_that_were_as_they_had_been_left_ask_for_nothing(
+    store: LocalStore, client: Transactions
+) -> None:
+    runs: list[int] = []
+    for _ in range(4):
+        client.mutate(increment(client, runs=runs))
+    assert kinds(store) == ["Read", "Commit", "Read", "Commit", "Commit", "Commit"]
+    assert runs == [1] * 4
+    assert client.fetch("s", "n") == 4
 
 
 def test_what_was_read_and_not_written_is_remembered_too_and_what_was_deleted_is_absent(
     store: LocalStore, client: Transactions
 ) -> None:
     put_value(client, "a", 1)
-    put_value(client, "b", 2)
 
-    def move() -> None:
-        transaction = txn_of(client)
-        transaction.store("s", "c", transaction.fetch("s", "a") + transaction.fetch("s", "b"))
-        transaction.delete("s", "b")
-
-    client.mutate(move)
-    kinds(store)
-
-    def look() -> object:
+    def move() -> object:
         transaction = txn_of(client)
         seen = [transaction.fetch("s", key, "absent") for key in "abc"]
-        transaction.store("s", "d", 0)
+        transaction.store("s", "c", len(seen))
+        transaction.delete("s", "b")
         return seen
 
-    assert client.mutate(look).value == [1, "absent", 3]
+    assert client.mutate(move).value == [1, "absent", "absent"]
+    assert client.mutate(move).value == [1, "absent", 3]
+    kinds(store)
+    assert client.mutate(move).value == [1, "absent", 3]
     assert kinds(store) == ["Commit"]
 
 
 def test_what_others_have_changed_costs_a_conflict_and_no_more(
     store: LocalStore, client: Transactions, other: Transactions
 ) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     other.mutate(increment(other))
     kinds(store)
     runs: list[int] = []
-    assert client.mutate(increment(client, runs=runs)).value == 3
+    assert client.mutate(increment(client, runs=runs)).value == 4
     assert (kinds(store), runs) == (["Commit", "Commit"], [1, 2])
 
 
-def test_what_others_keep_changing_is_not_guessed_again(
+def test_clients_that_take_turns_at_a_key_never_guess(
     store: LocalStore, client: Transactions, other: Transactions
 ) -> None:
-    client.mutate(increment(client))
+    for _ in range(5):
+        client.mutate(increment(client))
+        other.mutate(increment(other))
+    assert kinds(store) == ["Read", "Commit"] * 10
+
+
+def test_what_led_to_a_conflict_is_not_tried_again(
+    store: LocalStore, client: Transactions, other: Transactions
+) -> None:
+    become_known(client)
     other.mutate(increment(other))
     client.mutate(increment(client))
-    other.mutate(increment(other))
     kinds(store)
     runs: list[int] = []
     assert client.mutate(increment(client, runs=runs)).value == 5
@@ -122,18 +124,91 @@ def test_what_others_keep_changing_is_not_guessed_again(
 def test_a_key_that_is_not_remembered_moves_the_run_on_with_what_it_had(
     store: LocalStore, client: Transactions, other: Transactions
 ) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     put_value(other, "m", 10)
     kinds(store)
+    runs: list[int] = []
 
     def both() -> int:
         transaction = txn_of(client)
+        runs.append(transaction.attempt)
         total: int = transaction.fetch("s", "n") + transaction.fetch("s", "m")
         transaction.store("s", "sum", total)
         return total
 
-    assert client.mutate(both).value == 11
+    assert client.mutate(both).value == 12
+    assert (kinds(store), runs) == (["Read", "Commit"], [1])
+
+
+def test_what_is_remembered_is_where_a_run_begins_or_nothing_is(
+    store: LocalStore, client: Transactions, other: Transactions
+) -> None:
+    # Given n = 2, remembered; then others change both at once
+    become_known(client)
+
+    def change() -> None:
+        transaction = txn_of(other)
+        transaction.store("s", "n", 10)
+        transaction.store("s", "m", 10)
+
+    other.mutate(change)
+    seen: list[tuple[int, int]] = []
+
+    def look() -> None:
+        transaction = txn_of(client)
+        # When it reads first what it does not know
+        seen.append((transaction.fetch("s", "m"), transaction.fetch("s", "n")))
+        transaction.store("s", "d", 0)
+
+    client.mutate(look)
+    # Then the older state is not mixed in
+    assert seen == [(10, 10)]
+
+
+def test_a_second_run_guesses_no_more(store: LocalStore, client: Transactions, other: Transactions) -> None:
+    become_known(client, "n", "m")
+    other.mutate(increment(other))
+    kinds(store)
+
+    def run() -> None:
+        transaction = txn_of(client)
+        transaction.fetch("s", "n" if transaction.attempt == 1 else "m")
+        transaction.store("s", "d", 0)
+
+    client.mutate(run)
+    assert kinds(store) == ["Commit", "Read", "Commit"]
+
+
+def test_a_key_that_was_written_without_being_read_is_not_guessed(store: LocalStore, client: Transactions) -> None:
+    def scan_and_store() -> None:
+        transaction = txn_of(client)
+        transaction.scan("s")
+        transaction.store("s", "n", 1)
+
+    client.mutate(scan_and_store)
+    kinds(store)
+    client.mutate(increment(client))
     assert kinds(store) == ["Read", "Commit"]
+
+
+@pytest.mark.parametrize("last", ["scan", "an absent key", "a newer key"])
+def test_a_run_that_the_store_has_confirmed_is_not_thrown_away(
+    store: LocalStore, client: Transactions, other: Transactions, last: str
+) -> None:
+    become_known(client)
+    if last == "a newer key":
+        put_value(other, "m", 10)
+    runs: list[int] = []
+
+    def report() -> object:
+        transaction = txn_of(client)
+        runs.append(transaction.attempt)
+        first = transaction.fetch("s", "n")
+        return first, transaction.scan("s") if last == "scan" else transaction.fetch("s", "m")
+
+    kinds(store)
+    assert client.mutate(report).value[0] == 2  # type: ignore[index]
+    assert (kinds(store), runs) == (["Read"], [1])
 
 
 # -- never another result -------------------------------------------------------------------------
@@ -142,7 +217,7 @@ def test_a_key_that_is_not_remembered_moves_the_run_on_with_what_it_had(
 def test_a_run_that_only_reads_is_told_what_is_there_now(
     store: LocalStore, client: Transactions, other: Transactions
 ) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     other.mutate(increment(other))
     runs: list[int] = []
 
@@ -151,84 +226,201 @@ def test_a_run_that_only_reads_is_told_what_is_there_now(
         return txn_of(client).fetch("s", "n")
 
     kinds(store)
-    assert client.mutate(look).value == 2
+    assert client.mutate(look).value == 3
     assert (kinds(store), runs) == (["Read"], [1, 2])
     # It is forgotten now: a function that only reads runs twice once, and not every time.
-    assert client.mutate(look).value == 2
+    assert client.mutate(look).value == 3
     assert runs == [1, 2, 1]
 
 
 def test_an_abort_is_for_what_is_there_now(client: Transactions, other: Transactions) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     other.mutate(increment(other))
 
     def refuse() -> None:
         raise Abort(txn_of(client).fetch("s", "n"))
 
-    assert client.mutate(refuse).reason == 2  # type: ignore[union-attr]
+    assert client.mutate(refuse).reason == 3  # type: ignore[union-attr]
 
 
 def test_an_error_is_for_what_is_there_now(client: Transactions, other: Transactions) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     other.mutate(increment(other))
 
     def fail() -> int:
         value: int = txn_of(client).fetch("s", "n")
-        if value == 1:
+        if value == 2:
             raise ValueError("that was long ago")
         return value
 
-    assert client.mutate(fail).value == 2
+    assert client.mutate(fail).value == 3
 
 
 def test_an_error_that_still_holds_is_raised(client: Transactions) -> None:
-    client.mutate(increment(client))
+    become_known(client)
 
     def fail() -> None:
         raise ValueError(txn_of(client).fetch("s", "n"))
 
-    with pytest.raises(ValueError, match=r"^1$"):
+    with pytest.raises(ValueError, match=r"^2$"):
         client.mutate(fail)
 
 
-def test_a_run_that_was_thrown_away_does_not_count_as_a_try(client: Transactions) -> None:
-    client.mutate(increment(client))
-    assert client.mutate(lambda: txn_of(client).fetch("s", "n"), timeout=0.0).value == 1
-
-
-def test_a_snapshot_and_a_staged_run_remember_nothing(
-    store: LocalStore, client: Transactions, other: Transactions
+@pytest.mark.parametrize("how", ["reads", "reads and catches everything", "writes"])
+def test_a_refusal_is_for_what_is_there_now(
+    store: LocalStore, client: Transactions, other: Transactions, how: str
 ) -> None:
-    client.mutate(increment(client))
+    key = "x"
+    # Given a pointer to a job, remembered; then it points to another one, and the job is deleted
+    store.add_job(OTHER)
+
+    def follow() -> object:
+        transaction = txn_of(client)
+        at = JOB if transaction.fetch("s", "current", 0) else JobRef[object](OTHER)
+        transaction.store("s", "seen", 0)
+        if how == "writes":
+            return transaction.store(at, "x", 1)  # type: ignore[func-returns-value]
+        try:
+            return transaction.fetch(at, key)
+        except NoSuchJob:
+            if "catches" not in how:
+                raise
+            return "caught"
+
+    for _ in range(2):
+        client.mutate(follow)
+    store.add_job(REF)
+    put_value(other, "current", 1)
+    store.change(Change(tag=1, records=((OTHER, None),)))
+    # When it is followed from what is remembered, to what is not
+    key = "y"
+    assert client.mutate(follow).value is None
+
+
+def test_a_transaction_is_too_large_for_what_is_there_now(client: Transactions, other: Transactions) -> None:
+    put_value(client, "size", 10_001)
+    put_value(client, "n", 0)
+
+    def write() -> int:
+        transaction = txn_of(client)
+        size: int = transaction.fetch("s", "size")
+        transaction.fetch("s", "n")
+        for number in range(size if transaction.fetch("s", "n") else 1):
+            transaction.store("s", number, 0)
+        transaction.store("s", "n", 1)
+        return size
+
+    client.mutate(write)
+    with pytest.raises(TransactionTooLarge):
+        client.mutate(write)
+    put_value(other, "n", 0)
+    client.mutate(write)
+    put_value(other, "size", 2)
+    assert client.mutate(write).value == 2
+
+
+def test_a_guess_does_not_count_as_a_try(store: LocalStore, client: Transactions, other: Transactions) -> None:
+    become_known(client)
+    assert client.mutate(lambda: txn_of(client).fetch("s", "n"), timeout=0.0).value == 2
+    become_known(client)
+    other.mutate(increment(other))
+    assert client.mutate(increment(client), timeout=0.0).value == 6
+    with pytest.raises(TransactionError, match="and 1 attempts"):
+        interfere_always(store, client, other)
+
+
+def test_a_guess_does_not_bring_a_turn_nearer(store: LocalStore, client: Transactions, other: Transactions) -> None:
+    with pytest.raises(TransactionError):
+        interfere_always(store, client, other, timeout=0.2)
+    tickets = [message.ticket for message in store.asked if isinstance(message, Commit) and message.attempt > 1]
+    mine = [ticket is not None for ticket in tickets]
+    assert mine[: TICKET_AFTER_CONFLICTS + 1] == [False] * TICKET_AFTER_CONFLICTS + [True]
+
+
+def interfere_always(store: LocalStore, client: Transactions, other: Transactions, timeout: float = 0.0) -> None:
+    become_known(client)
+
+    def before(message: Message) -> None:
+        if isinstance(message, Commit):
+            store.before = lambda _: None
+            other.mutate(increment(other))
+            store.before = before
+
+    store.before = before
+    client.mutate(increment(client), timeout=timeout)
+
+
+def test_a_head_that_is_away_is_waited_for_once(store: LocalStore, client: Transactions) -> None:
+    become_known(client)
+
+    def fail(_: Message) -> None:
+        raise HeadUnreachable
+
+    store.before = fail
+    kinds(store)
+
+    def look() -> object:
+        return txn_of(client).fetch("s", "n") + txn_of(client).fetch("s", "m")
+
+    with pytest.raises(HeadUnreachable):
+        client.mutate(look)
+    assert kinds(store) == ["Read"]
+
+
+def test_a_snapshot_and_a_staged_run_ask(store: LocalStore, client: Transactions, other: Transactions) -> None:
+    become_known(client)
     other.mutate(increment(other))
     kinds(store)
-    assert client.snapshot(lambda: txn_of(client).fetch("s", "n")) == 2
-    assert client.stage(increment(client)).value == 3
+    assert client.snapshot(lambda: txn_of(client).fetch("s", "n")) == 3
+    assert client.stage(increment(client)).value == 4
     assert kinds(store) == ["Read", "Read"]
 
 
-def test_what_the_store_does_itself_is_not_known(client: Transactions) -> None:
-    def add_and_look() -> None:
+def test_what_the_store_does_itself_is_not_known(store: LocalStore, client: Transactions) -> None:
+    def add_and_look() -> int:
+        transaction = txn_of(client)
+        before: int = transaction.fetch("s", "n", 0)
+        transaction.add("s", "n", 1)
+        return before
+
+    seen = [client.mutate(add_and_look).value for _ in range(4)]
+    assert seen == [0, 1, 2, 3]
+    assert kinds(store) == ["Read", "Commit"] * 4
+
+
+def test_keys_that_a_push_has_made_are_not_known(client: Transactions) -> None:
+    # Given a run that stores a key which its own push then overwrites
+    put_value(client, "n", 0)
+    seq = client.mutate(increment(client)).value + 2
+
+    def push() -> None:
         transaction = txn_of(client)
         transaction.fetch("s", "n")
-        transaction.add("s", "n", 1)
-        transaction.store("s", "m", 0)
+        transaction.store("s", ("q", seq, 0), "written")
+        transaction.push("s", ("q",), "pushed")
 
-    client.mutate(increment(client))
-    client.mutate(add_and_look)
-    assert client.mutate(increment(client)).value == 3
+    client.mutate(push)
+
+    def copy() -> object:
+        transaction = txn_of(client)
+        value = transaction.fetch("s", ("q", seq, 0))
+        transaction.store("s", "copy", value)
+        return value
+
+    assert client.scan("s", ("q",)) == [(("q", seq, 0), "pushed")]
+    assert client.mutate(copy).value == "pushed"
 
 
 def test_a_store_that_was_restored_is_another_one(store: LocalStore, client: Transactions) -> None:
-    client.mutate(increment(client))
+    become_known(client)
     store.sequencer.incarnation = b"another's"
-    assert client.mutate(increment(client)).value == 2
+    assert client.mutate(increment(client)).value == 3
 
 
-def test_a_rehearsed_run_remembers_nothing(store: LocalStore, client: Transactions) -> None:
-    client.mutate(increment(client), run_twice=True)
+def test_a_rehearsed_run_asks(store: LocalStore, client: Transactions) -> None:
+    become_known(client)
     kinds(store)
-    assert client.mutate(increment(client), run_twice=True).value == 2
+    assert client.mutate(increment(client), run_twice=True).value == 3
     assert kinds(store) == ["Read", "Commit"]
 
 
@@ -254,129 +446,3 @@ def test_threads_that_share_a_client_lose_nothing(store: LocalStore) -> None:
         thread.join()
     assert client.fetch("s", "n") == 200
     assert [client.fetch("s", thread.name) for thread in threads] == [50] * 4
-
-
-class Model:
-    """What the store must say, on a dict."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, int] = {}
-
-    def apply(self, what: str, key: str, source: str) -> object:
-        seen = self.values.get(source, 0)
-        match what:
-            case "blind":
-                self.values[key] = 100
-                return None
-            case "atomic":
-                self.values[key] = self.values.get(key, 0) + 5
-                return None
-            case "delete":
-                self.values.pop(key, None)
-            case "add" | "copy":
-                self.values[key] = seen + (what == "add")
-        return seen
-
-
-def apply(client: Transactions, what: str, key: str, source: str) -> object:
-    """Do the same by a transaction."""
-
-    def run() -> object:
-        transaction = txn_of(client)
-        match what:
-            case "blind":
-                transaction.store("s", key, 100)
-                return None
-            case "atomic":
-                transaction.add("s", key, 5)
-                return None
-        seen: int = transaction.fetch("s", source, 0)
-        match what:
-            case "abort":
-                raise Abort(seen)
-            case "delete":
-                transaction.delete("s", key)
-            case "add" | "copy":
-                transaction.store("s", key, seen + (what == "add"))
-        return seen
-
-    outcome = client.mutate(run)
-    return outcome.value if outcome else outcome.reason  # type: ignore[union-attr]
-
-
-_KEYS = st.sampled_from("abc")
-_KINDS = st.sampled_from(["add", "copy", "read", "delete", "abort", "atomic", "blind"])
-
-
-@given(st.lists(st.tuples(st.integers(0, 1), _KINDS, _KEYS, _KEYS), max_size=25))
-def test_whoever_does_what_in_turn_it_is_as_if_nothing_was_remembered(
-    actions: list[tuple[int, str, str, str]],
-) -> None:
-    store, model = LocalStore(), Model()
-    clients = [store.client(), store.client()]
-    clients[1]._means = clients[1]._means._replace(randbytes=lambda n: next(OTHER_IDS).to_bytes(n, "big"))
-    for who, what, key, source in actions:
-        assert apply(clients[who], what, key, source) == model.apply(what, key, source)
-    assert {key: clients[0].fetch("s", key, 0) for key in "abc"} == {key: model.values.get(key, 0) for key in "abc"}
-
-
-# -- bounds ---------------------------------------------------------------------------------------
-
-
-def committed(keys: list[bytes], size: int = 1, number: int = 1) -> Attempt:
-    """Return a run that read these keys."""
-    attempt = Attempt(
-        b"t" * 16, number, recall=lambda _: Known(SNAPSHOT, dict.fromkeys(keys, (1, b"x" * size)), Coverage())
-    )
-    for key in keys:
-        attempt.peek(key)
-    return attempt
-
-
-def test_the_longest_unused_is_forgotten_first() -> None:
-    memory = Memory()
-    for number in range(KEPT_KEYS + 10):
-        memory.keep(committed([b"%d" % number]), 8)
-    assert len(memory) == KEPT_KEYS
-    assert memory.take(b"9") is None
-    assert memory.take(b"10") is not None
-
-
-def test_large_commits_are_not_remembered_and_what_they_changed_is_forgotten() -> None:
-    memory = Memory()
-    small, many = [b"0"], [b"%d" % number for number in range(LIGHT_KEYS + 1)]
-    for heavy in (committed(many), committed(small)):
-        memory.keep(committed(small), 8)
-        heavy.write(b"0", b"x" * (LIGHT_BYTES + 1))
-        memory.keep(heavy, 9)
-        assert len(memory) == 0
-
-
-def test_all_that_one_commit_told_is_used_or_forgotten_together() -> None:
-    memory = Memory()
-    memory.keep(committed([b"a", b"b"]), 8)
-    known = memory.take(b"a")
-    assert known is not None
-    assert known[:2] == ((b"incarnation", 8), {b"a": (1, b"x"), b"b": (1, b"x")})
-    assert memory.take(b"b") is None
-    memory.keep(committed([b"a", b"b"]), 8)
-    memory.keep(committed([b"b", b"c"]), 9)
-    assert memory.take(b"a") is None
-    assert memory.take(b"c") is not None
-
-
-def test_a_blind_change_of_ones_own_makes_what_was_known_old() -> None:
-    memory = Memory()
-    stored, added = Attempt(b"u" * 16, 1), Attempt(b"v" * 16, 1)
-    stored.write(b"a", b"y")
-    added.do(b"a", AtomicStep("add", with_codec(INT, pack_int(1))))
-    for blind in (stored, added):
-        memory.keep(committed([b"a", b"b"]), 8)
-        memory.keep(blind, 9)
-        assert len(memory) == 0
-
-
-def test_only_a_first_attempt_is_remembered() -> None:
-    memory = Memory()
-    memory.keep(committed([b"a"], number=2), 8)
-    assert len(memory) == 0

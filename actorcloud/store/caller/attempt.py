@@ -1,6 +1,6 @@
 """One run of a transaction's function: what it has read, what it will write.
 
-Pure. Everything is keyed by engine keys, for Python's `1 == 1.0 == True` are three keys here. A read
+Pure, but for `recall`. Everything is keyed by engine keys, for Python's `1 == 1.0 == True` are three keys here. A read
 sees the run's own writes first, then what it read or scanned before, then what came with the last
 conflict or is remembered of the last commit. A scan goes through the parts of its range in order: those
 that were scanned before and those of a new job, under the run's own writes; at a part that is not known
@@ -47,6 +47,9 @@ class Unknown:
     def __repr__(self) -> str:
         return "UNKNOWN"
 
+
+#: The conflict of a run that is to be run again, with nothing known.
+ANEW: Final = Conflict((b"", 0))
 
 #: What `Attempt.peek` returns for a key that must be asked for.
 UNKNOWN = Unknown()
@@ -97,7 +100,9 @@ class Attempt:
         #: What is known beyond what was seen, until the run moves on to another snapshot.
         self._ahead = NOTHING if seed is None else Known(seed.snapshot, dict(seed.fresh), Coverage(seed.ranges))
         self._recall = recall
-        #: Whether it began with what was remembered, and may have been changed since.
+        #: Whether it began with what was remembered.
+        self.was_recalled = False
+        #: Whether that may have been changed before the transaction began, for all that this run knows.
         self.is_recalled = False
 
     def __repr__(self) -> str:
@@ -150,7 +155,7 @@ class Attempt:
             if self._is_of_new_job(key):
                 return None
             if self._recall is not None and self.snapshot is None and (known := self._recall(key)) is not None:
-                self._ahead, self.is_recalled = known, True
+                self._ahead, self.was_recalled, self.is_recalled = known, True, True
             if key in self._ahead.found:
                 self._seen[key] = self._ahead.found[key]
             elif self._ahead.ranges.has(key):
@@ -209,6 +214,9 @@ class Attempt:
 
     def take_in(self, wanted: Sequence[bytes], values: Values, scans: Sequence[RangeRead] = ()) -> None:
         """Remember the answer to `ask_for`."""
+        if values.snapshot != self.snapshot or scans or None in values.values:
+            # A new snapshot, and ranges and absent keys at any, are answered where the store stands now.
+            self.is_recalled = False
         if values.snapshot != self.snapshot:
             # What was known ahead held at its snapshot; the run has moved on from there.
             self._ahead = NOTHING
@@ -253,6 +261,11 @@ class Attempt:
         )
 
     @property
+    def weight(self) -> int:
+        """How many keys it has read and will change."""
+        return len(self._seen) + len(self._pending)
+
+    @property
     def changed(self) -> list[bytes]:
         """The keys that this run will have set, deleted, or had the store do something with."""
         return [key for key, _ in self.writes] + [atomic.key for atomic in self.atomics]
@@ -262,11 +275,11 @@ class Attempt:
         if self.snapshot is None:
             return None
         found = dict(self._seen)
-        for atomic in self.atomics:
-            # The store did something with what only it saw.
-            found.pop(atomic.key, None)
         found.update((key, None if payload is None else (seq, payload)) for key, payload in self.writes)
-        return Known((self.snapshot[0], seq), found, NOTHING.ranges)
+        for atomic in self.atomics:
+            # The store did something with what only it saw; by "push" with keys that begin so.
+            found = {key: value for key, value in found.items() if not key.startswith(atomic.key)}
+        return Known((self.snapshot[0], seq), found, Coverage())
 
     def _part(self, gap: RangeRead) -> RangeRead:
         room = RECORD_LIMIT - self._scanned.records

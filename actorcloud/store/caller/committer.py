@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 from actorcloud.base.errors import ClosedCloud, CommitUnknown, HeadUnreachable, WireError, from_code
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.message import Message
+from actorcloud.store.caller.attempt import ANEW
 from actorcloud.store.caller.memory import Memory
 from actorcloud.store.caller.outcome import Commit, FencedRun
 from actorcloud.store.caller.pacer import Pacer
@@ -82,7 +83,7 @@ class Committer:
         acked = self._take_acked()
         answer = None
         try:
-            answer = self._send(attempt.to_commit(acked, self._pace(attempt.number)))
+            answer = self._send(attempt.to_commit(acked, self._pace(attempt.number)), is_guess=attempt.is_recalled)
         finally:
             if not isinstance(answer, wire.Committed):
                 self._acked.extend(acked)
@@ -123,14 +124,15 @@ class Committer:
     def _pace(self, number: int) -> float | None:
         """Return how long one attempt takes, if this transaction has tried for so long that it wants its turn."""
         elapsed = self._pacer.elapsed
-        wants = number > TICKET_AFTER_CONFLICTS or (number > 1 and elapsed >= TICKET_AFTER)
+        tries = number - self._pacer.guesses
+        wants = tries > TICKET_AFTER_CONFLICTS or (tries > 1 and elapsed >= TICKET_AFTER)
         return elapsed / number if wants else None
 
-    def _send(self, commit: wire.Commit) -> wire.Committed | wire.Conflict:
+    def _send(self, commit: wire.Commit, *, is_guess: bool) -> wire.Committed | wire.Conflict:
         """Ask until there is an answer that counts."""
         for number in itertools.count(1):
             answer = self._ask_once(commit)
-            decided = "the connection was reset" if answer is None else _decide(answer)
+            decided = "the connection was reset" if answer is None else _decide(answer, is_guess=is_guess)
             if not isinstance(decided, str):
                 return decided
             if self._pacer.is_over():
@@ -157,7 +159,7 @@ class Committer:
         return ran
 
 
-def _decide(answer: object) -> wire.Committed | wire.Conflict | str:
+def _decide(answer: object, *, is_guess: bool) -> wire.Committed | wire.Conflict | str:
     """Return the store's verdict; a text if it is to be asked again; raise what is final."""
     match answer:
         case wire.Committed() | wire.Conflict():
@@ -166,7 +168,10 @@ def _decide(answer: object) -> wire.Committed | wire.Conflict | str:
             return text
         case wire.Refused("need-function"):
             # Collected between the call that brought it and this commit: run again, it is brought again.
-            return wire.Conflict((b"", 0))
+            return ANEW
+        case wire.Refused() if is_guess:
+            # What led to it may be no longer so; the store looks at that last.
+            return ANEW
         case wire.Refused(code, text):
             raise from_code(code, text)
         case wire.Fenced():

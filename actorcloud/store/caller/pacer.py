@@ -47,6 +47,8 @@ class Pacer:
         self._means = means
         self._timeout = timeout
         self._start = means.monotonic()
+        #: Runs on what was remembered, which are no tries.
+        self.guesses = 0
 
     @property
     def elapsed(self) -> float:

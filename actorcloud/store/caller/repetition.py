@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
-from actorcloud.base.errors import ImpureTransaction, NestedTransaction
+from actorcloud.base.errors import ClosedCloud, HeadUnreachable, ImpureTransaction, NestedTransaction
 from actorcloud.protocol import transaction as wire
 from actorcloud.protocol.record import Fence
-from actorcloud.store.caller.attempt import Attempt, Recall
+from actorcloud.store.caller.attempt import ANEW, Attempt, Recall
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means, Pacer
@@ -26,10 +26,6 @@ from actorcloud.store.caller.transaction import Ask, Origin, Restart, Transactio
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-#: What a run ended in may rest on what is no longer so: once more, on what the store says.
-UNFOUNDED: Final = wire.Conflict((b"", 0))
 
 
 class Parts(NamedTuple):
@@ -88,12 +84,14 @@ class Repetition:
             if not isinstance(finished, wire.Conflict):
                 return finished
             seed = finished
-            if seed is UNFOUNDED:
+            if transaction.end().is_recalled:
+                self.pacer.guesses += 1
                 continue
+            tries = number - self.pacer.guesses
             if self.pacer.is_over():
-                raise self.pacer.error(number, "other transactions kept changing what it read")
+                raise self.pacer.error(tries, "other transactions kept changing what it read")
             if not seed.has_ticket:
-                self.pacer.pause(number)
+                self.pacer.pause(tries)
         raise AssertionError("unreachable")
 
     def _rehearse(
@@ -130,26 +128,27 @@ class Repetition:
     ) -> Commit[T] | Fail | wire.Conflict:
         """Run the function once; a transaction that was poisoned never gives a Commit or Fail."""
         token = running.set(transaction)
+        outcome: Commit[T] | Fail | None = None
         try:
-            outcome: Commit[T] | Fail | None = self._call(transaction, fun, once_key)
+            outcome = self._call(transaction, fun, once_key)
         except Restart:
-            outcome = None
+            pass
         except Abort as abort:
             outcome = Fail(abort.reason)
-        except Exception:
-            # If not: a function that swallowed its restart and then failed on what it did not get.
-            if transaction.conflict is None and not rests_on_memory(transaction.end(), None):
+        except Exception as error:
+            # Else it failed on what is no longer so, or has swallowed its restart and failed on what it did not get.
+            if transaction.conflict is None and not is_unfounded(transaction.end(), error):
                 raise
-            outcome = None
         finally:
             running.reset(token)
             attempt = transaction.end()
-        if transaction.refusal is not None:
-            raise transaction.refusal
-        if transaction.conflict is not None:
+        refusal = transaction.refusal
+        if refusal is None and transaction.conflict is not None:
             return transaction.conflict
-        if rests_on_memory(attempt, outcome):
-            return UNFOUNDED
+        if is_unfounded(attempt, refusal or outcome):
+            return ANEW
+        if refusal is not None:
+            raise refusal
         assert outcome is not None
         return outcome
 
@@ -164,6 +163,8 @@ class Repetition:
         return Commit(value)
 
 
-def rests_on_memory(attempt: Attempt, outcome: Commit[Any] | Fail | None) -> bool:
-    """Tell whether a run ended so on what was remembered alone: no commit will show that it still holds."""
-    return attempt.is_recalled and (attempt.is_read_only or not isinstance(outcome, Commit))
+def is_unfounded(attempt: Attempt, outcome: Commit[Any] | Fail | Exception | None) -> bool:
+    """Tell whether a run ended so on what was remembered, and no commit will show that it still holds."""
+    if not attempt.is_recalled or isinstance(outcome, HeadUnreachable | ClosedCloud):
+        return False
+    return attempt.is_read_only or not isinstance(outcome, Commit)

@@ -31,7 +31,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep, Conflict, RangeRead, Read, Refused, Values
 from actorcloud.store.caller.atomics import AtomicCalls
-from actorcloud.store.caller.attempt import Attempt, Unknown
+from actorcloud.store.caller.attempt import ANEW, Attempt, Unknown
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.space import Space, range_of, user_key
 from actorcloud.store.key_codec import Key, decode_key
@@ -143,7 +143,8 @@ class Transaction(AtomicCalls):
             NotInTransaction: the transaction has ended.
 
         Blocks:
-            for a round trip to the head, unless this transaction has seen the key before.
+            for a round trip to the head, unless this transaction has seen the key before, or remembers it of the
+            last one.
         """
         payload = self.read(user_key(space, key))
         return default if payload is None else self._codec.loads(payload, (space, key))
@@ -299,7 +300,7 @@ class Transaction(AtomicCalls):
         except ConditionFailed as failed:
             if not failed.retry:
                 raise
-            self.conflict = Conflict((b"", 0))
+            self.conflict = ANEW
             raise Restart from failed
 
     def _check_writable(self) -> None:
