@@ -15,6 +15,9 @@ from actorcloud.store.engine import Batch, Engine, Opened, ReadPlan, Scan
 #: Items of one commit, and of one read.
 BULK_ITEMS = 1000
 
+#: Bytes of keys and values with which one read ends: values may have a megabyte and more each.
+BULK_BYTES = 8 * 1024 * 1024
+
 #: Behind all keys: no prefix is FF.
 _END = b"\xff"
 
@@ -40,18 +43,16 @@ class Bulk:
     def chunks(self, prefix: bytes = b"", after: bytes = b"") -> Iterator[list[tuple[bytes, bytes]]]:
         """Yield the items whose keys begin with `prefix` and are greater than `after`, in order.
 
+        Each list has up to `BULK_ITEMS`, and ends with the one that makes it `BULK_BYTES`.
+
         Args:
             prefix: empty: all but the engine's own.
             after: the last key that is not wanted any more.
         """
         lo, hi = (prefix, keys.after_prefix(prefix)) if prefix else (keys.after_prefix(keys.META), _END)
         lo = max(lo, after + b"\0") if after else lo
-        while True:
-            items = self.engine.read(ReadPlan((), (Scan(lo, hi, BULK_ITEMS),))).scans[0]
-            if items:
-                yield items
-            if len(items) < BULK_ITEMS:
-                return
+        while items := self.engine.read(ReadPlan((), (Scan(lo, hi, BULK_ITEMS, limit_bytes=BULK_BYTES),))).scans[0]:
+            yield items
             lo = items[-1][0] + b"\0"
 
     def is_empty(self) -> bool:
