@@ -142,6 +142,12 @@ def test_any_bytes_are_a_key_or_refused(data: bytes) -> None:
         assert decode_key(encode_key(key)) == key
 
 
+@pytest.mark.parametrize("key", [256, -256, 2**64, -(2**64), 0.5, "tea", b"tea", ("tea",)], ids=repr)
+def test_a_key_that_was_cut_short_is_refused(key: Key) -> None:
+    with pytest.raises(BadKey):
+        decode_key(encode_key(key)[:-1])
+
+
 def test_a_deep_key_on_the_wire_does_not_exhaust_the_stack() -> None:
     with pytest.raises(BadKey, match="deep"):
         decode_key(b"\x05" * 100_000)
