@@ -148,6 +148,13 @@ def test_a_key_that_was_cut_short_is_refused(key: Key) -> None:
         decode_key(encode_key(key)[:-1])
 
 
+def test_what_comes_behind_a_key_or_is_of_no_type_is_refused() -> None:
+    with pytest.raises(BadKey, match="2 bytes after the end"):
+        decode_key(encode_key("tea") + b"\x14\x14")
+    with pytest.raises(BadKey, match="no type has the code ff"):
+        decode_key(b"\xff")
+
+
 def test_a_deep_key_on_the_wire_does_not_exhaust_the_stack() -> None:
     with pytest.raises(BadKey, match="deep"):
         decode_key(b"\x05" * 100_000)
