@@ -268,7 +268,7 @@ class Attempt:
     @property
     def changed(self) -> list[bytes]:
         """The keys that this run will have set, deleted, or had the store do something with."""
-        return [key for key, _ in self.writes] + [atomic.key for atomic in self.atomics]
+        return self._pending.keys
 
     def after(self, seq: int) -> Known | None:
         """Return how all is that this run read and wrote, once it was commit number `seq`; None: it read nothing."""

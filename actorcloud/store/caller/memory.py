@@ -77,10 +77,10 @@ class Memory:
             attempt: the run.
             seq: the number of its commit.
         """
-        reads, changed = attempt.reads, attempt.changed
+        changed = attempt.changed
         known = attempt.after(seq) if attempt.number == 1 and attempt.weight <= LIGHT_KEYS else None
         with self._lock:
-            is_trusted = attempt.was_recalled or self._left(reads)
+            is_trusted = attempt.was_recalled or (known is not None and self._left(attempt.reads))
             self._forget(changed)
             if known is None or not known.found or _bytes_of(known) > LIGHT_BYTES:
                 return

@@ -29,6 +29,11 @@ class Pending:
         return len(self._writes) + len(self._steps) + len(self._pushes)
 
     @property
+    def keys(self) -> list[bytes]:
+        """All of them."""
+        return [*self._writes, *self._steps, *self._pushes]
+
+    @property
     def writes(self) -> tuple[Write, ...]:
         """The keys that are set or deleted."""
         return tuple(self._writes.items())
@@ -36,6 +41,8 @@ class Pending:
     @property
     def atomics(self) -> tuple[Atomic, ...]:
         """What the store is to do itself."""
+        if not self._steps and not self._pushes:
+            return ()
         return tuple(Atomic(key, tuple(steps)) for key, steps in (*self._steps.items(), *self._pushes.items()))
 
     def write(self, key: bytes, value: bytes | None) -> None:
