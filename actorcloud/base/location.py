@@ -9,7 +9,8 @@
 Whatever is shown, logged or written down is the `name`: it has no user, no password, no parameter, and
 leads to the same home. The whole address is for the engine alone.
 
-Pure, but for what a path means on this machine.
+Pure, but for what a path means on this machine, and for the environment, which must not say where a
+database is (`base.dsn`).
 
 Reference: RFC 3986; libpq's connection URIs.
 """
@@ -20,26 +21,19 @@ import os
 import re
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import Literal
 
 import msgspec
 
 from actorcloud.base.errors import ConfigError
 
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
-
-#: Characters of an address; what is longer is none.
-ADDRESS_LIMIT_CHARS = 4000
-
 #: Bytes of the digest that names the home of a database's head.
 _DIGEST_BYTES = 8
 
-_PORT_DEFAULT = "5432"
-
 _SCHEME = re.compile(r"(sqlite|postgres|postgresql)(?=:)|[a-z][a-z0-9+.-]*(?=://)", re.IGNORECASE)
-_HOST = re.compile(r"(?P<host>\[[0-9a-f:.%]+\]|[\w.%-]*)(?::(?P<port>\d*))?", re.IGNORECASE)
-_SECRET = re.compile(r"://\S*@|password=[^&\s]*", re.IGNORECASE)
+#: What no path has, but a text that was meant to be an address, and may have a password.
+_NO_PATH = re.compile(r"://|postgres\w*:|\b(?:password|dbname|host)\s*=", re.IGNORECASE)
+_SECRET = re.compile(r"(:/|password).*", re.IGNORECASE | re.DOTALL)
 
 _KINDS = "a directory, sqlite:///PATH or postgresql://HOST/DATABASE is needed"
 
@@ -110,101 +104,67 @@ def default_location() -> Location:
     return locate(_user_data() / "store")
 
 
-def database_name(host: str, port: str, database: str) -> str:
-    """Return what may be shown of a database's address.
-
-    Args:
-        host: names with commas between them, or the directory of a socket.
-        port: numbers with commas between them, as many; empty: the default.
-        database: its name.
-
-    >>> database_name("db", "5433", "cloud"), database_name("/tmp", "", "cloud")
-    ('postgresql://db:5433/cloud', 'postgresql:///cloud?host=/tmp')
-    """
-    from urllib.parse import quote  # noqa: PLC0415  a head on files never needs it
-
-    name = quote(database, safe="")
-    if host.startswith("/"):
-        end = f"&port={port}" if port not in {"", _PORT_DEFAULT} else ""
-        return f"postgresql:///{name}?host={quote(host)}{end}"
-    hosts = host.lower().split(",")
-    ports = port.split(",") if "," in port else [port] * len(hosts)
-    return f"postgresql://{','.join(map(_host_and_port, hosts, ports))}/{name}"
-
-
 def hide_secrets(text: str) -> str:
     """Return a text without what could be the password of an address in it.
 
-    >>> hide_secrets("postgresql://me:hush@db/cloud")
-    'postgresql://...@db/cloud'
+    Cut off at the first place where one may follow: where it ends, nobody can tell.
+
+    >>> hide_secrets("store = postgresql://me:hush@db/cloud")
+    'store = postgresql:/...'
     """
-    return _SECRET.sub(lambda found: "://...@" if found[0].endswith("@") else "password=...", text)
-
-
-def _host_and_port(host: str, port: str) -> str:
-    bracketed = f"[{host}]" if ":" in host else host
-    return bracketed if port in {"", _PORT_DEFAULT} else f"{bracketed}:{port}"
+    return _SECRET.sub(r"\1...", text)
 
 
 def _in_directory(text: str) -> Location:
-    try:
-        path = Path(text).expanduser().resolve()
-    except RuntimeError as error:
-        raise ConfigError(f"store = {text!r}: there is no user of that name") from error
+    if _NO_PATH.search(text):
+        raise ConfigError(
+            f"store: this is neither a path nor an address; {_KINDS}, without quotes or blanks around it; it is not "
+            "shown, as it may be secret"
+        )
+    path = _resolved(text)
     return Location(kind="directory", address=str(path), name=str(path), home=path)
 
 
 def _in_sqlite(text: str) -> Location:
-    from urllib.parse import quote, unquote_to_bytes  # noqa: PLC0415  as above
+    from urllib.parse import quote, unquote_to_bytes  # noqa: PLC0415  a head on files never needs it
 
     rest = text.partition(":")[2]
     if not rest.startswith("///"):
         raise ConfigError(
             f"store = {text!r}: sqlite:///PATH is needed, where /PATH is a directory from the root on: sqlite:///srv/cloud"
         )
-    path = Path(os.fsdecode(unquote_to_bytes(rest[2:]))).resolve()
-    return Location(kind="sqlite", address=str(path), name=f"sqlite://{quote(os.fsencode(path))}", home=path)
+    if rest.startswith("///~"):
+        meant = quote(os.fsencode(_resolved(os.fsdecode(unquote_to_bytes(rest[3:])))))
+        raise ConfigError(
+            f"store = {text!r}: /PATH is from the root on: sqlite://{meant}; a ~ of a path is written %7E"
+        )
+    if "?" in rest or "#" in rest:
+        raise ConfigError(
+            f"store = {text!r}: sqlite:///PATH has no parameters; a ? of a path is written %3F, a # is written %23"
+        )
+    path = _resolved(os.fsdecode(unquote_to_bytes(rest[2:])))
+    # Anew, it must not be taken for somebody's home.
+    name = "sqlite://" + re.sub("^/~", "/%7E", quote(os.fsencode(path)))
+    return Location(kind="sqlite", address=str(path), name=name, home=path)
+
+
+def _resolved(text: str) -> Path:
+    try:
+        return Path(text).expanduser().resolve()
+    except RuntimeError as error:
+        raise ConfigError(f"store = {text!r}: there is no user of that name") from error
+    except ValueError as error:
+        raise ConfigError(f"store = {text!r}: no path has a NUL in it") from error
 
 
 def _in_database(text: str, data: Path | None) -> Location:
     from hashlib import blake2b  # noqa: PLC0415  loads OpenSSL
-    from urllib.parse import parse_qsl, unquote, urlsplit  # noqa: PLC0415  as above
 
-    if len(text) > ADDRESS_LIMIT_CHARS:
-        _refuse_address()
-    try:
-        parts = urlsplit(text)
-        given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    except ValueError:
-        _refuse_address()
-    # What is left of a password with a /, ? or # in it would look like a part of the rest.
-    if parts.fragment or not text.partition(":")[2].startswith("//") or "@" in parts.path or "/" in parts.path[1:]:
-        _refuse_address()
-    host, port = _hosts(parts)
-    database = given.get("dbname") or unquote(parts.path[1:])
-    if not database:
-        raise ConfigError("store: the address names no database; postgresql://HOST/DATABASE does")
-    name = database_name(given.get("host") or host or given.get("hostaddr", ""), given.get("port") or port, database)
+    from actorcloud.base.dsn import read_name  # noqa: PLC0415  as above
+
+    name = read_name(text, os.environ)
     home = (data or _user_data()) / f"postgresql-{blake2b(name.encode(), digest_size=_DIGEST_BYTES).hexdigest()}"
     return Location(kind="postgresql", address=text, name=name, home=home)
-
-
-def _hosts(parts: SplitResult) -> tuple[str, str]:
-    from urllib.parse import unquote  # noqa: PLC0415  as above
-
-    found = [_HOST.fullmatch(each) for each in parts.netloc.rpartition("@")[2].split(",")]
-    pairs = [(unquote(each["host"]).strip("[]"), each["port"] or "") for each in found if each is not None]
-    if len(pairs) < len(found):
-        _refuse_address()
-    ports = [port for _, port in pairs]
-    return ",".join(host for host, _ in pairs), ports[0] if len(set(ports)) == 1 else ",".join(ports)
-
-
-def _refuse_address() -> NoReturn:
-    raise ConfigError(
-        "store: this is no address of a PostgreSQL database; postgresql://USER@HOST:PORT/DATABASE is one, in which "
-        "/ ? # @ : and % of a password are written %2F %3F %23 %40 %3A and %25; it is not shown, as it may be secret"
-    )
 
 
 def _user_data() -> Path:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorcloud.base.dsn import ADDRESS_LIMIT_BYTES
 from actorcloud.base.errors import ConfigError
-from actorcloud.base.location import ADDRESS_LIMIT_CHARS, Location, default_location, hide_secrets, locate
+from actorcloud.base.location import Location, default_location, hide_secrets, locate
 
 DATA = Path("/data")
 
@@ -57,6 +58,33 @@ def test_a_path_that_could_be_meant_in_two_ways_is_refused(text: str) -> None:
         of(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("sqlite:///~/my cloud", "sqlite:///nowhere/me/my%20cloud"),
+        ("sqlite:///srv/cloud?mode=ro", "%3F"),
+        ("sqlite:///srv/cloud#2", "%23"),
+    ],
+)
+def test_what_would_be_no_part_of_a_path_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str, instead: str
+) -> None:
+    monkeypatch.setenv("HOME", "/nowhere/me")
+    with pytest.raises(ConfigError, match=instead):
+        of(text)
+
+
+def test_any_directory_can_be_written_as_an_address_of_sqlite() -> None:
+    found = of("sqlite:///%7E/a%3Fb%23c")
+    assert (found.home, of(found.name)) == (Path("/~/a?b#c"), found)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "sqlite:///a%00b"])
+def test_a_path_with_a_nul_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="NUL"):
+        of(text)
+
+
 @pytest.mark.parametrize("text", ["mysql://me:hush@db/cloud", "redis://hush@db", "lmdb:///srv/cloud"])
 def test_another_scheme_is_refused_without_what_follows_it(text: str) -> None:
     with pytest.raises(ConfigError, match="postgresql://HOST/DATABASE is needed") as caught:
@@ -78,6 +106,14 @@ def test_another_scheme_is_refused_without_what_follows_it(text: str) -> None:
         ("postgresql://one:1,two:2/cloud", "postgresql://one:1,two:2/cloud"),
         ("postgresql://one,two/cloud", "postgresql://one,two/cloud"),
         ("postgresql://db/?dbname=a%2Fb", "postgresql://db/a%2Fb"),
+        ("postgresql://db/cloud?hostaddr=10.0.0.1", "postgresql://10.0.0.1/cloud"),
+        ("postgresql://one,two/cloud?hostaddr=,::1&port=5433", "postgresql://one:5433,[::1]:5433/cloud"),
+        ("postgresql:///cloud?hostaddr=10.0.0.1,10.0.0.2", "postgresql://10.0.0.1,10.0.0.2/cloud"),
+        ("postgresql://[fe80::1%25eth0]/cloud", "postgresql://[fe80::1%25eth0]/cloud"),
+        ("postgresql:///x+y?host=/tmp/a+b", "postgresql:///x%2By?host=/tmp/a%2Bb"),
+        ("postgresql:///cloud?host=/a,db&port=1,2", "postgresql:///cloud?host=/a,db&port=1,2"),
+        ("postgresql://db:05433/cloud", "postgresql://db:5433/cloud"),
+        ("postgresql://db:1/cloud?port=5432", "postgresql://db/cloud"),
     ],
 )
 def test_a_database_is_named_without_secrets_and_its_name_leads_to_the_same_home(text: str, name: str) -> None:
@@ -109,13 +145,100 @@ def test_each_database_has_a_home_of_its_own() -> None:
         "postgresql://me:hush@db/",
         "postgresql://me:hush@db",
         "postgresql://me:hush@db/cloud?oops",
-        "postgresql://me:hush@db/" + "x" * ADDRESS_LIMIT_CHARS,
+        "postgresql://me:hu@sh@db/cloud",
+        "postgresql://me:1/hush?a=b@db",
+        "postgresql://me:hu sh@db/cloud",
+        "postgresql://me:hush@db/cl\noud",
+        "postgresql://me:hush@db/cloud#it",
+        "postgresql://me:hush@db/cloud?port=hush",
+        "postgresql://me:hush@db/cloud?port=65536",
+        "postgresql://me:hush@db/cloud?port=1,2",
+        "postgresql://me:hush@db/cloud?hostaddr=10.0.0.1,10.0.0.2",
+        "postgresql://me:hush@db/cloud?host=@abs",
+        "postgresql://me:hush@db/cloud?sslmode=a=b",
+        "postgresql://me:hush@db/cloud?dbname=",
+        "postgresql://me:h\udcff@db/cloud",
+        "postgresql://me:hush@db/cloud?application_name=" + "é" * (ADDRESS_LIMIT_BYTES // 2),
+        "postgresql://me:hush@db/" + "x" * ADDRESS_LIMIT_BYTES,
     ],
 )
 def test_what_is_no_address_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ConfigError, match="postgresql://") as caught:
         of(text)
     assert "hu" not in str(caught.value).replace("USER@HOST", "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"postgresql://me:hush@db/cloud"',
+        " postgresql://me:hush@db/cloud",
+        "'sqlite:///srv/cloud'",
+        Path(" postgresql://me:hush@db/cloud"),
+        "host=db dbname=cloud password=hush",
+        "user=me PASSWORD = hush",
+    ],
+)
+def test_what_was_meant_to_be_an_address_is_no_directory_and_is_not_shown(text: str | Path) -> None:
+    with pytest.raises(ConfigError, match="without quotes or blanks") as caught:
+        locate(text, DATA)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("password = 'hush'", "hush"),
+        ("store = 'host=db Password=hu sh'", "sh"),
+        ("postgresql://me:hu sh@db/cloud", "sh"),
+        ("postgresql:/me:hush@db", "hush"),
+    ],
+)
+def test_a_password_is_hidden_wherever_it_ends(text: str, secret: str) -> None:
+    assert secret not in hide_secrets(text)
+
+
+def test_a_text_without_secrets_is_shown_as_it_is() -> None:
+    assert hide_secrets("workers = 'many'") == "workers = 'many'"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "text"),
+    [
+        ("PGHOST", "other", "postgresql:///cloud"),
+        ("PGHOST", "/run/other", "postgresql://me@/cloud"),
+        ("PGHOSTADDR", "10.0.0.2", "postgresql:///cloud"),
+        ("PGHOSTADDR", "10.0.0.2", "postgresql://db/cloud"),
+        ("PGPORT", "5433", "postgresql://db/cloud"),
+        ("PGSERVICE", "prod", "postgresql://10.0.0.1:5432/cloud"),
+    ],
+)
+def test_an_address_that_the_environment_would_lead_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, text: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=f"unset {variable}"):
+        of(text)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("PGHOST", "other"), ("PGHOSTADDR", "10.0.0.2"), ("PGPORT", "5433"), ("PGPORT", "")]
+)
+def test_an_address_that_leaves_nothing_open_is_taken_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert of("postgresql://db:5432/cloud?hostaddr=10.0.0.1").name == "postgresql://10.0.0.1/cloud"
+
+
+def test_the_default_port_is_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "5432")
+    assert of("postgresql://db/cloud").name == "postgresql://db/cloud"
+
+
+def test_a_service_which_may_mean_another_server_is_refused() -> None:
+    with pytest.raises(ConfigError, match="service="):
+        of("postgresql:///cloud?service=prod")
 
 
 @given(st.text(min_size=1), st.sampled_from(["db", "10.0.0.1", "[::1]"]))

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from actorcloud.base.config import SETTINGS
-from actorcloud.base.location import ADDRESS_LIMIT_CHARS, locate
+from actorcloud.base.dsn import ADDRESS_LIMIT_BYTES
+from actorcloud.base.location import locate
 from actorcloud.client.headcommand import STORE_VARIABLE, child_environment, hide_store, start_head
 
 DATABASE = "postgresql://me:hush@db/cloud?sslmode=require"
@@ -46,7 +47,8 @@ def test_a_secret_address_goes_through_a_pipe_alone(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_longest_address_fits_the_pipe() -> None:
-    longest = f"{DATABASE}&application_name=".ljust(ADDRESS_LIMIT_CHARS, "x")
+    start = f"{DATABASE}&application_name="
+    longest = start + "x" * (len(start) % 2) + "é" * ((ADDRESS_LIMIT_BYTES - len(start)) // 2)
     assert told_to_a_head(longest)["piped"] == longest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -304,10 +305,33 @@ def test_a_server_that_does_not_flush_is_told(make: Make, caplog: pytest.LogCapt
         "postgresql://[::1]/cloud",
         "postgresql:///cloud?hostaddr=10.0.0.1",
         "postgresql://db/?dbname=a%2Fb",
+        "postgresql:///x+y?host=/tmp/a+b",
+        "postgresql://me:h%2Bush@db:1/cloud?port=2&dbname=other&host=One",
+        "postgresql://one,two:2/cloud?hostaddr=,10.0.0.2",
+        "postgresql://[fe80::1%25eth0]/cloud",
     ],
 )
-def test_the_driver_understands_an_address_as_we_do(address: str) -> None:
-    assert Link(address).name == locate(address).name
+def test_the_driver_understands_an_address_and_its_name_as_we_do(address: str) -> None:
+    found = locate(address)
+    assert Link(address).name == found.name
+    assert places(address) == places(found.name)
+
+
+def places(address: str) -> tuple[list[tuple[str, str]], str]:
+    """Return what the driver makes of an address: hosts with ports, and a database."""
+    said = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(address).items()}
+    hosts = said.get("host", "").lower().split(",")
+    numbers = said.get("hostaddr", "").split(",")
+    hosts = [number or host for number, host in itertools.zip_longest(numbers, hosts, fillvalue="")]
+    ports = said.get("port", "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return list(zip(hosts, (port or "5432" for port in ports), strict=True)), said["dbname"]
+
+
+def test_a_session_that_may_not_write_is_not_asked_for() -> None:
+    with pytest.raises(ConfigError, match="target_session_attrs=any"):
+        Link("postgresql://db/cloud?target_session_attrs=any&load_balance_hosts=random")
+    assert Link("postgresql://db/cloud?target_session_attrs=read-write").name == "postgresql://db/cloud"
 
 
 def test_a_wrong_address_is_told_without_its_password() -> None:

@@ -23,14 +23,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from actorcloud.base.dsn import read_name
 from actorcloud.base.errors import ConfigError, NoSpace, NotAStore, StoreForbidden, StoreUnreachable
-from actorcloud.base.location import database_name
 from actorcloud.store.engine.port import EngineFailed, Unresolved
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ PATIENCE_DEFAULT = 20.0
 #: Seconds of the first pause between two tries; it doubles up to the longest.
 _PAUSE, _PAUSE_LONGEST = 0.02, 1.0
 
+#: A standby may show commits in another order, or of another time.
+_WRITABLE = "read-write"
+
 #: What the network is told, unless the DSN says otherwise: a dead server is noticed in seconds, not in hours.
 _NETWORK = {
     "connect_timeout": "5",
@@ -49,7 +53,7 @@ _NETWORK = {
     "keepalives_interval": "2",
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
-    "target_session_attrs": "read-write",
+    "target_session_attrs": _WRITABLE,
     "application_name": "actorcloud",
     # A server in SQL_ASCII would give bytes for texts.
     "client_encoding": "utf8",
@@ -115,10 +119,10 @@ class Link:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        #: For people: without user and password.
+        self.name = read_name(dsn, os.environ)
         self._psycopg = load_psycopg()
         self._parameters = _parameters(self._psycopg, dsn)
-        #: For people: without user and password.
-        self.name = _name(self._parameters)
         self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
@@ -258,12 +262,13 @@ def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
     except psycopg.Error:
         # libpq's text may quote the password.
         raise ConfigError("this is no address of a PostgreSQL database; postgresql://HOST/DATABASE is one") from None
+    wanted = given.get("target_session_attrs", _WRITABLE)
+    if wanted != _WRITABLE:
+        raise ConfigError(
+            f"store: target_session_attrs={wanted} would let us in where nothing can be written; leave it away: a "
+            f"store needs {_WRITABLE}, which is what we ask for"
+        )
     return {**_NETWORK, **given}
-
-
-def _name(parameters: dict[str, Any]) -> str:
-    host = parameters.get("host") or parameters.get("hostaddr")
-    return database_name(*(str(value or "") for value in (host, parameters.get("port"), parameters.get("dbname"))))
 
 
 def _said(error: Exception) -> str:
