@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 import threading
@@ -14,11 +13,9 @@ import pytest
 from actorcloud.base.errors import (
     ConfigError,
     NoSpace,
-    NotAStore,
     StoreForbidden,
     StoreUnreachable,
 )
-from actorcloud.base.location import locate
 from actorcloud.store import (
     EngineFailed,
     EngineScan,
@@ -243,43 +240,13 @@ def test_a_start_of_which_the_answer_was_lost_may_be_tried_again(make: Make, mon
     engine.open("owner")
 
 
-def test_a_database_that_is_not_there_is_told_at_once(postgres: PostgresServer) -> None:
-    engine = PostgresEngine(postgres.dsn.replace("/postgres?", "/nowhere?"))
-    with pytest.raises(NotAStore, match=r"no database postgresql:///nowhere\?host=.* createdb"):
-        engine.open("owner")
-
-
-def test_a_user_that_is_not_let_in_is_told_at_once(postgres: PostgresServer) -> None:
-    engine = PostgresEngine(postgres.dsn.replace("user=tester", "user=stranger&password=hush"))
-    with pytest.raises(StoreForbidden, match=r'"stranger" does not exist.*pg_hba') as caught:
-        engine.open("owner")
-    assert "hush" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ('FATAL:  password authentication failed for user "me"', StoreForbidden),
-        ("fe_sendauth: no password supplied", StoreForbidden),
-        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', StoreForbidden),
-        ('FATAL:  permission denied for database "cloud"', StoreForbidden),
-        ('FATAL:  database "cloud" does not exist', NotAStore),
-        ("FATAL:  the database system is starting up", StoreUnreachable),
-        ("FATAL:  sorry, too many clients already", StoreUnreachable),
-        ("session is read-only", StoreUnreachable),
-    ],
-)
-def test_what_a_server_says_at_the_door_decides_whether_another_try_helps(
-    monkeypatch: pytest.MonkeyPatch, words: str, expected: type[Exception]
-) -> None:
-    link = Link("postgresql://db/cloud", patience=0)
-
-    def refuse(**_: object) -> None:
-        raise psycopg.OperationalError(f"connection failed:\n{words}")
-
-    monkeypatch.setattr(psycopg, "connect", refuse)
-    with pytest.raises(expected, match="connection failed: "):
-        link.run("select 1")
+@pytest.mark.parametrize("code", ["55P03", "57014"])
+def test_a_server_that_is_held_up_is_not_called_away(make: Make, code: str) -> None:
+    link = make(patience=0)._writer
+    with pytest.raises(StoreUnreachable, match="answers, but has not done it within 0 s") as caught:
+        link.run(f"do $$ begin raise exception 'planted' using errcode = '{code}'; end $$")
+    assert "does not answer" not in str(caught.value)
+    link.close()
 
 
 def test_an_old_server_is_refused(make: Make) -> None:
@@ -294,50 +261,6 @@ def test_a_server_that_does_not_flush_is_told(make: Make, caplog: pytest.LogCapt
     engine._sql.server = "select '16', 160000, 'off'"
     engine.open("owner")
     assert "fsync=off" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "postgres://me:hush@DB:5433/cloud?sslmode=require",
-        "postgresql:///cloud?host=/run/pg&user=me",
-        "postgresql://one:1,two:2/cloud",
-        "postgresql://[::1]/cloud",
-        "postgresql:///cloud?hostaddr=10.0.0.1",
-        "postgresql://db/?dbname=a%2Fb",
-        "postgresql:///x+y?host=/tmp/a+b",
-        "postgresql://me:h%2Bush@db:1/cloud?port=2&dbname=other&host=One",
-        "postgresql://one,two:2/cloud?hostaddr=,10.0.0.2",
-        "postgresql://[fe80::1%25eth0]/cloud",
-    ],
-)
-def test_the_driver_understands_an_address_and_its_name_as_we_do(address: str) -> None:
-    found = locate(address)
-    assert Link(address).name == found.name
-    assert places(address) == places(found.name)
-
-
-def places(address: str) -> tuple[list[tuple[str, str]], str]:
-    """Return what the driver makes of an address: hosts with ports, and a database."""
-    said = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(address).items()}
-    hosts = said.get("host", "").lower().split(",")
-    numbers = said.get("hostaddr", "").split(",")
-    hosts = [number or host for number, host in itertools.zip_longest(numbers, hosts, fillvalue="")]
-    ports = said.get("port", "").split(",")
-    ports = ports * len(hosts) if len(ports) == 1 else ports
-    return list(zip(hosts, (port or "5432" for port in ports), strict=True)), said["dbname"]
-
-
-def test_a_session_that_may_not_write_is_not_asked_for() -> None:
-    with pytest.raises(ConfigError, match="target_session_attrs=any"):
-        Link("postgresql://db/cloud?target_session_attrs=any&load_balance_hosts=random")
-    assert Link("postgresql://db/cloud?target_session_attrs=read-write").name == "postgresql://db/cloud"
-
-
-def test_a_wrong_address_is_told_without_its_password() -> None:
-    with pytest.raises(ConfigError, match="no address") as caught:
-        PostgresEngine("postgresql://me:hush@[:x/y")
-    assert "hush" not in str(caught.value)
 
 
 def test_a_schema_is_a_plain_name(postgres: PostgresServer) -> None:

@@ -5,8 +5,8 @@
     sent -> answered                                      the rows
          -> 40001, 40P01, 55P03, 57014                    nothing was done: the same again
          -> the connection is lost, 57P01, 08xxx, 40003   it may have been done: connect, the same again
-         -> there is no such database                     NotAStore
-         -> we are not let in, 28xxx, 42501               StoreForbidden
+         -> a server does not let us in                   see `postgres_door`
+         -> 28xxx, 42501                                  StoreForbidden
          -> 53100                                         NoSpace
          -> anything else                                 EngineFailed
 
@@ -24,15 +24,15 @@ import contextlib
 import copy
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorcloud.base.dsn import read_name
-from actorcloud.base.errors import ConfigError, NoSpace, NotAStore, StoreForbidden, StoreUnreachable
+from actorcloud.base.errors import ConfigError, NoSpace, StoreForbidden, StoreUnreachable
 from actorcloud.store.engine.port import EngineFailed, Unresolved
+from actorcloud.store.engine.postgres_door import one_line, refusal
 
 if TYPE_CHECKING:
     import psycopg
@@ -79,14 +79,6 @@ _DISK_FULL = "53100"
 #: No right to do that; and a class of codes: not let in.
 _NO_RIGHT, _NOT_LET_IN = "42501", "28"
 
-#: libpq tells no code of a connection that the server refuses, only its words. Where a server speaks another
-#: language these are not known, and tried until patience is over.
-_NO_DATABASE = re.compile(r'database ".*" does not exist')
-_NO_ENTRY = re.compile(
-    r"password authentication failed|no password supplied|no pg_hba\.conf entry|pg_hba\.conf rejects|"
-    r'role ".*" does not exist|permission denied for database|authentication failed for user'
-)
-
 logger = logging.getLogger("actorcloud.store")
 
 
@@ -123,6 +115,7 @@ class Link:
         self.name = read_name(dsn, os.environ)
         self._psycopg = load_psycopg()
         self._parameters = _parameters(self._psycopg, dsn)
+        self._hosts = 1 + str(self._parameters.get("host") or self._parameters.get("hostaddr") or "").count(",")
         self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
@@ -137,7 +130,7 @@ class Link:
         Raises:
             NoSpace: the server's disk is full; nothing was done.
             Unresolved: it may have been done.
-            StoreUnreachable, StoreForbidden, NotAStore, EngineFailed: it was not done, and will not be.
+            ConfigError, StoreUnreachable, StoreForbidden, NotAStore, EngineFailed: it was not done, and will not be.
 
         Blocks: until then, `patience` seconds at most, and the statement's own.
         """
@@ -155,7 +148,7 @@ class Link:
                 is_lost = self._judge(error)
                 doubted |= is_lost and is_sent
                 if self._monotonic() >= deadline:
-                    text = f"{self.name} does not answer: {_said(error)}"
+                    text = f"{self.name} {_what_failed(most, is_lost=is_lost)}: {_said(error)}"
                     raise Unresolved(text) if doubted else StoreUnreachable(text) from error
                 if is_lost and pause == _PAUSE:
                     logger.warning("%s is away, trying again for %g s: %s", self.name, most, _said(error))
@@ -165,8 +158,10 @@ class Link:
     def _judge(self, error: psycopg.Error) -> bool:
         """Tell whether the connection is lost; raise what another try would not mend."""
         code, lost = error.sqlstate, self._connection is None or self._connection.closed
-        if self._connection is None:
-            self._refuse_entry(str(error), error)
+        if self._connection is None and code is None:
+            refused = refusal(self.name, self._hosts, str(error))
+            if refused is not None:
+                raise refused from error
         if code in _AGAIN and not lost:
             return False
         if lost or code in _LOST or (code or "").startswith(_LOST_CLASS):
@@ -180,17 +175,6 @@ class Link:
                 "use the one that is there"
             ) from error
         raise EngineFailed(f"{self.name} refuses a statement: {_said(error)}") from error
-
-    def _refuse_entry(self, said: str, error: psycopg.Error) -> None:
-        if _NO_DATABASE.search(said):
-            raise NotAStore(
-                f"there is no database {self.name}: make it with createdb, or name another one ({_said(error)})"
-            ) from error
-        if _NO_ENTRY.search(said):
-            raise StoreForbidden(
-                f"{self.name} does not let us in: {_said(error)}; see to the user in the address, to ~/.pgpass and to "
-                "the server's pg_hba.conf"
-            ) from error
 
     def again(self) -> Link:
         """Return another link to the same place, for what takes long."""
@@ -271,9 +255,13 @@ def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
     return {**_NETWORK, **given}
 
 
+def _what_failed(most: float, *, is_lost: bool) -> str:
+    # A lock, a limit of time, a conflict: whoever looks for a dead server would look in vain.
+    return "does not answer" if is_lost else f"answers, but has not done it within {most:g} s, as others hold it up"
+
+
 def _said(error: Exception) -> str:
-    """Return the words of an error as one line."""
-    return " ".join(str(error).split())
+    return one_line(str(error))
 
 
 def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
