@@ -66,6 +66,12 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the name is not all that an engine needs."""
         return self.is_database and self.address != self.name
 
+    @property
+    def file_in_the_way(self) -> str:
+        """What to say where a file is, and the home cannot be."""
+        what = "the home of a database's head" if self.is_database else "a store"
+        return f"{self.home} is a file; {what} is a directory, which is made if it is missing"
+
 
 #: What can be taken for a location.
 Where = Location | str | PathLike[str]

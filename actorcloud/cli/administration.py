@@ -1,6 +1,6 @@
 """`actorcloud store`: the commands that look after the store itself (`head.administration`).
 
-They work on this machine, on the store's files: no head is asked.
+They work on the store itself, on its files on this machine or in its database: no head is asked.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ def backup(destination: Path, *, store: str | None, quiet: bool) -> None:
     report.talk(f"backed up and checked: {destination}", quiet=quiet)
 
 
-@click.command(short_help="Look for damage in a store that no head has.")
+@click.command(short_help="Look for damage in a store.")
 @option("level")
 @option("json")
 @_looks_after
 def check(*, store: str | None, level: Any, json: bool, quiet: bool) -> None:
-    """Look for damage in a store that no head has.
+    """Look for damage in a store.
+
+    In files no head may have it; in a database a head may go on using it.
 
     Exit code 73: it is damaged; restore it from a backup.
     """

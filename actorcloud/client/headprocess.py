@@ -13,7 +13,8 @@ The contract with `actorcloud.head`::
     --ready-fd   inherited: it writes "1" there after `head.json`, or "!" and a `Failure` in JSON, and closes it
     --temporary  when it ends, it removes the directory around the store unless a client holds
                  `clients.lock` in there (`client.temporary`)
-    exit code    `STORE_LOCKED` where another head has the store; any other is a failure
+    exit code    `TRY_AGAIN` without a `Failure` is a head that came second: the first is to be found;
+                 any other is a failure
 
 It has a session of its own, so that a Ctrl-C for the program is none for the head, and it ends when
 its last client has left. Which of two heads may stay is decided by the flock on the store: clients
@@ -37,13 +38,11 @@ from pathlib import Path
 import msgspec
 
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
+from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
 from actorcloud.client.headcommand import COMMAND, start_head
 from actorcloud.client.localhead import LOCK_FILE, Connection, is_alive, is_locked, owner_of, read_connection
-
-#: The exit code that says "another head has this store"; `EX_TEMPFAIL` of sysexits.h: try again.
-STORE_LOCKED = 75
 
 #: Seconds that a head may take until it is ready: a large store is verified after a power cut.
 START_TIMEOUT_DEFAULT = 60.0
@@ -195,7 +194,7 @@ class HeadProcess:
         error = _failure(said)
         if error is not None and not (type(error) is StoreLocked and not self._has_a_stranger()):
             raise error
-        if code != STORE_LOCKED:
+        if code != ExitCode.TRY_AGAIN:
             raise HeadUnreachable(
                 f"the private head for {self.store} ended with exit code {code} before it was ready; "
                 "what it said is on stderr"

@@ -16,8 +16,6 @@ import msgspec
 
 from actorcloud.base.rendezvous import CONNECTION_FILE
 
-#: Name of the connection file in a runtime directory.
-
 #: Name of the file in a store that its head keeps locked, as long as it lives.
 LOCK_FILE = "head.lock"
 

@@ -53,7 +53,7 @@ def open_private(path: str | PathLike[str] | None, workers: int | None) -> Room:
         return _open(locate(temporary.path), workers, "temporary store", fate, temporary)
     store = locate(path)
     if store.home.exists() and not store.home.is_dir():
-        raise ConfigError(f"path={store.name!r} is a file; a store is a directory, which is made if it is missing")
+        raise ConfigError(f"path={store.name!r}: {store.file_in_the_way}")
     fate = f"kept in {store}; they go on while a program has it open"
     return _open(store, workers, f"store {store}", fate, None)
 

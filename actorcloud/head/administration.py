@@ -76,7 +76,7 @@ def back_up_store(store: Where, dest: Path) -> None:
 
 
 def check_store(store: Where, level: CheckLevel) -> Report:
-    """Look for damage in a store that no head has; it is not changed.
+    """Look for damage in a store that no head has, or that is in a database; it is not changed.
 
     Args:
         store: see `base.location`.
@@ -84,7 +84,7 @@ def check_store(store: Where, level: CheckLevel) -> Report:
 
     Raises:
         NotAStore: there is none.
-        StoreLocked: a head has it.
+        StoreLocked: a head has it, and it is in files.
         NoSpace: the copy does not fit.
     """
     place = existing(store)

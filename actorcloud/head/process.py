@@ -48,8 +48,6 @@ KEEP_EVERY = 1.0
 #: Characters of an error's text that a client is told: they fit a pipe, in one piece.
 FAILURE_LIMIT_CHARS = 1000
 
-#: What clients of this machine find it by; as in `client.localhead`.
-
 #: Where a private head counts its clients.
 CLIENTS = "clients"
 
@@ -113,7 +111,7 @@ class _HeadProcess:
     def _start(self, system: System) -> None:
         options = self._options
         if options.store.home.is_file():
-            raise NotAStore(f"{options.store.home} is a file; a store is a directory, which is made if it is missing")
+            raise NotAStore(options.store.file_in_the_way)
         # Before anything is made in there.
         self._place.check()
         identity = load_identity(options.store.home) if options.listen is not None else None

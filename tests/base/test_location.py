@@ -127,6 +127,11 @@ def test_a_database_is_named_without_secrets_and_its_name_leads_to_the_same_home
     assert (again.name, again.home, again.has_secrets) == (name, found.home, False)
 
 
+def test_a_file_in_the_way_is_called_what_it_keeps_away() -> None:
+    assert "a store is a directory" in of("/srv/cloud").file_in_the_way
+    assert "the home of a database's head is a directory" in of("postgresql://db/cloud").file_in_the_way
+
+
 def test_each_database_has_a_home_of_its_own() -> None:
     texts = ["postgresql://db/one", "postgresql://db/two", "postgresql://db:1/one", "postgresql://other/one"]
     assert len({of(text).home for text in texts}) == len(texts)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from actorcloud.client.headprocess import STORE_LOCKED
+from actorcloud.base.exitcode import ExitCode
 from actorcloud.client.localhead import Connection
 
 
@@ -40,7 +40,7 @@ def main() -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return STORE_LOCKED
+        return ExitCode.TRY_AGAIN
     return listen(given.runtime, given.ready_fd)
 
 
