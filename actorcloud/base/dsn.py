@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import NoReturn
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -26,7 +27,8 @@ _PORT_LAST = 65535
 
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[\w:.%-]+\]|[\w.%-]*)(?::(?P<port>\d*))?", re.IGNORECASE)
 #: A name, a number, or the directory of a socket; psycopg knows no sockets without a file ("@...").
-_HOST = re.compile(r"/[^,]*|[\w.%:-]*")
+_NUMBER = re.compile(r"[0-9a-f:.]+(%[0-9a-z_.-]+)?")
+_PLACE = re.compile(r"/[^,]*|[\w.%-]*")
 _PORT = re.compile(r"[0-9]{0,5}")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
@@ -49,7 +51,7 @@ def read_name(address: str, environment: Mapping[str, str]) -> str:
     hosts, ports = _netloc(parts.netloc)
     host, port, number = given.get("host", hosts), given.get("port", ports), given.get("hostaddr", "")
     _refuse_elsewhere({**given, "host": host or number, "port": port}, environment)
-    database = given.get("dbname", unquote(parts.path[1:]))
+    database = given.get("dbname", _unquote(parts.path[1:]))
     if not database:
         raise ConfigError("store: the address names no database; postgresql://HOST/DATABASE does")
     places = _places(host.split(","), number)
@@ -102,16 +104,22 @@ def _parameters(query: str) -> dict[str, str]:
     pairs = [each.partition("=") for each in query.split("&")] if query else []
     if any(not key or not equals or "=" in value for key, equals, value in pairs):
         _refuse_address()
-    return {unquote(key): unquote(value) for key, _, value in pairs}
+    return {_unquote(key): _unquote(value) for key, _, value in pairs}
 
 
 def _netloc(netloc: str) -> tuple[str, str]:
     found = [_HOST_AND_PORT.fullmatch(each) for each in netloc.rpartition("@")[2].split(",")]
-    pairs = [(unquote(each["host"]).strip("[]"), each["port"] or "") for each in found if each is not None]
+    pairs = [(_unquote(each["host"]).strip("[]"), each["port"] or "") for each in found if each is not None]
     if len(pairs) < len(found):
         _refuse_address()
-    ports = [port for _, port in pairs]
-    return ",".join(host for host, _ in pairs), ",".join(ports) if any(ports) else ""
+    return ",".join(host for host, _ in pairs), ",".join(port for _, port in pairs)
+
+
+def _unquote(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        _refuse_address()
 
 
 def _refuse_elsewhere(given: Mapping[str, str], environment: Mapping[str, str]) -> None:
@@ -142,9 +150,10 @@ def _places(hosts: list[str], number: str) -> list[str]:
     if len(numbers) != len(hosts):
         _refuse_address()
     places = [number or host for number, host in zip(numbers, hosts, strict=True)]
-    if not all(map(_HOST.fullmatch, places)):
+    places = [place if place.startswith("/") else place.lower() for place in places]
+    if not all(map(_is_place, places)):
         _refuse_address()
-    return [place if place.startswith("/") else place.lower() for place in places]
+    return places
 
 
 def _ports(ports: list[str], count: int) -> list[str]:
@@ -153,6 +162,17 @@ def _ports(ports: list[str], count: int) -> list[str]:
     if len(ports) != count or not all(map(_is_port, ports)):
         _refuse_address()
     return ["" if not port or int(port) == _PORT_DEFAULT else str(int(port)) for port in ports]
+
+
+def _is_place(place: str) -> bool:
+    return _PLACE.fullmatch(place) is not None or _is_number(place)
+
+
+def _is_number(place: str) -> bool:
+    try:
+        return _NUMBER.fullmatch(place) is not None and bool(IPv6Address(place))
+    except ValueError:
+        return False
 
 
 def _is_port(port: str) -> bool:

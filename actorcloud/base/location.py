@@ -32,7 +32,7 @@ _DIGEST_BYTES = 8
 
 _SCHEME = re.compile(r"(sqlite|postgres|postgresql)(?=:)|[a-z][a-z0-9+.-]*(?=://)", re.IGNORECASE)
 #: What no path has, but a text that was meant to be an address, and may have a password.
-_NO_PATH = re.compile(r"://|postgres\w*:|\b(?:password|dbname|host)\s*=", re.IGNORECASE)
+_NO_PATH = re.compile(r"://|postgres\w*:|password\s*=|^(?![/~.]).*\b(?:dbname|host)\s*=", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"(:/|password).*", re.IGNORECASE | re.DOTALL)
 
 _KINDS = "a directory, sqlite:///PATH or postgresql://HOST/DATABASE is needed"

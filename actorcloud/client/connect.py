@@ -100,7 +100,8 @@ def address_of(where: str) -> str:
         BadJoinString: it is no address.
         ConfigError: it is one of a store.
     """
-    if re.match(r"\s*(sqlite|postgres|postgresql):", where):
+    # Anywhere: with quotes around it, it has a password all the same.
+    if re.search(r"(sqlite|postgres|postgresql):|password\s*=", where):
         raise ConfigError(
             f"{hide_secrets(where)!r} is where a store is, and no head: Cloud(path=...), or --store, takes it"
         )

@@ -163,6 +163,9 @@ def test_each_database_has_a_home_of_its_own() -> None:
         "postgresql://me:hush@db/cloud?sslmode=a=b",
         "postgresql://me:hush@db/cloud?dbname=",
         "postgresql://me:h\udcff@db/cloud",
+        "postgresql://me:hush@db/%FF",
+        "postgresql://me:hush@a,b/cloud?host=c",
+        "postgresql://me:hush@db/cloud?host=:hush",
         "postgresql://me:hush@db/cloud?application_name=" + "é" * (ADDRESS_LIMIT_BYTES // 2),
         "postgresql://me:hush@db/" + "x" * ADDRESS_LIMIT_BYTES,
     ],
@@ -188,6 +191,10 @@ def test_what_was_meant_to_be_an_address_is_no_directory_and_is_not_shown(text: 
     with pytest.raises(ConfigError, match="without quotes or blanks") as caught:
         locate(text, DATA)
     assert "hush" not in str(caught.value)
+
+
+def test_a_directory_may_be_called_as_a_parameter_is() -> None:
+    assert locate("/srv/host=db/dbname=x").home == Path("/srv/host=db/dbname=x")
 
 
 @pytest.mark.parametrize(

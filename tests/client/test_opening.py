@@ -40,10 +40,16 @@ def test_a_password_in_an_address_is_in_no_error() -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_the_address_of_a_store_is_no_head(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text", ["postgresql://me:hush@db/cloud", "'postgresql://me:hush@db/cloud'", "host=db password=hush"]
+)
+def test_the_address_of_a_database_is_no_head_and_is_not_shown(text: str) -> None:
     with pytest.raises(ConfigError, match=r"Cloud\(path=\.\.\.\), or --store, takes it") as caught:
-        Cloud("postgresql://me:hush@db/cloud")
+        Cloud(text)
     assert "hush" not in str(caught.value)
+
+
+def test_the_address_of_a_store_is_no_head(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="where a store is"):
         Cloud(f"sqlite://{tmp_path}")
 

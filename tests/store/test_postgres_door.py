@@ -6,6 +6,8 @@ import itertools
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actorcloud.base.errors import ConfigError, NotAStore, StoreForbidden, StoreUnreachable
 from actorcloud.base.location import locate
@@ -38,15 +40,46 @@ def test_the_driver_understands_an_address_and_its_name_as_we_do(address: str) -
     assert places(address) == places(found.name)
 
 
-def places(address: str) -> tuple[list[tuple[str, str]], str]:
+def hosts_of(hosts: list[str]) -> str:
+    return f"{'host' if len(hosts) % 2 else 'hostaddr'}={','.join(hosts)}"
+
+
+def places(address: str) -> tuple[list[tuple[str, int]], str]:
     """Return what the driver makes of an address: hosts with ports, and a database."""
     said = {key: str(value) for key, value in psycopg.conninfo.conninfo_to_dict(address).items()}
     hosts = said.get("host", "").lower().split(",")
-    numbers = said.get("hostaddr", "").split(",")
+    numbers = said.get("hostaddr", "").lower().split(",")
     hosts = [number or host for number, host in itertools.zip_longest(numbers, hosts, fillvalue="")]
     ports = said.get("port", "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    return list(zip(hosts, (port or "5432" for port in ports), strict=True)), said["dbname"]
+    return list(zip(hosts, (int(port or 5432) for port in ports), strict=True)), said["dbname"]
+
+
+HOSTS = ["", "db", "DB", "10.0.0.1", "[::1]", "%2Frun", "/run", "a+b", "c%2Bd", "%FF", "@abs"]
+PORTS = ["", ":", ":5432", ":05433", ":1"]
+PARAMETERS = ["dbname=a%2Fb", "dbname=", "port=1", "port=1,2", "user=me@x", "sslmode=require", "application_name=+%zz"]
+SERVERS = st.lists(st.tuples(st.sampled_from(HOSTS), st.sampled_from(PORTS)), min_size=1, max_size=3)
+
+
+@given(
+    SERVERS,
+    st.sampled_from(["", "me@", "me:hush@", "me:h%FFush@", "me:hu@sh@"]),
+    st.sampled_from(["", "/", "/cloud", "/a+b", "/a%2Fb", "/a/b"]),
+    st.lists(
+        st.sampled_from(PARAMETERS) | st.lists(st.sampled_from(HOSTS), min_size=1, max_size=3).map(hosts_of), max_size=3
+    ),
+)
+def test_an_address_means_the_same_to_the_driver_or_is_refused(
+    servers: list[tuple[str, str]], user: str, path: str, parameters: list[str]
+) -> None:
+    netloc = ",".join(f"{host}{port}" for host, port in servers)
+    address = f"postgresql://{user}{netloc}{path}{'?' if parameters else ''}{'&'.join(parameters)}"
+    try:
+        name = Link(address).name
+    except ConfigError:
+        return
+    assert locate(name).name == name
+    assert places(address) == places(name)
 
 
 def test_a_session_that_may_not_write_is_not_asked_for() -> None:

@@ -243,7 +243,7 @@ def load_psycopg() -> ModuleType:
 def _parameters(psycopg: ModuleType, dsn: str) -> dict[str, Any]:
     try:
         given = psycopg.conninfo.conninfo_to_dict(dsn)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeDecodeError):
         # libpq's text may quote the password.
         raise ConfigError("this is no address of a PostgreSQL database; postgresql://HOST/DATABASE is one") from None
     wanted = given.get("target_session_attrs", _WRITABLE)
