@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from actorcloud.store import Batch, PostgresEngine
+from actorcloud.store.engine.postgres_link import Link
 
 #: Where Debian has the server's own programs.
 _PROGRAMS = "/usr/lib/postgresql"
@@ -95,3 +96,24 @@ class PostgresServer:
 
 def put(engine: PostgresEngine, epoch: int, seq: int, key: bytes = b"k", value: bytes = b"v") -> None:
     engine.commit(Batch({key: value}, ()), epoch=epoch, expect=seq, new=seq + 1)
+
+
+def answers_lost(link: Link, monkeypatch: pytest.MonkeyPatch, times: int, *, is_done: bool) -> None:
+    """Lose the connection with the next statements, after they were done or before."""
+    connected = link._connected
+
+    class Losing:
+        def __init__(self) -> None:
+            self._connection = connected()
+
+        def execute(self, *args: object, **kwargs: object) -> object:
+            nonlocal times
+            if times > 0:
+                times -= 1
+                if is_done:
+                    self._connection.execute(*args, **kwargs)  # type: ignore[call-overload]
+                self._connection.close()
+                raise psycopg.OperationalError("planted: the server closed the connection")
+            return self._connection.execute(*args, **kwargs)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(link, "_connected", Losing)

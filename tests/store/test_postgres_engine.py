@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,12 +25,14 @@ from actorcloud.store import (
     EngineScan,
     PostgresEngine,
     ReadPlan,
+    ReadView,
     SqliteEngine,
     Unresolved,
 )
 from actorcloud.store.engine import postgres_link
-from actorcloud.store.engine.postgres_link import Link
-from tests.store.postgres import Make, PostgresServer, put
+from actorcloud.store.engine.postgres_link import Answer
+from tests.store.postgres import Make, PostgresServer, answers_lost, put
+from tests.system.cluster import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,25 +71,61 @@ def test_every_batch_is_applied_once_while_backends_are_killed(make: Make, sql: 
     assert view.seq > 5
 
 
-def answers_lost(link: Link, monkeypatch: pytest.MonkeyPatch, times: int, *, is_done: bool) -> None:
-    """Lose the connection with the next statements, after they were done or before."""
-    connected = link._connected
+@contextlib.contextmanager
+def without_standby(postgres: PostgresServer) -> Iterator[None]:
+    """Let commits wait for a standby that is not there, until the end."""
 
-    class Losing:
-        def __init__(self) -> None:
-            self._connection = connected()
+    def set_standby(change: str, names: str) -> None:
+        with psycopg.connect(postgres.dsn, autocommit=True) as admin:
+            admin.execute(f"alter system {change}")
+            admin.execute("select pg_reload_conf()")
+        wait_for(lambda: has_names(names), "the server's settings")
 
-        def execute(self, *args: object, **kwargs: object) -> object:
-            nonlocal times
-            if times > 0:
-                times -= 1
-                if is_done:
-                    self._connection.execute(*args, **kwargs)  # type: ignore[call-overload]
-                self._connection.close()
-                raise psycopg.OperationalError("planted: the server closed the connection")
-            return self._connection.execute(*args, **kwargs)  # type: ignore[call-overload]
+    def has_names(names: str) -> bool:
+        with psycopg.connect(postgres.dsn, autocommit=True) as admin:
+            query = "select current_setting('synchronous_standby_names') = %s"
+            return admin.execute(query, (names,)).fetchall() == [(True,)]
 
-    monkeypatch.setattr(link, "_connected", Losing)
+    try:
+        set_standby("set synchronous_standby_names = 'nobody'", "nobody")
+        yield
+    finally:
+        set_standby("reset synchronous_standby_names", "")
+
+
+def waiting_for_standby(postgres: PostgresServer) -> set[int]:
+    with psycopg.connect(postgres.dsn, autocommit=True) as admin:
+        query = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
+        return {pid for (pid,) in admin.execute(query).fetchall()}
+
+
+@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_commit_that_no_standby_has_is_not_acknowledged(
+    make: Make, postgres: PostgresServer, *, is_cancelled: bool
+) -> None:
+    # Given a commit that waits for a standby
+    engine = make()
+    engine.open("owner")
+    with without_standby(postgres):
+        thread = threading.Thread(target=put, args=(engine, 1, 0))
+        thread.start()
+        (pid,) = wait_for(lambda: waiting_for_standby(postgres), "the commit")
+        # When it is in the server for all to see, but the wait is over
+        if is_cancelled:
+            with psycopg.connect(postgres.dsn, autocommit=True) as admin:
+                admin.execute("select pg_cancel_backend(%s)", (pid,))
+        else:
+            postgres.restart()
+        # Then we wait on
+        wait_for(lambda: waiting_for_standby(postgres) - {pid}, "another write")
+        assert thread.is_alive()
+    # When the standby is not wanted any more
+    thread.join()
+    # Then it was applied once
+    put(engine, 1, 1, b"l")
+    assert engine.read(ReadPlan([b"k"])) == (2, {b"k": b"v"}, [])
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -120,10 +162,33 @@ def test_what_is_still_on_its_way_is_refused_after_it_was_resolved(
 ) -> None:
     engine = make()
     engine.open("owner")
-    late, values = engine._sql.commit, [1, 10.0, 1, 0, [b"k"], [b"late"], []]
+    late, values = engine._sql.commit, [1, 10.0, 1, engine._token, 0, [b"k"], [b"late"], []]
     assert not engine.resolve(epoch=1, expect=0, new=1)
     assert sql.execute(late, values).fetchall() == [(0,)]
     assert engine.read(ReadPlan([b"k"])).values == {b"k": None}
+
+
+def test_what_is_read_while_a_commit_is_resolved_is_ours(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    engine = make()
+    engine.open("owner")
+    run, reads = engine._writer.run, ThreadPoolExecutor(1)
+    read: list[Future[ReadView]] = []
+
+    def lift_then_read(statement: str, *args: Any, **kwargs: Any) -> Answer:
+        answer = run(statement, *args, **kwargs)
+        if statement == engine._sql.lift:
+            read.append(reads.submit(engine.read, ReadPlan()))
+            # As far as it comes before the fence is the new one.
+            wait([read[0]], 0.1)
+        return answer
+
+    monkeypatch.setattr(engine._writer, "run", lift_then_read)
+    # When
+    engine.resolve(epoch=1, expect=0, new=1)
+    # Then
+    assert read[0].result(10).seq == 0
+    reads.shutdown()
 
 
 def test_a_resolution_whose_answer_was_lost_holds(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +262,9 @@ def test_acknowledged_commits_that_a_failover_lost_are_told_and_end_the_history(
     put(engine, 1, 0)
     put(engine, 1, 1)
     sql.execute(f"update {schema}.head set seq = 1")
-    with pytest.raises(EngineFailed, match=r"expected .* at 2, but it is at 1"):
-        put(engine, 1, 2)
+    for act in (engine.renew, lambda: put(engine, 1, 2), lambda: engine.resolve(epoch=1, expect=2, new=3)):
+        with pytest.raises(EngineFailed, match=r"has lost commits: 2 was acknowledged, but it is at 1"):
+            act()
     assert "2 was acknowledged" in caplog.text
     engine.close()
     assert make().open("next").incarnation != before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +14,9 @@ import psycopg
 import pytest
 
 from actorcloud.actor import System
-from actorcloud.base.errors import NotAStore, StoreDamaged, StoreLeased, StoreLocked
-from actorcloud.store import FencedOut, PostgresEngine, ReadPlan, WriterActor, keys
-from tests.store.postgres import Make, put
+from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLeased, StoreLocked
+from actorcloud.store import EngineFailed, FencedOut, PostgresEngine, ReadPlan, WriterActor, keys
+from tests.store.postgres import Make, answers_lost, put
 
 
 def outdate(sql: psycopg.Connection, schema: str) -> None:
@@ -95,9 +98,81 @@ def test_the_next_one_in_the_home_of_one_that_was_killed_need_not_wait(make: Mak
     opened = again.open("after")
     # Then
     assert (opened.epoch, opened.seq) == (2, 1)
-    with pytest.raises(FencedOut):
-        put(killed, 1, 1)
+    late: list[object] = [2, 10.0, 1, killed._token, 1, [b"k"], [b"late"], []]
+    assert killed._writer.run(killed._sql.commit, late).rows == [(0,)]
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "home" / "holder").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_home_that_was_copied_is_another_holder(make: Make, tmp_path: Path) -> None:
+    # Given a machine of the same name that has all of the home
+    engine = make(home=tmp_path / "home")
+    engine.open("the original")
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    # Then
+    with pytest.raises(StoreLeased, match="the original"):
+        make(home=tmp_path / "copy").open("the copy")
+    put(engine, 1, 0)
+
+
+def test_of_two_owners_with_one_holder_only_the_last_one_writes(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given machines that nothing tells apart
+    first, last = make(), make()
+    last._holder = first._holder
+    first.open("first")
+    put(first, 1, 0)
+    last.open("last")
+    # When the first does not know whether a commit was applied, nor whether it has lifted the fence
+    answers_lost(first._writer, monkeypatch, 1, is_done=False)
+    # Then
+    with pytest.raises(FencedOut):
+        first.resolve(epoch=1, expect=1, new=2)
+    for act in (lambda: put(first, 1, 1), lambda: first.read(ReadPlan()), first.renew):
+        with pytest.raises(FencedOut):
+            act()
+    put(last, 2, 1)
+
+
+def test_an_owner_whose_epoch_comes_again_after_a_failover_is_still_none(
+    make: Make, sql: psycopg.Connection, schema: str
+) -> None:
+    # Given one that was overtaken, and a standby that had not got the next one's first change
+    zombie, heir = make(), make()
+    zombie.open("zombie")
+    outdate(sql, schema)
+    heir.open("heir")
+    sql.execute(f"update {schema}.head set epoch = 1")
+    # Then
+    for act in (
+        lambda: put(zombie, 1, 0),
+        lambda: zombie.read(ReadPlan()),
+        zombie.renew,
+        lambda: zombie.resolve(epoch=1, expect=0, new=1),
+    ):
+        with pytest.raises(FencedOut):
+            act()
+
+
+def test_a_head_whose_home_was_removed_ends(make: Make, tmp_path: Path) -> None:
+    # Given
+    engine = make(home=tmp_path / "home")
+    engine.open("owner")
+    put(engine, 1, 0)
+    # When
+    (tmp_path / "home" / "head.lock").unlink()
+    # Then
+    for act in (lambda: put(engine, 1, 1), engine.renew, lambda: engine.resolve(epoch=1, expect=1, new=2)):
+        with pytest.raises(EngineFailed, match=r"home .* was removed or replaced"):
+            act()
+
+
+def test_a_home_without_room_is_told_as_such(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(NoSpace, match="home cannot be the home of the head of postgresql:"):
+        make(home=tmp_path / "home").open("owner")
 
 
 def test_a_home_that_cannot_be_one_is_told(make: Make, tmp_path: Path) -> None:
@@ -164,7 +239,7 @@ def test_a_lease_that_was_just_given_back_has_a_date(make: Make) -> None:
 
 def test_tables_that_have_been_there_are_not_made_again(make: Make, sql: psycopg.Connection, schema: str) -> None:
     # Given
-    with pytest.raises(StoreDamaged, match="has lost its tables since a head opened it"):
+    with pytest.raises(StoreDamaged, match="has lost its tables, or what was in them, since a head opened it"):
         make(create=False).open("later")
     assert sql.execute("select to_regclass(%s)", (f"{schema}.head",)).fetchall() == [(None,)]
     # When
@@ -202,13 +277,61 @@ def test_two_that_create_it_at_once_make_one_store(make: Make) -> None:
     assert (opened, len(errors)) == ([1], 1)
 
 
-def test_a_store_that_is_just_being_made_is_anothers(make: Make) -> None:
-    # Given tables without the head's row
+def test_a_store_whose_maker_was_killed_is_made_by_the_next_one(
+    make: Make, sql: psycopg.Connection, schema: str
+) -> None:
+    # Given tables with nothing in them
+    sql.execute(make()._sql.create({b"k": b"v"}))
+    sql.execute(f"truncate {schema}.head, {schema}.kv")
+    with pytest.raises(StoreDamaged):
+        make(create=False).open("one that must find it")
+    # When
+    opened = make().open("the next one")
+    # Then
+    assert (opened.epoch, opened.seq, len(opened.incarnation)) == (1, 0, 16)
+
+
+def test_a_maker_that_is_killed_leaves_all_or_nothing(make: Make, schema: str, sql: psycopg.Connection) -> None:
+    # When the last step of a creation fails
+    with pytest.raises(psycopg.Error, match="division by zero"):
+        sql.execute(make()._sql.create({b"k": b"v"}) + "; select 1 / 0")
+    # Then
+    assert sql.execute("select to_regclass(%s)", (f"{schema}.kv",)).fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize("what", ["drop table {0}.kv", "drop table {0}.head", "truncate {0}.head"])
+@pytest.mark.parametrize("create", [True, False])
+def test_half_a_store_is_a_damaged_one(
+    make: Make, sql: psycopg.Connection, schema: str, what: str, *, create: bool
+) -> None:
     engine = make()
-    engine._writer.run(engine._sql.create)
-    # When, then
-    with pytest.raises(StoreLocked, match="just being made"):
-        engine.open("the second")
+    engine.open("owner")
+    engine.close()
+    sql.execute(what.format(schema))
+    with pytest.raises(StoreDamaged, match="has lost its tables, or what was in them"):
+        make(create=create).open("later")
+
+
+def test_a_start_that_fails_gives_the_lease_back(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    # Given
+    engine = make()
+    engine.open("owner")
+    engine.close()
+    sql.execute(f"update {schema}.kv set v = 'dear reader' where k = %b", (keys.meta("fmt"),))
+    # When
+    with pytest.raises(NotAStore, match="none of actorcloud"):
+        make().open("next")
+    # Then
+    assert sql.execute(f"select lease_until < now() from {schema}.head").fetchall() == [(True,)]
+
+
+def test_tables_of_the_first_versions_are_completed(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    engine = make()
+    opened = engine.open("owner")
+    engine.close()
+    sql.execute(f"alter table {schema}.head drop column token, drop column server")
+    again = make().open("next")
+    assert (again.epoch, again.incarnation) == (2, opened.incarnation)
 
 
 def test_tables_of_somebody_else_are_no_store(make: Make, sql: psycopg.Connection, schema: str) -> None:

@@ -104,11 +104,7 @@ class StoreDirectory:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._seal = self._lock.take(str(self.path), owner)
         except OSError as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: OSError) -> NoSpace | NotAStore:
-        kind = NoSpace if error.errno in FULL else NotAStore
-        return kind(f"{self.path} cannot be used as a store: {error.strerror}")
+            raise refusal(f"{self.path} cannot be used as a store", error) from error
 
     def unlock(self, *, in_order: bool = False) -> None:
         """Let the next one in; safe to call twice.
@@ -228,6 +224,12 @@ class StoreDirectory:
 def file_of(path: Path) -> str | None:
     """Return the name of the engine's file in a store's directory; None: there is no store."""
     return next((file for file in _ENGINES if (path / _DATA / file).exists()), None)
+
+
+def refusal(text: str, error: OSError) -> NoSpace | NotAStore:
+    """Return the error of a directory that cannot be used: `text`, and why."""
+    kind = NoSpace if error.errno in FULL else NotAStore
+    return kind(f"{text}: {error.strerror}")
 
 
 def has_room(directory: Path) -> bool:

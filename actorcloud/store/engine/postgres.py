@@ -2,14 +2,17 @@
 
 ::
 
-    SCHEMA.kv(k bytea, v bytea)                              all records, as in every engine
-    SCHEMA.head(id 1, epoch, seq, holder, owner, lease_until)  who may write, until when, and how far it is
-    HOME/                                                    who we are: see `home`
+    SCHEMA.kv(k bytea, v bytea)                all records, as in every engine
+    SCHEMA.head(id 1, epoch, token, seq, ...)  who may write, until when, and how far it is
+    HOME/                                      who we are: see `home`
 
-The head's row orders everything: a commit changes it if epoch and number are the expected ones, and
-its records in the same statement; so no transaction stays open that could hold up a successor, and
+The head's row orders everything: a commit changes it if epoch, token and number are the expected ones,
+and its records in the same statement; so no transaction stays open that could hold up a successor, and
 sending it twice does it once. The lease (by the database's clock) only decides when another may take
-over; what keeps an owner that was taken over from writing, or reading, is the epoch.
+over; what keeps an owner that was taken over from writing, or reading, are epoch and token.
+
+What is only *seen* in the row may have reached no standby yet. So a commit whose answer was lost counts
+as done when a later write was answered: the server answers them in order.
 
 Owns: two connections, one for commits, one for reads; the home, where it has one. Never a standby:
 those may show commits in another order. What is acknowledged is as durable as the server's settings:
@@ -32,7 +35,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from actorcloud.base.errors import ConfigError, StoreDamaged, StoreLeased, StoreLocked, StoreUnreachable
+from actorcloud.base.errors import ConfigError, StoreDamaged, StoreLeased, StoreUnreachable
 from actorcloud.store import keys
 from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
 from actorcloud.store.engine.home import Home
@@ -64,6 +67,9 @@ WAIT_LIMIT = 30.0
 
 #: Seconds between two looks at whether the owner of a lease lives.
 _LOOK_EVERY = 0.5
+
+#: Bytes.
+_TOKEN_BYTES = 16
 
 #: Of the server: 10.0.
 _OLDEST = 100_000
@@ -114,15 +120,19 @@ class PostgresEngine:
         self._reader = Link(dsn, patience=patience)
         self._sql = Sql(schema)
         self._home = None if home is None else Home(Path(home), random)
-        self._holder = random(INCARNATION_BYTES).hex()
+        self._holder = random(_TOKEN_BYTES).hex()
+        #: Of this open: what tells us from all others, even where the holder is the same.
+        self._token = b""
         self._may_create = create
         self._waits = waits
         self._sleep = sleep
         self._random = random
         # What `open` gave out, and what the row says of us: `resolve` lifts that.
         self._epoch = self._fence = 0
+        # Number of the last commit that was acknowledged.
+        self._acknowledged = 0
         self._pid = os.getpid()
-        # Held during a read: one connection is one snapshot.
+        # Held during a read, one connection being one snapshot, and while the fence is lifted.
         self._reading = threading.Lock()
 
     def __repr__(self) -> str:
@@ -135,31 +145,33 @@ class PostgresEngine:
 
         Raises:
             StoreLeased: another owner has it, and lives.
+            StoreDamaged: tables or records are gone.
             StoreUnreachable, StoreForbidden: the server is away, or does not let us in.
         """
         self._pid = os.getpid()
+        self._token = self._random(_TOKEN_BYTES)
         try:
             if self._home is not None:
                 self._holder = self._home.enter(self._writer.name, owner)
             return self._take_over(owner)
         except Unresolved as error:
-            self._release()
+            self._leave()
             raise StoreUnreachable(str(error)) from error
         except BaseException:
-            self._release()
+            self._leave()
             raise
 
     def close(self) -> None:
         """See `Engine.close`; the lease ends now, so that nobody need wait for it."""
-        if not self._epoch or os.getpid() != self._pid:
-            return
-        try:
-            self._writer.run(self._sql.leave, (self._fence,), patience=0)
-        except Exception as error:  # noqa: BLE001  then it ends by itself
-            logger.warning("the lease of %s could not be given back: %s", self._writer.name, error)
-        self._release()
+        if self._epoch and os.getpid() == self._pid:
+            self._leave()
 
-    def _release(self) -> None:
+    def _leave(self) -> None:
+        if self._epoch:
+            try:
+                self._writer.run(self._sql.leave, (self._token,), patience=0)
+            except Exception as error:  # noqa: BLE001  then it ends by itself
+                logger.warning("the lease of %s could not be given back: %s", self._writer.name, error)
         self._epoch = self._fence = 0
         self._writer.close()
         with self._reading:
@@ -173,6 +185,7 @@ class PostgresEngine:
         self._create()
         epoch, seq = self._lead(f"process {os.getpid()} on {socket.gethostname()} ({owner})")
         self._epoch = self._fence = epoch
+        self._acknowledged = seq
         header = dict(self._writer.run(self._sql.get, ([FORMAT, INCARNATION],)).rows)
         check_format(f"{name} has tables", header.get(FORMAT))
         self._may_create = False
@@ -186,47 +199,45 @@ class PostgresEngine:
         if fsync == "off":
             logger.critical("%s runs with fsync=off: a power cut there loses or damages the store", name)
 
+    def _create(self) -> None:
+        """Make the tables where there are none, and may be; all of it is done, or nothing."""
+        ((has_head, has_records, is_complete),) = self._writer.run(self._sql.tables).rows
+        if has_head and not is_complete:
+            self._writer.run(self._sql.complete)
+        has_row = has_head and bool(self._writer.run(self._sql.look).rows)
+        if has_row and has_records:
+            return
+        is_used = has_row or (has_records and self._writer.run(self._sql.has_records).rows == [(True,)])
+        if is_used or not self._may_create:
+            raise self._gone()
+        header = {FORMAT: pack_format(FormatRecord()), INCARNATION: self._random(INCARNATION_BYTES)}
+        self._writer.run(self._sql.create(header))
+
+    def _gone(self) -> StoreDamaged:
+        return StoreDamaged(
+            f"{self._writer.name} has lost its tables, or what was in them, since a head opened it; empty ones were "
+            "not made in their place: restore a backup, then start again"
+        )
+
     def _lead(self, owner: str) -> tuple[int, int]:
         """Return epoch and number, once the store is ours."""
-        seen: object = None
-        while not (
-            found := self._writer.run(self._sql.lead, (self._holder, owner, self.caps.lease, self._holder)).rows
-        ):
-            seen = self._wait_or_refuse(seen)
-        ((epoch, seq),) = found
+        values = (self._holder, self._token, owner, self.caps.lease, self._holder)
+        # Until when another one has it, as it was when we first looked.
+        seen: datetime | None = None
+        while not (found := self._writer.run(self._sql.lead, values).rows):
+            rows = self._writer.run(self._sql.holder).rows
+            if not rows:
+                raise self._gone()
+            ((other, until, left),) = rows
+            if not self._waits or left > WAIT_LIMIT or (seen is not None and seen != until):
+                self._refuse_open(other, until, left)
+            if seen is None:
+                text = "the store %s was held by %s; waiting %.0f s for the end of its lease, unless that one lives"
+                logger.warning(text, self._writer.name, other, max(0.0, left))
+            seen = until
+            self._sleep(max(0.0, min(_LOOK_EVERY, left)))
+        ((epoch, seq, _),) = found
         return epoch, seq
-
-    def _wait_or_refuse(self, seen: object) -> object:
-        """Wait a little for the end of another's lease; return until when that lasts.
-
-        Args:
-            seen: what the last wait returned; None: there was none.
-        """
-        rows = self._writer.run(self._sql.holder).rows
-        if not rows:
-            # Between its tables and its head's row.
-            raise StoreLocked(f"the store {self._writer.name} is just being made by another head; use that one")
-        ((other, until, left),) = rows
-        if not self._waits or seen not in {None, until} or left > WAIT_LIMIT:
-            self._refuse_open(other, until, left)
-        if seen is None:
-            text = "the store %s was held by %s; waiting %.0f s for the end of its lease, unless that one lives"
-            logger.warning(text, self._writer.name, other, max(0.0, left))
-        self._sleep(max(0.0, min(_LOOK_EVERY, left)))
-        return until
-
-    def _create(self) -> None:
-        if self._writer.run(self._sql.is_there).rows == [(True,)]:
-            return
-        if not self._may_create:
-            raise StoreDamaged(
-                f"{self._writer.name} has lost its tables since a head opened it; empty ones were not made in their "
-                "place: restore a backup, then start again"
-            )
-        header = {FORMAT: pack_format(FormatRecord()), INCARNATION: self._random(INCARNATION_BYTES)}
-        # One transaction in one message; of two that come at once, the second finds all done.
-        self._writer.run(self._sql.create)
-        self._writer.run(self._sql.begin, (list(header), list(header.values())))
 
     def _refuse_open(self, other: str, until: datetime, left: float) -> NoReturn:
         raise StoreLeased(
@@ -242,14 +253,15 @@ class PostgresEngine:
             self._check_open()
             statement, values = self._sql.read(plan)
             rows = self._reader.run(statement, values).rows
+            fence = self._fence
         found: list[dict[bytes, bytes]] = [{} for _ in range(len(plan.scans) + 1)]
-        epoch = seq = 0
+        token, epoch, seq = b"", 0, 0
         for place, key, value, row_epoch, row_seq in rows:
             if place < 0:
-                epoch, seq = row_epoch, row_seq
+                token, epoch, seq = key, row_epoch, row_seq
             else:
                 found[place][key] = value
-        self._check_epoch(epoch)
+        self._check_ours(epoch, token, fence)
         scans = [sorted(items.items(), reverse=scan.reverse) for scan, items in zip(plan.scans, found[1:], strict=True)]
         return ReadView(seq, {key: found[0].get(key) for key in plan.keys}, scans)
 
@@ -264,48 +276,56 @@ class PostgresEngine:
 
     def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
         """See `Engine.commit`; renews the lease."""
-        self._check_open()
-        if epoch != self._epoch:
-            raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
+        self._check_writer(epoch)
         items = sorted(batch.puts.items())
-        values: list[object] = [new, self.caps.lease, self._fence, expect]
+        values: list[object] = [new, self.caps.lease, self._fence, self._token, expect]
         values += [[key for key, _ in items], [value for _, value in items], list(batch.deletes)]
         answer = self._writer.run(self._sql.commit, values)
         if answer.rows != [(1,)]:
             self._explain(expect, new, doubted=answer.doubted)
+        self._acknowledged = new
 
     def resolve(self, *, epoch: int, expect: int, new: int) -> bool:  # noqa: ARG002  the port's
         """See `Engine.resolve`; lifts the fence, so that what is still on its way is refused when it arrives."""
-        self._check_open()
-        if epoch != self._epoch:
-            raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
-        fence = self._fence
-        lifted = self._writer.run(self._sql.lift, (fence,))
-        ((found, seq, holder),) = self._writer.run(self._sql.look).rows
-        # Where no row was lifted, an earlier try of ours may have done it.
-        is_ours = bool(lifted.rows) or (lifted.doubted and holder == self._holder)
-        if found != fence + 1 or not is_ours:
-            self._check_epoch(-1)
-        self._fence = fence + 1
-        return bool(seq == new)
+        self._check_writer(epoch)
+        # A read meanwhile would find an epoch that is not ours yet.
+        with self._reading:
+            self._writer.run(self._sql.lift, (self._fence, self._token))
+            # An earlier try may have lifted it; then nobody has acknowledged that.
+            seq = self._confirm(self._fence + 1)
+            self._fence += 1
+        if seq == new:
+            self._acknowledged = new
+        return seq == new
 
     def renew(self) -> None:
         """See `Engine.renew`."""
-        self._check_open()
-        if not self._writer.run(self._sql.renew, (self.caps.lease, self._fence)).rows:
-            self._check_epoch(-1)
+        self._check_writer(self._epoch)
+        self._confirm(self._fence)
+
+    def _confirm(self, fence: int) -> int:
+        """Renew the lease and return the store's number; what was written before is then as durable as this write."""
+        rows = self._writer.run(self._sql.renew, (self.caps.lease, fence, self._token)).rows
+        if not rows:
+            self._refuse_overtaken()
+        ((seq,),) = rows
+        if seq < self._acknowledged:
+            self._refuse_loss(seq)
+        return int(seq)
 
     def _explain(self, expect: int, new: int, *, doubted: bool) -> None:
         """Return if the commit was applied by an earlier try; else raise what keeps it from being so."""
-        ((found, seq, _),) = self._writer.run(self._sql.look).rows
-        self._check_epoch(found)
-        if doubted and seq == new:
-            return
-        if seq < expect:
-            # A standby took over that had not got all: what clients remember of numbers is of another history.
-            logger.critical("%s is at commit %d, and %d was acknowledged", self._writer.name, seq, expect)
-            self._writer.run(self._sql.renew_incarnation, (self._random(INCARNATION_BYTES), INCARNATION))
-        raise EngineFailed(f"a commit expected {self._writer.name} at {expect}, but it is at {seq}")
+        seq = self._confirm(self._fence)
+        if not doubted or seq != new:
+            raise EngineFailed(f"a commit expected {self._writer.name} at {expect}, but it is at {seq}")
+
+    def _refuse_loss(self, seq: int) -> NoReturn:
+        """End the head: a standby took over that had not got all, and what clients remember is of another history."""
+        logger.critical("%s is at commit %d, and %d was acknowledged", self._writer.name, seq, self._acknowledged)
+        self._writer.run(self._sql.renew_incarnation, (self._random(INCARNATION_BYTES), INCARNATION))
+        raise EngineFailed(
+            f"{self._writer.name} has lost commits: {self._acknowledged} was acknowledged, but it is at {seq}"
+        )
 
     # -- administration ---------------------------------------------------------------------------
 
@@ -347,7 +367,7 @@ class PostgresEngine:
         with link.snapshot() as connection:
             header = dict(connection.execute(self._sql.get, ([FORMAT],), binary=True).fetchall())
             check_format(f"{link.name} has tables", header.get(FORMAT))
-            (epoch, seq, _), *_ = connection.execute(self._sql.look).fetchall()
+            (epoch, _, seq), *_ = connection.execute(self._sql.look).fetchall()
             yield EPOCH, pack_number(int(epoch))
             yield SEQ, pack_number(int(seq))
             with connection.cursor("copy", binary=True) as cursor:
@@ -385,6 +405,17 @@ class PostgresEngine:
         if os.getpid() != self._pid:
             raise EngineFailed(f"the store {self._writer.name} was opened by process {self._pid}, before a fork")
 
-    def _check_epoch(self, found: int) -> None:
-        if found != self._fence:
-            raise FencedOut(f"the store {self._writer.name} was opened elsewhere after us: this head has lost it")
+    def _check_writer(self, epoch: int) -> None:
+        self._check_open()
+        if epoch != self._epoch:
+            raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
+        if self._home is not None and not self._home.is_there():
+            # Another process may be in what is there now, and would not wait for our lease.
+            raise EngineFailed(f"the home of the head of {self._writer.name} was removed or replaced meanwhile")
+
+    def _check_ours(self, epoch: int, token: bytes, fence: int) -> None:
+        if (epoch, token) != (fence, self._token):
+            self._refuse_overtaken()
+
+    def _refuse_overtaken(self) -> NoReturn:
+        raise FencedOut(f"the store {self._writer.name} was opened elsewhere after us: this head has lost it")

@@ -5,6 +5,7 @@
     sent -> answered                                      the rows
          -> 40001, 40P01, 55P03, 57014                    nothing was done: the same again
          -> the connection is lost, 57P01, 08xxx, 40003   it may have been done: connect, the same again
+         -> done, but the wait for a standby was ended    the same
          -> a server does not let us in                   see `postgres_door`
          -> 28xxx, 42501                                  StoreForbidden
          -> 53100                                         NoSpace
@@ -76,6 +77,12 @@ _LOST_CLASS = "08"
 
 _DISK_FULL = "53100"
 
+#: Where in the server the warning comes from that a commit did not wait for its standby; the words are translated.
+_STANDBY_WAIT = "SyncRepWaitForLSN"
+
+#: Whether a statement was completed is not known.
+_UNKNOWN = "40003"
+
 #: No right to do that; and a class of codes: not let in.
 _NO_RIGHT, _NOT_LET_IN = "42501", "28"
 
@@ -120,6 +127,8 @@ class Link:
         self._monotonic = monotonic
         self._sleep = sleep
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        # Somebody has cancelled the wait for a standby: what was answered may be lost with this server.
+        self._is_unconfirmed = False
 
     def __repr__(self) -> str:
         return f"<Link {self.name} {'open' if self._connection else 'closed'}>"
@@ -143,7 +152,9 @@ class Link:
                 connection = self._connected()
                 is_sent = True
                 # Without values several statements may come as one message, and one transaction.
-                return Answer(_rows(connection.execute(statement, values or None, binary=bool(values))), doubted)
+                cursor = connection.execute(statement, values or None, binary=bool(values))
+                self._check_confirmed()
+                return Answer(_rows(cursor), doubted)
             except self._psycopg.Error as error:
                 is_lost = self._judge(error)
                 doubted |= is_lost and is_sent
@@ -154,6 +165,14 @@ class Link:
                     logger.warning("%s is away, trying again for %g s: %s", self.name, most, _said(error))
             self._sleep(pause)
             pause = min(pause * 2, _PAUSE_LONGEST)
+
+    def _check_confirmed(self) -> None:
+        if self._is_unconfirmed:
+            self._is_unconfirmed = False
+            raise self._psycopg.errors.lookup(_UNKNOWN)("the wait for its standby was cancelled")
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        self._is_unconfirmed |= notice.source_function == _STANDBY_WAIT
 
     def _judge(self, error: psycopg.Error) -> bool:
         """Tell whether the connection is lost; raise what another try would not mend."""
@@ -215,6 +234,7 @@ class Link:
     def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
         if self._connection is None:
             connection = self._psycopg.connect(**self._parameters, autocommit=True)
+            connection.add_notice_handler(self._hear)
             try:
                 for name, value in _SESSION.items():
                     connection.execute("select set_config(%s, %s, false)", (name, value))

@@ -1,7 +1,8 @@
 """The statements of the engine on PostgreSQL. Pure: texts and values.
 
 Each changes all or nothing by itself, and does no harm when it is sent again; all but `create` hold
-for any server that speaks this dialect.
+for any server that speaks this dialect. Whoever has the store is the *token* in the head's row, new
+at each open: an epoch alone may come again, after a failover that lost the last ones.
 
 Reference: store-design 3.2.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actorcloud.base.errors import ConfigError
 from actorcloud.store.engine.port import ReadPlan, Scan
@@ -39,45 +40,42 @@ class Sql:
             raise ConfigError(f"schema={schema!r}: a-z 0-9 _, at most 63, not beginning with a digit is needed")
         head, self._kv = f"{schema}.head", f"{schema}.kv"
         self.is_there = f"select to_regclass('{schema}.head') is not null"
-        # One message without values is one transaction. The lock: two that create at once would collide.
-        self.create = f"""
-            select pg_advisory_xact_lock(2026, 1126);
-            create schema if not exists {schema};
-            create table if not exists {self._kv} (k bytea primary key, v bytea not null) with (fillfactor = 80);
-            alter table {self._kv} alter column v set storage external;
-            create table if not exists {head} (
-                id int primary key check (id = 1), epoch bigint not null, seq bigint not null,
-                holder text not null, owner text not null, lease_until timestamptz not null
-            ) with (fillfactor = 10)"""
-        #: keys, values of the header.
-        self.begin = f"""
-            with h as (insert into {head} values (1, 0, 0, '', '', '-infinity') on conflict do nothing returning 1)
-            insert into {self._kv} select t.k, t.v from unnest(%b::bytea[], %b::bytea[]) t(k, v)
-            where exists (select 1 from h)"""
-        #: holder, owner, seconds, holder.
+        #: Whether there are: the head's table, that of the records, all columns of the first.
+        self.tables = f"""
+            select to_regclass('{head}') is not null, to_regclass('{self._kv}') is not null,
+                (select count(*) = 2 from pg_attribute
+                 where attrelid = to_regclass('{head}') and attname in ('token', 'server'))"""
+        self._schema = schema
+        #: Of a table that the first development versions made.
+        self.complete = f"""
+            alter table {head} add column if not exists token bytea not null default '',
+                add column if not exists server text not null default ''"""
+        self.has_records = f"select exists (select 1 from {self._kv})"
+        #: holder, token, owner, seconds, holder.
         self.lead = f"""
-            update {head} set epoch = epoch + 1, holder = %s, owner = %s, lease_until = now() + %s * interval '1 s'
-            where id = 1 and (lease_until < now() or holder = %s) returning epoch, seq"""
+            update {head} set epoch = epoch + 1, holder = %s, token = %b, owner = %s,
+                lease_until = now() + %s * interval '1 s'
+            where id = 1 and (lease_until < now() or holder = %s) returning epoch, seq, server"""
+        ours = "id = 1 and epoch = %s and token = %b"
         #: A lease that was given back is over since the infinite past, of which there is no date.
         until = "greatest(lease_until, now() - interval '1 hour')"
         self.holder = f"select owner, {until}, extract(epoch from {until} - now())::float from {head} where id = 1"
-        #: epoch.
-        self.leave = f"update {head} set lease_until = '-infinity' where id = 1 and epoch = %s"
-        #: seconds, epoch.
-        self.renew = f"""
-            update {head} set lease_until = now() + %s * interval '1 s' where id = 1 and epoch = %s returning 1"""
-        self.look = f"select epoch, seq, holder from {head} where id = 1"
-        #: epoch.
-        self.lift = f"update {head} set epoch = epoch + 1 where id = 1 and epoch = %s returning 1"
+        #: token.
+        self.leave = f"update {head} set lease_until = '-infinity' where id = 1 and token = %b"
+        #: seconds, epoch, token.
+        self.renew = f"update {head} set lease_until = now() + %s * interval '1 s' where {ours} returning seq"
+        self.look = f"select epoch, token, seq from {head} where id = 1"
+        #: epoch, token.
+        self.lift = f"update {head} set epoch = epoch + 1 where {ours}"
         #: incarnation, key.
         self.renew_incarnation = f"update {self._kv} set v = %b where k = %b"
         #: keys.
         self.get = f"select k, v from {self._kv} where k = any(%b::bytea[])"
-        #: new, seconds, epoch, expect, put keys, put values, deleted keys.
+        #: new, seconds, epoch, token, expect, put keys, put values, deleted keys.
         self.commit = f"""
             with f as (
                 update {head} set seq = %s, lease_until = now() + %s * interval '1 s'
-                where id = 1 and epoch = %s and seq = %s returning 1),
+                where {ours} and seq = %s returning 1),
             u as (
                 insert into {self._kv} select t.k, t.v from unnest(%b::bytea[], %b::bytea[]) t(k, v)
                 where exists (select 1 from f) on conflict (k) do update set v = excluded.v),
@@ -95,12 +93,32 @@ class Sql:
         self.everything = f"select k, v from {self._kv} order by k"
         self._head = head
 
+    def create(self, header: Mapping[bytes, bytes]) -> str:
+        """Return what makes all that is missing of an empty store; the header's records only with the head's row."""
+        records = ", ".join([f"('\\x{key.hex()}'::bytea, '\\x{value.hex()}'::bytea)" for key, value in header.items()])
+        # One message without values is one transaction. The lock: two that create at once would collide.
+        return f"""
+            select pg_advisory_xact_lock(2026, 1126);
+            create schema if not exists {self._schema};
+            create table if not exists {self._kv} (k bytea primary key, v bytea not null) with (fillfactor = 80);
+            alter table {self._kv} alter column v set storage external;
+            create table if not exists {self._head} (
+                id int primary key check (id = 1), epoch bigint not null, seq bigint not null,
+                holder text not null, owner text not null, lease_until timestamptz not null,
+                token bytea not null, server text not null
+            ) with (fillfactor = 10);
+            with h as (
+                insert into {self._head} values (1, 0, 0, '', '', '-infinity', '', '')
+                on conflict do nothing returning 1)
+            insert into {self._kv} select t.k, t.v from (values {records}) t(k, v) where exists (select 1 from h)"""
+
     def read(self, plan: ReadPlan) -> tuple[str, list[object]]:
         """Return the one statement that reads all of a plan, and its values.
 
-        Its rows are (place, key, value, epoch, seq): place -1 is the head's, 0 a key, from 1 on the scans.
+        Its rows are (place, key, value, epoch, seq): place -1 is the head's, whose token is the key, 0 a key, from 1 on
+        the scans.
         """
-        parts = [f"select -1, ''::bytea, ''::bytea, epoch, seq from {self._head} where id = 1"]
+        parts = [f"select -1, token, ''::bytea, epoch, seq from {self._head} where id = 1"]
         values: list[object] = []
         if plan.keys:
             parts.append(f"select 0, k, v, 0, 0 from {self._kv} where k = any(%b::bytea[])")
