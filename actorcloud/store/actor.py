@@ -43,7 +43,7 @@ from actorcloud.protocol.usage import GetUsage, ListSpaces
 from actorcloud.store import change as own
 from actorcloud.store import keys
 from actorcloud.store.account import Question, check_account
-from actorcloud.store.engine import Engine, FencedOut, Opened, ReadPlan
+from actorcloud.store.engine import Engine, EngineFailed, FencedOut, Opened, ReadPlan
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import check_read
 from actorcloud.store.intake import Intake
@@ -324,6 +324,11 @@ class StoreActor(Actor):
         if read.seq > self._sequencer.sent:
             # What it says now would name the wrong moment; its next commit would be refused anyway.
             raise FencedOut(f"the store is at commit {read.seq}, which is not ours: another process has opened it")
+        if read.seq < self._sequencer.durable:
+            # Of a server that is behind, or has lost commits: judged by it, one would undo what was acknowledged.
+            raise EngineFailed(
+                f"the store is read at commit {read.seq}, but {self._sequencer.durable} was acknowledged"
+            )
         found = dict(zip(scans, read.scans, strict=True))
         if requests:
             self._sequencer.shortage = self._reserve.shortage(self._sequencer.accepted_bytes)

@@ -75,6 +75,13 @@ class PostgresServer:
         self._run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "-t", _TIMEOUT, "stop")
         self.resume()
 
+    def promote(self) -> None:
+        """End it, and let it go on as a standby does that is promoted."""
+        self._run("pg_ctl", "-D", "data", "-m", "fast", "-w", "-t", _TIMEOUT, "stop")
+        self._run("/usr/bin/touch", "data/standby.signal")
+        self.resume()
+        self._run("pg_ctl", "-D", "data", "-w", "-t", _TIMEOUT, "promote")
+
     def resume(self) -> None:
         """Start it again."""
         self._run("pg_ctl", "-D", "data", "-w", "-t", _TIMEOUT, "-l", "log", "-o", self._options, "start")

@@ -270,6 +270,41 @@ def test_acknowledged_commits_that_a_failover_lost_are_told_and_end_the_history(
     assert make().open("next").incarnation != before
 
 
+@pytest.mark.slow
+@pytest.mark.chaos
+def test_a_failover_while_no_head_ran_is_told_and_ends_the_history(
+    make: Make, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    engine = make()
+    before = engine.open("before").incarnation
+    engine.close()
+    postgres.restart()
+    assert engine.open("after a crash of the same server").incarnation == before
+    put(engine, 2, 0)
+    engine.close()
+    assert "another server" not in caplog.text
+    # When
+    postgres.promote()
+    # Then
+    opened = engine.open("after a failover")
+    assert opened.seq == 1
+    assert opened.incarnation != before
+    assert caplog.text.count("another server or timeline") == 1
+    # Then once
+    engine.close()
+    assert engine.open("next").incarnation == opened.incarnation
+    assert caplog.text.count("another server or timeline") == 1
+
+
+def test_a_server_that_does_not_say_which_it_is_can_have_a_store(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    engine = make()
+    engine._sql.identity = "select no_such_function()"
+    engine.open("owner")
+    put(engine, 1, 0)
+    assert "a failover while no head runs would not be noticed" in caplog.text
+
+
 # -- settings and secrets ---------------------------------------------------------------------------
 
 

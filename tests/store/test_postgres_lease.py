@@ -331,7 +331,7 @@ def test_tables_of_the_first_versions_are_completed(make: Make, sql: psycopg.Con
     engine.close()
     sql.execute(f"alter table {schema}.head drop column token, drop column server")
     again = make().open("next")
-    assert (again.epoch, again.incarnation) == (2, opened.incarnation)
+    assert (again.epoch, again.seq) == (2, opened.seq)
 
 
 def test_tables_of_somebody_else_are_no_store(make: Make, sql: psycopg.Connection, schema: str) -> None:

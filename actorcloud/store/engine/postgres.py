@@ -35,7 +35,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from actorcloud.base.errors import ConfigError, StoreDamaged, StoreLeased, StoreUnreachable
+from actorcloud.base.errors import ConfigError, StoreDamaged, StoreForbidden, StoreLeased, StoreUnreachable
 from actorcloud.store import keys
 from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
 from actorcloud.store.engine.home import Home
@@ -183,9 +183,10 @@ class PostgresEngine:
         name = self._writer.name
         self._check_server()
         self._create()
-        epoch, seq = self._lead(f"process {os.getpid()} on {socket.gethostname()} ({owner})")
+        epoch, seq, server = self._lead(f"process {os.getpid()} on {socket.gethostname()} ({owner})")
         self._epoch = self._fence = epoch
         self._acknowledged = seq
+        self._settle(server)
         header = dict(self._writer.run(self._sql.get, ([FORMAT, INCARNATION],)).rows)
         check_format(f"{name} has tables", header.get(FORMAT))
         self._may_create = False
@@ -219,8 +220,8 @@ class PostgresEngine:
             "not made in their place: restore a backup, then start again"
         )
 
-    def _lead(self, owner: str) -> tuple[int, int]:
-        """Return epoch and number, once the store is ours."""
+    def _lead(self, owner: str) -> tuple[int, int, str]:
+        """Return epoch, number and the last owner's server, once the store is ours."""
         values = (self._holder, self._token, owner, self.caps.lease, self._holder)
         # Until when another one has it, as it was when we first looked.
         seen: datetime | None = None
@@ -236,8 +237,31 @@ class PostgresEngine:
                 logger.warning(text, self._writer.name, other, max(0.0, left))
             seen = until
             self._sleep(max(0.0, min(_LOOK_EVERY, left)))
-        ((epoch, seq, _),) = found
-        return epoch, seq
+        ((epoch, seq, server),) = found
+        return epoch, seq, server
+
+    def _settle(self, before: str) -> None:
+        """Give the store a new incarnation where its server is not the last owner's: what clients remember may be void.
+
+        Args:
+            before: the server as the last owner found it; empty: there was none.
+        """
+        name = self._writer.name
+        try:
+            ((server,),) = self._writer.run(self._sql.identity).rows
+        except (EngineFailed, StoreForbidden) as error:
+            logger.warning("a failover while no head runs would not be noticed: %s", error)
+            return
+        if server == before:
+            return
+        if before:
+            text = (
+                "%s is another server or timeline than when it was opened last (%s, then %s): a failover, or a copy. "
+                "What was acknowledged since may be missing; the store has a new incarnation"
+            )
+            logger.critical(text, name, server, before)
+        values = (server, self._fence, self._token, self._random(INCARNATION_BYTES), INCARNATION)
+        self._writer.run(self._sql.settle, values)
 
     def _refuse_open(self, other: str, until: datetime, left: float) -> NoReturn:
         raise StoreLeased(

@@ -35,22 +35,49 @@ class Sql:
         select current_setting('server_version'), current_setting('server_version_num')::int,
             current_setting('fsync')"""
 
+    #: Which server this is, and on which timeline: another one after each failover.
+    identity = """
+        select system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+        from pg_control_system()"""
+
     def __init__(self, schema: str) -> None:
         if not _SCHEMA.fullmatch(schema):
             raise ConfigError(f"schema={schema!r}: a-z 0-9 _, at most 63, not beginning with a digit is needed")
-        head, self._kv = f"{schema}.head", f"{schema}.kv"
-        self.is_there = f"select to_regclass('{schema}.head') is not null"
+        self._schema, self._head, self._kv = schema, f"{schema}.head", f"{schema}.kv"
+        self._of_tables()
+        self._of_records()
+        self._of_the_head()
+
+    def _of_tables(self) -> None:
+        head = self._head
+        self.is_there = f"select to_regclass('{head}') is not null"
         #: Whether there are: the head's table, that of the records, all columns of the first.
         self.tables = f"""
             select to_regclass('{head}') is not null, to_regclass('{self._kv}') is not null,
                 (select count(*) = 2 from pg_attribute
                  where attrelid = to_regclass('{head}') and attname in ('token', 'server'))"""
-        self._schema = schema
         #: Of a table that the first development versions made.
         self.complete = f"""
             alter table {head} add column if not exists token bytea not null default '',
                 add column if not exists server text not null default ''"""
         self.has_records = f"select exists (select 1 from {self._kv})"
+
+    def _of_records(self) -> None:
+        #: keys.
+        self.get = f"select k, v from {self._kv} where k = any(%b::bytea[])"
+        #: Few keys are counted, for many the estimate of the last vacuum will do.
+        self.stats = f"""
+            select case when c.reltuples > 100000 then c.reltuples::bigint else (select count(*) from {self._kv}) end,
+                pg_total_relation_size(c.oid) from pg_class c where c.oid = '{self._kv}'::regclass"""
+        self.count = (
+            f"select count(*), coalesce(sum(length(md5(v)) + length(k)), 0)::bigint from {self._kv} where k >= ''"
+        )
+        self.vacuum = f"vacuum full {self._kv}"
+        #: All but epoch and number, which the head's row has.
+        self.everything = f"select k, v from {self._kv} order by k"
+
+    def _of_the_head(self) -> None:
+        head = self._head
         #: holder, token, owner, seconds, holder.
         self.lead = f"""
             update {head} set epoch = epoch + 1, holder = %s, token = %b, owner = %s,
@@ -69,8 +96,10 @@ class Sql:
         self.lift = f"update {head} set epoch = epoch + 1 where {ours}"
         #: incarnation, key.
         self.renew_incarnation = f"update {self._kv} set v = %b where k = %b"
-        #: keys.
-        self.get = f"select k, v from {self._kv} where k = any(%b::bytea[])"
+        #: server, epoch, token, incarnation, key.
+        self.settle = f"""
+            with h as (update {head} set server = %s where {ours} returning 1)
+            update {self._kv} set v = %b where k = %b and exists (select 1 from h)"""
         #: new, seconds, epoch, token, expect, put keys, put values, deleted keys.
         self.commit = f"""
             with f as (
@@ -81,17 +110,6 @@ class Sql:
                 where exists (select 1 from f) on conflict (k) do update set v = excluded.v),
             d as (delete from {self._kv} where k = any(%b::bytea[]) and exists (select 1 from f))
             select count(*)::int from f"""
-        #: Few keys are counted, for many the estimate of the last vacuum will do.
-        self.stats = f"""
-            select case when c.reltuples > 100000 then c.reltuples::bigint else (select count(*) from {self._kv}) end,
-                pg_total_relation_size(c.oid) from pg_class c where c.oid = '{schema}.kv'::regclass"""
-        self.count = (
-            f"select count(*), coalesce(sum(length(md5(v)) + length(k)), 0)::bigint from {self._kv} where k >= ''"
-        )
-        self.vacuum = f"vacuum full {self._kv}"
-        #: All but epoch and number, which the head's row has.
-        self.everything = f"select k, v from {self._kv} order by k"
-        self._head = head
 
     def create(self, header: Mapping[bytes, bytes]) -> str:
         """Return what makes all that is missing of an empty store; the header's records only with the head's row."""
