@@ -48,10 +48,15 @@ class Bulk:
         Args:
             prefix: empty: all but the engine's own.
             after: the last key that is not wanted any more.
+
+        Raises:
+            FencedOut, EngineFailed: as `Engine.renew` says.
         """
         lo, hi = (prefix, keys.after_prefix(prefix)) if prefix else (keys.after_prefix(keys.META), _END)
         lo = max(lo, after + b"\0") if after else lo
         while items := self.engine.read(ReadPlan((), (Scan(lo, hi, BULK_ITEMS, limit_bytes=BULK_BYTES),))).scans[0]:
+            # To go through a large store takes longer than a lease.
+            self.engine.renew()
             yield items
             lo = items[-1][0] + b"\0"
 

@@ -17,7 +17,7 @@ import msgspec
 from actorcloud.actor import Actor
 from actorcloud.base.errors import NoSpace
 from actorcloud.store.change import Recipient
-from actorcloud.store.engine import Engine, EngineFailed, Unresolved
+from actorcloud.store.engine import RENEWALS, Engine, EngineFailed, Unresolved
 from actorcloud.store.sequencer import InFlight
 
 
@@ -39,10 +39,6 @@ class Written(msgspec.Struct, frozen=True):
 
 class Renew(msgspec.Struct, frozen=True):
     """To itself, where the engine has a lease: stay its owner."""
-
-
-#: So often in the time of a lease it is renewed: two tries may fail.
-RENEWALS = 3
 
 
 class WriterActor(Actor):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import shutil
 import threading
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -15,13 +18,24 @@ import pytest
 
 from actorcloud.actor import System
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged, StoreLeased, StoreLocked
-from actorcloud.store import EngineFailed, FencedOut, PostgresEngine, ReadPlan, WriterActor, keys
+from actorcloud.store import Bulk, EngineFailed, FencedOut, PostgresEngine, ReadPlan, WriterActor, keys
 from tests.store.postgres import Make, answers_lost, put
+from tests.system.cluster import wait_for
 
 
 def outdate(sql: psycopg.Connection, schema: str) -> None:
     """Let the lease end, as if the database's clock had gone on."""
     sql.execute(f"update {schema}.head set lease_until = now() - interval '1 s'")
+
+
+def lease_end(sql: psycopg.Connection, schema: str) -> datetime:
+    ((end,),) = sql.execute(f"select lease_until from {schema}.head").fetchall()
+    assert isinstance(end, datetime)
+    return end
+
+
+def is_renewed(sql: psycopg.Connection, schema: str, before: datetime) -> bool:
+    return lease_end(sql, schema) > before
 
 
 def test_a_second_head_is_refused_and_told_until_when(make: Make) -> None:
@@ -83,6 +97,51 @@ def test_the_writer_renews_the_lease(make: Make) -> None:
     with System() as system:
         WriterActor.options(system=system).start(engine)
         assert renewed.wait(10)
+
+
+@pytest.mark.parametrize("mode", ["share", "exclusive"])
+def test_a_lease_is_renewed_while_administration_takes_long(
+    make: Make, sql: psycopg.Connection, schema: str, tmp_path: Path, mode: str
+) -> None:
+    # Given a table that somebody holds, so that it takes long
+    engine = make(lease=0.3)
+    engine.open("owner")
+    work = engine.vacuum if mode == "share" else lambda: engine.backup(tmp_path / "copy")
+    thread = threading.Thread(target=work)
+    with sql.transaction():
+        sql.execute(f"lock table {schema}.kv in access {mode} mode")
+        thread.start()
+        # Then
+        for _ in range(2):
+            wait_for(partial(is_renewed, sql, schema, lease_end(sql, schema)), "a renewal")
+    thread.join()
+    engine.renew()
+
+
+def test_a_lease_is_renewed_while_all_is_read(make: Make, sql: psycopg.Connection, schema: str) -> None:
+    # Given
+    engine = make()
+    bulk = Bulk(engine, engine.open("owner"))
+    bulk.commit({keys.user("s", b"k"): b"v"})
+    outdate(sql, schema)
+    # When
+    next(bulk.chunks())
+    # Then
+    with pytest.raises(StoreLeased):
+        make().open("other")
+
+
+def test_a_renewal_that_fails_does_not_end_what_takes_long(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    engine, failed = make(lease=0.03), threading.Event()
+    engine.open("owner")
+    monkeypatch.setattr(engine._sql, "renew", "select 1 from nowhere where %s + %s > 0 and %b > ''")
+    monkeypatch.setattr(logging.getLogger("actorcloud.store"), "warning", lambda *_: failed.set())
+    # When
+    with engine._kept():
+        assert failed.wait(10)
+    # Then
+    put(engine, 1, 0)
 
 
 def test_the_next_one_in_the_home_of_one_that_was_killed_need_not_wait(make: Make, tmp_path: Path) -> None:

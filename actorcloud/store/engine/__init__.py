@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from actorcloud.store.engine.port import (
+    RENEWALS,
     Batch,
     CheckLevel,
     Engine,
@@ -22,6 +23,7 @@ from actorcloud.store.engine.port import (
 )
 
 __all__ = [
+    "RENEWALS",
     "Batch",
     "CheckLevel",
     "Engine",

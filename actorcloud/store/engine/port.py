@@ -46,6 +46,10 @@ class EngineFailed(StoreError):
     code = "engine-failed"
 
 
+#: So often in the time of a lease it is renewed: two tries may fail.
+RENEWALS = 3
+
+
 class EngineCaps(NamedTuple):
     """What an engine can take."""
 

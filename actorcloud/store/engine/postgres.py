@@ -25,6 +25,7 @@ Reference: store-design 3.2; Jepsen's report on Amazon RDS for PostgreSQL 17.4.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -35,11 +36,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from actorcloud.base.errors import ConfigError, StoreDamaged, StoreForbidden, StoreLeased, StoreUnreachable
+from actorcloud.base.errors import (
+    ActorCloudError,
+    ConfigError,
+    StoreDamaged,
+    StoreForbidden,
+    StoreLeased,
+    StoreUnreachable,
+)
 from actorcloud.store import keys
 from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
 from actorcloud.store.engine.home import Home
 from actorcloud.store.engine.port import (
+    RENEWALS,
     Batch,
     CheckLevel,
     EngineCaps,
@@ -375,7 +384,8 @@ class PostgresEngine:
         link = self._writer.again()
         try:
             link.run("set statement_timeout = 0")
-            link.run(self._sql.vacuum)
+            with self._kept():
+                link.run(self._sql.vacuum)
         finally:
             link.close()
 
@@ -383,7 +393,35 @@ class PostgresEngine:
         """See `Engine.backup`: a store in SQLite, of one snapshot."""
         link = self._writer.again()
         try:
-            write_copy(dest, self._items(link))
+            with self._kept():
+                write_copy(dest, self._items(link))
+        finally:
+            link.close()
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Renew the lease meanwhile, where it is ours: from a thread of its own, since this one is busy."""
+        if not self._epoch:
+            yield
+            return
+        over = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(over,), name="lease", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
+    def _keep(self, over: threading.Event) -> None:
+        link, pause = self._writer.again(), self.caps.lease / RENEWALS
+        try:
+            while not over.wait(pause):
+                try:
+                    link.run(self._sql.renew, (self.caps.lease, self._fence, self._token), patience=0)
+                except ActorCloudError as error:
+                    # Should it end, another one may take over; the epoch keeps apart who writes.
+                    logger.warning("the lease of %s was not renewed: %s", self._writer.name, error)
         finally:
             link.close()
 
