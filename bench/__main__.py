@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import platform
+import signal
 import sys
 
 from bench.registry import BENCHMARKS, HEADING
@@ -15,6 +16,8 @@ MODULES = ("jobs", "latency", "coldstart", "idle", "local_actors", "store")
 
 def main() -> int:
     """Run what was asked for; 2 if a name is unknown."""
+    # As an exception, so that peers that were started end, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     for module in MODULES:
         importlib.import_module(f"bench.{module}")
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure actorcloud beside its peers.")

@@ -170,6 +170,8 @@ class Conflict(Message, tag=32, frozen=True):
     #: The commit asked for a ticket and has one: run again at once, others will wait for it.
     has_ticket: bool = False
     ranges: tuple[RangeNow, ...] = ()
+    #: Nothing that was read has changed: a condition that is to be tried again does not hold yet.
+    unmet: bool = False
 
 
 class Commit(Message, tag=33, frozen=True):

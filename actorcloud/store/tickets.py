@@ -167,7 +167,10 @@ class Tickets:
         if not isinstance(verdict, Conflict):
             self.end(commit.txn, now)
             return False
-        if commit.ticket is None:
+        if verdict.unmet:
+            # It waits for what others are to do: a turn would keep them from it.
+            self.end(commit.txn, now)
+        if commit.ticket is None or verdict.unmet:
             return False
         ticket = self._holders.get(commit.txn)
         if ticket is not None:

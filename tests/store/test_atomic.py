@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorcloud.base.errors import BadKey, BadValue, ConditionFailed, ReadOnlyTransaction, ValueTooLarge
+from actorcloud.base.errors import (
+    BadKey,
+    BadValue,
+    ConditionFailed,
+    ReadOnlyTransaction,
+    TransactionError,
+    ValueTooLarge,
+)
 from actorcloud.protocol.transaction import (
     ENTRY_LIMIT,
     VALUE_LIMIT_BYTES,
@@ -28,7 +35,7 @@ from actorcloud.store import Refused as RefusedChange
 from actorcloud.store.atomic import apply, check_step, joined
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin
-from tests.store.local import FENCE, NOW, PICKLE, REF, LocalStore, put_value, run_of, txn_of
+from tests.store.local import FENCE, NOW, PICKLE, REF, Clock, LocalStore, put_value, run_of, txn_of
 
 Work = Callable[[Transaction], object]
 
@@ -218,6 +225,33 @@ def test_a_condition_with_retry_that_fails_at_a_fetch_does_so_too(client: Transa
         return txn.fetch("s", "lock")
 
     assert do(client, take) == "gave up"
+
+
+@pytest.mark.parametrize("fetches", [False, True])
+def test_a_condition_that_never_comes_true_is_tried_after_pauses_and_named(
+    store: LocalStore,
+    fetches: bool,  # noqa: FBT001
+) -> None:
+    # Given
+    clock = Clock()
+    client = store.client(clock=clock)
+    put_value(client, "lock", "theirs")
+    runs: list[int] = []
+
+    def take(txn: Transaction) -> None:
+        runs.append(txn.attempt)
+        txn.set_if_absent("s", "lock", "mine", retry=True)
+        if fetches:
+            txn.fetch("s", "lock")
+
+    # When
+    with pytest.raises(TransactionError, match="its condition did not come true"):
+        do(client, take)
+    # Then: not as fast as it goes
+    assert len(runs) < 1000
+    assert len(clock.slept) == len(runs) - 2
+    # and without a turn, which would keep others from making it true.
+    assert not any(getattr(message, "has_ticket", False) for message in store.asked)
 
 
 # -- what the run sees ----------------------------------------------------------------------------

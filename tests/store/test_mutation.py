@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import Context
 
 import pytest
@@ -23,7 +23,7 @@ from actorcloud.protocol.transaction import Commit as CommitMessage
 from actorcloud.protocol.transaction import Conflict, NotCommitted, Read, Refused
 from actorcloud.store import Abort, Commit, Fail, Transaction, Transactions
 from actorcloud.store.caller.transaction import Restart
-from tests.store.local import JOB, PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
+from tests.store.local import FENCE, JOB, PICKLE, REF, Clock, LocalStore, means, run_of, txn_of, txn_of_any
 from tests.store.local import put_value as put
 
 
@@ -360,6 +360,29 @@ def test_a_transaction_in_a_transaction_is_refused(client: Transactions) -> None
         client.mutate(lambda: client.mutate(lambda: None))
     with pytest.raises(NestedTransaction):
         client.mutate(lambda: client.stage(lambda: None))
+
+
+@pytest.mark.parametrize("once", [None, "name"])
+def test_a_function_that_does_nothing_when_it_is_called_is_refused(store: LocalStore, once: str | None) -> None:
+    # Given
+    store.add_job(REF, "running", run_of(1))
+    client = store.client(fence=FENCE)
+
+    async def coroutine() -> None:
+        txn_of(client).store("s", "a", 1)
+
+    def generator() -> Iterator[None]:
+        yield txn_of(client).store("s", "a", 1)  # type: ignore[func-returns-value]
+
+    async def both() -> AsyncIterator[None]:
+        yield txn_of(client).store("s", "a", 1)  # type: ignore[func-returns-value]
+
+    for function in (coroutine, generator, both):
+        # When
+        with pytest.raises(TypeError, match="a plain function is needed"):
+            client.mutate(function, once)
+    # Then
+    assert client.fetch("s", "a") is None
 
 
 def test_a_captured_handle_is_dead_after_the_end(client: Transactions) -> None:

@@ -94,6 +94,15 @@ def test_a_turn_ends_with_the_transaction(verdict: object) -> None:
     assert tickets.holders == 0
 
 
+def test_who_waits_for_a_condition_has_no_turn_and_keeps_none() -> None:
+    tickets = Tickets()
+    unmet = Conflict((b"", 0), unmet=True)
+    assert not tickets.told(commit("me", "hot", ticket=0.0), unmet, 0.0)
+    mine = hold(tickets, "me", "hot")
+    assert not tickets.told(mine, unmet, 0.0)
+    assert tickets.admits(request(commit("other", "hot")), 0.0)
+
+
 def test_a_transaction_that_was_given_up_has_no_turn() -> None:
     tickets = Tickets()
     mine = hold(tickets, "me", "hot")

@@ -51,6 +51,9 @@ class Unknown:
 #: The conflict of a run that is to be run again, with nothing known.
 ANEW: Final = Conflict((b"", 0))
 
+#: The same of one that found a condition unmet.
+UNMET: Final = Conflict((b"", 0), unmet=True)
+
 #: What `Attempt.peek` returns for a key that must be asked for.
 UNKNOWN = Unknown()
 

@@ -66,9 +66,8 @@ class Pacer:
             longest = min(BACKOFF_LIMIT, BACKOFF_FIRST * BACKOFF_FACTOR ** min(number - 2, 32))
             self._means.sleep(longest * self._means.random())
 
-    def error(self, number: int, why: str) -> TransactionError:
+    def error(self, number: int, why: str, advice: str = "make it shorter, or let it read less") -> TransactionError:
         """Return what to raise when the deadline has passed."""
         return TransactionError(
-            f"the transaction did not commit within {self._timeout} s and {number} attempts: {why}; "
-            "make it shorter, or let it read less"
+            f"the transaction did not commit within {self._timeout} s and {number} attempts: {why}; {advice}"
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from actorcloud.base.errors import ClosedCloud, HeadUnreachable, ImpureTransaction, NestedTransaction
@@ -89,6 +90,10 @@ class Repetition:
                 continue
             tries = number - self.pacer.guesses
             if self.pacer.is_over():
+                if seed.unmet:
+                    raise self.pacer.error(
+                        tries, "its condition did not come true", "watch the key if that may take long"
+                    )
                 raise self.pacer.error(tries, "other transactions kept changing what it read")
             if not seed.has_ticket:
                 self.pacer.pause(tries)
@@ -154,13 +159,31 @@ class Repetition:
 
     def _call(self, transaction: Transaction, fun: Callable[[], T], once_key: bytes | None) -> Commit[T]:
         if once_key is None:
-            return Commit(fun())
+            return Commit(_called(fun))
         before = transaction.read(once_key)
         if before is not None:
             return Commit(cast("T", self._codec.loads(before)))
-        value = fun()
+        value = _called(fun)
         transaction.write(once_key, self._codec.dumps(value))
         return Commit(value)
+
+
+def _called(fun: Callable[[], T]) -> T:
+    """Call a transaction's function.
+
+    Raises:
+        TypeError: it is one of those that do nothing when they are called.
+    """
+    value = fun()
+    if isinstance(value, CoroutineType | GeneratorType | AsyncGeneratorType):
+        kind = type(value).__name__.replace("_", " ")
+        if isinstance(value, CoroutineType):
+            value.close()  # else Python warns that nobody awaited it
+        raise TypeError(
+            f"the function of a transaction returned a {kind}, so nothing of it has run; a plain function is needed, "
+            "which uses the store and returns: in asyncio, await asyncio.to_thread(cloud.mutate_store, function)"
+        )
+    return value
 
 
 def is_unfounded(attempt: Attempt, outcome: Commit[Any] | Fail | Exception | None) -> bool:

@@ -31,7 +31,7 @@ from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import NewJob
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep, Conflict, RangeRead, Read, Refused, Values
 from actorcloud.store.caller.atomics import AtomicCalls
-from actorcloud.store.caller.attempt import ANEW, Attempt, Unknown
+from actorcloud.store.caller.attempt import UNMET, Attempt, Unknown
 from actorcloud.store.caller.codec import Codec
 from actorcloud.store.caller.space import Space, range_of, user_key
 from actorcloud.store.key_codec import Key, decode_key
@@ -300,7 +300,7 @@ class Transaction(AtomicCalls):
         except ConditionFailed as failed:
             if not failed.retry:
                 raise
-            self.conflict = ANEW
+            self.conflict = UNMET
             raise Restart from failed
 
     def _check_writable(self) -> None:

@@ -80,7 +80,9 @@ def validate_commit(view: View, moment: Moment, commit: Commit, touched: Touched
     if isinstance(effect, dict):
         return _accept_commit(moment, commit, effect)
     if isinstance(effect, ConditionFailed) and effect.retry:
-        return view.conflict(moment, (key for key, _ in commit.reads), commit.ranges)
+        return msgspec.structs.replace(
+            view.conflict(moment, (key for key, _ in commit.reads), commit.ranges), unmet=True
+        )
     return Refused(effect.code, str(effect))
 
 
