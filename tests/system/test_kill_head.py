@@ -47,8 +47,8 @@ def kill_heads(times: int, chance: Chance, address: str = LMDB) -> None:
 
 
 @pytest.mark.timeout(400)
-def test_the_head_is_killed_again_and_again_and_every_job_counts_once() -> None:
-    kill_heads(36, Chance())
+def test_the_head_is_killed_fifty_times_and_every_job_counts_once() -> None:
+    kill_heads(50, Chance())
 
 
 @pytest.mark.timeout(120)
