@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Callable
 
 import pytest
 
@@ -68,6 +69,32 @@ def test_a_job_keys_the_store_and_takes_its_keys_along(cloud: Cloud, head: FakeH
     cloud.mutate_store(lambda: cloud.delete(ref, "half"))
     # Then
     assert cloud.fetch(ref, "half") is None
+
+
+@pytest.mark.parametrize("text_of", [str, lambda ref: str(ref).lower()])
+def test_the_text_of_a_job_keys_the_store_as_the_job_does(cloud: Cloud, text_of: Callable[[object], str]) -> None:
+    # Given
+    ref = cloud.add_job(double, 1)
+    text = text_of(ref)
+    # When
+    cloud.mutate_store(lambda: cloud.store(text, "half", 1))
+    cloud.mutate_store(lambda: cloud.add(text, "half", 1))
+    # Then
+    assert cloud.fetch(ref, "half") == cloud.fetch(text, "half") == 2
+    assert cloud.scan(text) == cloud.scan(ref) == [("half", 2)]
+    assert cloud.usage(text) == cloud.usage(ref)
+    assert cloud.spaces() == []
+    with cloud.watch(text, "half") as halves:
+        assert next(halves) == 2
+
+
+def test_a_text_as_long_as_a_jobs_that_is_none_names_a_space(cloud: Cloud) -> None:
+    # Given
+    name = "z" * 26
+    # When
+    cloud.mutate_store(lambda: cloud.store(name, "key", 1))
+    # Then
+    assert cloud.fetch(name, "key") == 1
 
 
 def test_a_conflict_runs_the_function_again(cloud: Cloud, head: FakeHead) -> None:

@@ -77,8 +77,13 @@ def test_spaces_are_listed_by_name_and_jobs_apart(client: Transactions) -> None:
     assert [usage.space for usage in client.spaces(of_jobs=True)] == [JOB]
     assert [usage.space for usage in client.spaces("a", 2)] == ["a\0", "b"]
     assert client.spaces("c") == client.spaces(JOB, of_jobs=True) == []
+    # A text of a job is that job where those of jobs are listed, and a name among names.
+    assert client.spaces(str(JOB), of_jobs=True) == []
+    fill(client, "0")
+    assert [usage.space for usage in client.spaces(str(JOB))] == ["a", "a\0", "b", "c"]
+    assert client.spaces()[0].space == "0"
     # Who is behind one of the other kind?
-    assert len(client.spaces(JOB)) == 4
+    assert len(client.spaces(JOB)) == 5
     assert client.spaces("a", of_jobs=True) == []
 
 

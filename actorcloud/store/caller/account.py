@@ -34,7 +34,14 @@ def list_spaces(ask: Ask, after: Space | None, limit: int, *, of_jobs: bool) -> 
     Raises:
         TransactionTooLarge: more than one answer holds.
     """
-    return _asked(ask, ListSpaces(of_jobs, b"" if after is None else space_key(after), limit))
+    return _asked(ask, ListSpaces(of_jobs, _behind(after, of_jobs=of_jobs), limit))
+
+
+def _behind(after: Space | None, *, of_jobs: bool) -> bytes:
+    if isinstance(after, str) and not of_jobs:
+        # Also if it is the text of a job: in an older store a space may have such a name, and the list goes on there.
+        return keys.space(after)
+    return b"" if after is None else space_key(after)
 
 
 def _asked(ask: Ask, question: GetUsage | ListSpaces) -> list[SpaceUsage]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from actorcloud.base.errors import BadKey
+from actorcloud.base.errors import BadJobRef, BadKey
 from actorcloud.base.ids import JobRef
 from actorcloud.store import keys
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, STAMP_LIMIT_BYTES, Key, encode_key, prefix_range
 
-#: What keys a part of the store: a job, or a space's name.
+#: What keys a part of the store: a job, also by its text, or a space's name.
 Space = JobRef[Any] | str
 
 
@@ -68,7 +69,16 @@ def place_of(space: Space, key: Key) -> str:
 
 def _name(space: Space) -> bytes | str:
     if isinstance(space, str):
-        return space
+        return _named(space)
     if isinstance(space, JobRef):
         return space.raw
     raise BadKey(f"what keys the store is a JobRef or the name of a space, not {space!r}")
+
+
+@lru_cache(keys.REMEMBERED)
+def _named(text: str) -> bytes | str:
+    # As at every call: what is the text of a job's reference is that job, and names no space.
+    try:
+        return JobRef[Any].parse(text).raw
+    except BadJobRef:
+        return text
