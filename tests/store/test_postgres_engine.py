@@ -290,11 +290,27 @@ def test_a_failover_while_no_head_ran_is_told_and_ends_the_history(
     opened = engine.open("after a failover")
     assert opened.seq == 1
     assert opened.incarnation != before
-    assert caplog.text.count("another server or timeline") == 1
+    assert caplog.text.count("another server, timeline or table") == 1
     # Then once
     engine.close()
     assert engine.open("next").incarnation == opened.incarnation
-    assert caplog.text.count("another server or timeline") == 1
+    assert caplog.text.count("another server, timeline or table") == 1
+
+
+def test_a_store_that_was_restored_from_a_dump_has_another_history(
+    make: Make, sql: psycopg.Connection, schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    engine = make()
+    before = engine.open("before").incarnation
+    engine.close()
+    # When its tables are made again from what they were
+    sql.execute(f"create table {schema}.copy (like {schema}.head including all)")
+    sql.execute(f"insert into {schema}.copy select * from {schema}.head")
+    sql.execute(f"drop table {schema}.head; alter table {schema}.copy rename to head")
+    # Then
+    assert engine.open("after").incarnation != before
+    assert "another server, timeline or table" in caplog.text
 
 
 def test_a_server_that_does_not_say_which_it_is_can_have_a_store(make: Make, caplog: pytest.LogCaptureFixture) -> None:

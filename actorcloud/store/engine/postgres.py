@@ -265,8 +265,8 @@ class PostgresEngine:
             return
         if before:
             text = (
-                "%s is another server or timeline than when it was opened last (%s, then %s): a failover, or a copy. "
-                "What was acknowledged since may be missing; the store has a new incarnation"
+                "%s is another server, timeline or table than when it was opened last (%s, then %s): a failover, or a "
+                "copy. What was acknowledged since may be missing; the store has a new incarnation"
             )
             logger.critical(text, name, server, before)
         values = (server, self._fence, self._token, self._random(INCARNATION_BYTES), INCARNATION)

@@ -35,11 +35,6 @@ class Sql:
         select current_setting('server_version'), current_setting('server_version_num')::int,
             current_setting('fsync')"""
 
-    #: Which server this is, and on which timeline: another one after each failover.
-    identity = """
-        select system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-        from pg_control_system()"""
-
     def __init__(self, schema: str) -> None:
         if not _SCHEMA.fullmatch(schema):
             raise ConfigError(f"schema={schema!r}: a-z 0-9 _, at most 63, not beginning with a digit is needed")
@@ -60,6 +55,11 @@ class Sql:
         self.complete = f"""
             alter table {head} add column if not exists token bytea not null default '',
                 add column if not exists server text not null default ''"""
+        #: Which server this is, on which timeline, and which table: another one after a failover, or from a dump.
+        self.identity = f"""
+            select system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '/' ||
+                (select oid from pg_database where datname = current_database()) || '/' || '{head}'::regclass::oid
+            from pg_control_system()"""
         self.has_records = f"select exists (select 1 from {self._kv})"
 
     def _of_records(self) -> None:
