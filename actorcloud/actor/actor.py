@@ -92,6 +92,9 @@ class Actor(Party, pykka.Actor):
     max_mailbox: ClassVar[int | MailboxLimit | None] = None
     #: "crash": a handler that raises ends the actor. "reply": in an ask, only the asker hears of it.
     ask_errors: ClassVar[Literal["crash", "reply"]] = "crash"
+    #: Crash reports, `debug.get_status` and `info` tell how large its messages and attributes are, and not what is in
+    #: them.
+    hides_values: ClassVar[bool] = False
 
     #: Defaults of `child_spec`; see `ChildSpec`.
     restart: ClassVar[str] = "permanent"

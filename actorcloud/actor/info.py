@@ -21,6 +21,7 @@ from actorcloud.actor.cell import Cell
 from actorcloud.actor.context import GUARD
 from actorcloud.actor.mail import Ask, Tied
 from actorcloud.actor.mailbox import DEAD, IDLE
+from actorcloud.base.brief import outline
 
 #: Frames of a stack that are told, the innermost.
 _FRAMES = 50
@@ -96,20 +97,21 @@ def _current_message(cell: Cell) -> Any:
     for frame in reversed(cell.frames()):
         # The outermost that is the cell's: its turn.
         if frame.f_locals.get("self") is cell and "message" in frame.f_locals:
-            return _content(frame.f_locals["message"])
+            return _content(cell, frame.f_locals["message"])
     return None
 
 
 def _messages(cell: Cell) -> list[Any]:
-    return [_content(message) for message in cell.unread()]
+    return [_content(cell, message) for message in cell.unread()]
 
 
 def _busy_time(cell: Cell) -> float | None:
     return None if cell.debug is None else cell.debug.busy_time(cell)
 
 
-def _content(entry: Any) -> Any:
-    return entry.message if type(entry) in {Ask, Tied} else entry
+def _content(cell: Cell, entry: Any) -> Any:
+    content = entry.message if type(entry) in {Ask, Tied} else entry
+    return outline(content) if cell.kind.hides_values else content
 
 
 #: What can be told, and how.

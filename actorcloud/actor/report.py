@@ -16,7 +16,7 @@ import msgspec
 
 from actorcloud.actor.errors import Unwound
 from actorcloud.actor.mail import Ask
-from actorcloud.base.brief import DEPTH_DEFAULT, brief
+from actorcloud.base.brief import DEPTH_DEFAULT, brief, outline
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import Crash, safe_str
 
@@ -130,9 +130,19 @@ def shown(actor: Any, status: Status) -> Status:
         text = _Hidden(f"<format_status of {name} raised {type(error).__name__}: not shown>")
     else:
         if isinstance(found, Status):
-            return found
+            return _outlined(found) if actor.hides_values else found
         text = _Hidden(f"<format_status of {name} returned {type(found).__name__}, no Status: not shown>")
     return Status(state=text, message=text, reason=status.reason, log=[])
+
+
+def _outlined(status: Status) -> Status:
+    state = status.state
+    return Status(
+        state={name: outline(value) for name, value in state.items()} if type(state) is dict else outline(state),
+        message=None if status.message is None else outline(status.message),
+        reason=status.reason,
+        log=[outline(event) for event in status.log],
+    )
 
 
 def report_crash(cell: Any, crash: Crash, handled: tuple[Any, bool] | None, style: ReportFormat) -> CrashReport:

@@ -6,6 +6,8 @@ Reference: the standard library's `reprlib`.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -75,3 +77,54 @@ def cut(text: str, chars: int = BRIEF_LIMIT_CHARS) -> str:
         return text
     half = (chars - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
+
+
+class Outline(str):
+    """A text that stands for a value, and is its own `repr`."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def outline(value: object, *, depth: int = DEPTH_DEFAULT) -> Outline:
+    """Return what kind of value it is and how large, its numbers, and nothing else of it; never raises.
+
+    >>> outline({b"key": b"value"}), outline("secret"), outline(7)
+    (<dict of 1, 8 bytes>, <6 characters>, 7)
+    """
+    try:
+        return Outline(_outline(value, depth))
+    except Exception as error:  # noqa: BLE001  as above; and it may be changed meanwhile
+        return Outline(f"<{type(value).__name__} that raised {type(error).__name__}>")
+
+
+def _outline(value: Any, depth: int) -> str:  # noqa: ANN401  it is looked into, whatever it is
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str):
+        # What stands for a value is told as it is.
+        return str(value) if isinstance(value, Outline) else f"<{len(value)} characters>"
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value)} bytes>"
+    name = type(value).__name__
+    fields = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
+    if isinstance(value, msgspec.Struct | tuple) and fields:
+        inside = [f"{field}={_outline(getattr(value, field), depth - 1)}" for field in fields if depth > 0]
+        return f"{name}({', '.join(inside) or '...'})"
+    if isinstance(value, _CONTAINERS):
+        size = _bytes_in(value, depth)
+        return f"<{name} of {len(value)}, {size} bytes>" if size else f"<{name} of {len(value)}>"
+    return f"<{name} of {len(value)}>" if hasattr(value, "__len__") else f"<{name}>"
+
+
+#: What is gone through.
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+
+def _bytes_in(value: object, depth: int) -> int:
+    if isinstance(value, bytes):
+        return len(value)
+    if depth <= 0 or not isinstance(value, _CONTAINERS):
+        return 0
+    inside: Iterable[object] = (*value, *value.values()) if isinstance(value, Mapping) else value
+    return sum(_bytes_in(each, depth - 1) for each in inside)

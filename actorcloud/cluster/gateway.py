@@ -65,6 +65,7 @@ class Gateway(Actor):
         NetError: whatever the transport's `start` raises.
     """
 
+    hides_values = True
     trap_exit = True
 
     def __init__(  # noqa: PLR0913  one for each thing that is injected

@@ -67,6 +67,8 @@ class JobManager(Actor):
         grace: seconds that nodes of an earlier head may take to come back.
     """
 
+    hides_values = True
+
     #: Who waits for a job may leave before it ends.
     gets_abandoned = True
 

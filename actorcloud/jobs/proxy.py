@@ -62,6 +62,7 @@ class NodeProxy(Actor):
         roster: hears when the manager knows this node.
     """
 
+    hides_values = True
     restart = "temporary"
 
     def __init__(  # noqa: PLR0913  those it speaks with, each under its own name

@@ -65,6 +65,8 @@ class Roster(Actor):
         actors: the head's "manager", "scheduler" and "store".
     """
 
+    hides_values = True
+
     def __init__(
         self, neighbours: Neighbours, *, python: str, proxies: ActorRef[Any], actors: dict[str, ActorRef[Any]]
     ) -> None:

@@ -31,6 +31,8 @@ class Scheduler(Actor):
         manager: gets `Placed`; a ref that resolves at each send, since the manager starts after.
     """
 
+    hides_values = True
+
     def __init__(self, manager: ActorRef[Any]) -> None:
         self.placement = Placement()
         self._manager = manager

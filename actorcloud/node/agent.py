@@ -89,6 +89,8 @@ class NodeAgent(Actor):
         orphan_time: seconds to go on without a head.
     """
 
+    hides_values = True
+
     def __init__(
         self,
         make_crew: Callable[[], Crew],

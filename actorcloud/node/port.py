@@ -74,6 +74,7 @@ class WorkerPort(Actor):
         printing: shows what jobs print.
     """
 
+    hides_values = True
     restart = "transient"
     # So that `on_stop` kills the worker when the node's tree ends.
     trap_exit = True

@@ -34,6 +34,7 @@ from typing import Any, ClassVar, cast
 import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
+from actorcloud.actor import Status as ActorStatus
 from actorcloud.base.ports import Abandoned
 from actorcloud.base.telemetry import telemetry
 from actorcloud.protocol.storestats import GetStoreStats, StoreStats
@@ -65,7 +66,7 @@ from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_
 from actorcloud.store.validation import Touched, check_commit
 from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
-from actorcloud.store.writer import Write, WriterActor, Written
+from actorcloud.store.writer import Write, WriterActor, Written, of_outage
 
 logger = logging.getLogger("actorcloud.store")
 
@@ -107,6 +108,7 @@ class StoreActor(Actor):
         StoreLocked, NotAStore, StoreTooNew, StoreDamaged: as the engine says; `start` raises them.
     """
 
+    hides_values = True
     trap_exit = True
     gets_abandoned = True
     id: ClassVar[str] = "store"
@@ -220,6 +222,10 @@ class StoreActor(Actor):
     def on_failure(self, *_: object) -> None:
         """Close the engine; the next one opens it anew."""
         self._engine.close()
+
+    def format_status(self, status: ActorStatus) -> ActorStatus:
+        """See `of_outage`."""
+        return of_outage(status)
 
     # -- requests ---------------------------------------------------------------------------------
 

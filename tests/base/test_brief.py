@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.base.brief import BRIEF_LIMIT_CHARS, brief
+from actorcloud.base.brief import BRIEF_LIMIT_CHARS, brief, outline
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text() | st.binary(),
@@ -71,3 +71,25 @@ def test_a_value_with_a_repr_of_its_own_is_asked_for_it_and_may_fail() -> None:
     assert "Broken" in brief(Broken())
     assert "Broken" in brief(Order(Broken()))
     assert len(brief(Huge())) <= BRIEF_LIMIT_CHARS
+
+
+@given(VALUES)
+def test_an_outline_says_nothing_but_kinds_sizes_and_numbers(value: object) -> None:
+    hidden = outline({"key": (Order("password"), [b"password", "password", value])})
+    assert "password" not in hidden
+    assert brief(hidden) == hidden[:BRIEF_LIMIT_CHARS]
+
+
+def test_an_outline_names_fields_and_adds_up_bytes() -> None:
+    assert repr(outline(Order({b"key": b"value", b"k": (1, b"v")}, 3))) == "Order(item=<dict of 2, 10 bytes>, count=3)"
+    assert outline(Order("four")) == "Order(item=<4 characters>, count=1)"
+    assert outline([Order(1)], depth=1) == "<list of 1>"
+    assert outline(Order(Order(1)), depth=1) == "Order(item=Order(...), count=1)"
+
+
+def test_what_cannot_be_measured_is_said_to_be_so() -> None:
+    class Broken:
+        def __len__(self) -> int:
+            raise ValueError("password")
+
+    assert outline(Broken()) == "<Broken that raised ValueError>"
