@@ -50,6 +50,7 @@ class NodeProcess:
         self._child: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._quick_deaths = 0
+        self._is_anothers = False
 
     @property
     def is_wanted(self) -> bool:
@@ -61,13 +62,25 @@ class NodeProcess:
         if not self.is_wanted:
             return
         os.makedirs(self._runtime, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib is not loaded yet
-        if self._is_held():
+        lock = _take_lock(self._runtime)
+        if lock is None:
             return
+        try:
+            self._start(lock)
+        finally:
+            # The node has it now, from its first moment on: two heads that start at once start one.
+            os.close(lock)
+
+    def _start(self, lock: int) -> None:
         command = [sys.executable, "-P", "-m", "actorcloud.node", "--name", NAME, "--runtime", self._runtime]
         command += ["--head", f"ipc://{self._runtime}/head.sock", "--workers", str(self._workers)]
         command += ["--node-timeout", str(self._node_timeout), "--private", "--orphan-time", str(ORPHAN_TIME)]
+        command += ["--lock-fd", str(lock)]
+        os.ftruncate(lock, 0)
         self._started_at = time.monotonic()
-        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=(lock,))
+        # For whoever did not start it, and is to end it all the same.
+        os.write(lock, str(self._child.pid).encode())
 
     def keep(self) -> None:
         """Start the node again if it has died."""
@@ -93,11 +106,15 @@ class NodeProcess:
         self._quick_deaths = self._quick_deaths + 1 if is_quick else 0
         return self._quick_deaths >= QUICK_DEATHS_LIMIT
 
+    def leave_to_another(self) -> None:
+        """Say that another head has the store: `end` leaves alone what was found here."""
+        self._is_anothers = True
+
     def end(self) -> None:
         """End the node with this head, also one of an earlier head."""
         if self._child is None:
-            if self.is_wanted:
-                self._end_earlier()
+            if self.is_wanted and not self._is_anothers:
+                end_node(self._runtime)
             return
         self._child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -106,28 +123,43 @@ class NodeProcess:
             self._child.kill()
             self._child.wait()
 
-    def _end_earlier(self) -> None:
-        # One that has not found us yet cannot be told over the network; it would wait for us for two minutes.
-        try:
-            with open(f"{self._runtime}/{NODE_LOCK}") as file:  # noqa: PTH123  pathlib is not loaded yet
-                process = os.pidfd_open(int(file.read()))
-        except (AttributeError, OSError, ValueError):  # no descriptors here, no such process, no number
-            return
-        try:
-            # Still held: so the number is still that of its holder.
-            if self._is_held():
-                signal.pidfd_send_signal(process, signal.SIGTERM)
-                if not wait_readable(process, seconds=END_TIMEOUT):
-                    signal.pidfd_send_signal(process, signal.SIGKILL)
-        finally:
-            os.close(process)
 
-    def _is_held(self) -> bool:
-        descriptor = os.open(f"{self._runtime}/{NODE_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+def end_node(runtime: str, *, at_once: bool = False) -> None:
+    """End the node that a head has left behind, if there is one.
+
+    Args:
+        runtime: the head's runtime directory.
+        at_once: whether to kill it, with what it runs.
+
+    Blocks: until it has ended, `END_TIMEOUT` at most.
+    """
+    # One that has not found its next head yet cannot be told over the network; it would wait for two minutes.
+    try:
+        with open(f"{runtime}/{NODE_LOCK}") as file:  # noqa: PTH123  pathlib is not loaded yet
+            process = os.pidfd_open(int(file.read()))
+    except (AttributeError, OSError, ValueError):  # no descriptors here, no such process, no number
+        return
+    try:
+        # Still held: so the number is still that of its holder.
+        lock = _take_lock(runtime)
+        if lock is not None:
+            os.close(lock)
+            return
+        signal.pidfd_send_signal(process, signal.SIGKILL if at_once else signal.SIGTERM)
+        if not wait_readable(process, seconds=END_TIMEOUT):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    except ProcessLookupError:  # it has just ended
+        pass
+    finally:
+        os.close(process)
+
+
+def _take_lock(runtime: str) -> int | None:
+    """Return the descriptor that holds the lock of the head's own node, None if a node has it."""
+    descriptor = os.open(f"{runtime}/{NODE_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -25,7 +25,7 @@ import msgspec
 
 from actorcloud.actor import Pool, Supervisor, System
 from actorcloud.base import interpreter
-from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore
+from actorcloud.base.errors import ActorCloudError, NoSpace, NotAStore, StoreLocked
 from actorcloud.base.exitcode import ExitCode, exit_code
 from actorcloud.base.ids import new_incarnation
 from actorcloud.base.location import Location
@@ -95,7 +95,7 @@ class _HeadProcess:
             stack.callback(self._node.end)
             system = stack.enter_context(System(name=self._options.name, dispatcher=Pool(hosted=True)))
             with system.activate():
-                self._start(system)
+                self._start_first(system)
             # Whatever ends this block, the tree ends because of it, not by itself.
             stack.callback(self._stop.set)
             self._announce()
@@ -107,6 +107,15 @@ class _HeadProcess:
         return self._code
 
     # -- the tree ---------------------------------------------------------------------------------
+
+    def _start_first(self, system: System) -> None:
+        try:
+            self._start(system)
+        except StoreLocked as error:
+            # A head that came second; not one that waits for a lease, which nobody has on this machine.
+            if type(error) is StoreLocked:
+                self._node.leave_to_another()
+            raise
 
     def _start(self, system: System) -> None:
         options = self._options

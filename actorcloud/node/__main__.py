@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--node-timeout", type=float, default=_NODE_TIMEOUT)
     parser.add_argument("--orphan-time", type=float, default=_ORPHAN_TIME)
     parser.add_argument("--private", action="store_true")
+    parser.add_argument("--lock-fd", type=int)
     given = parser.parse_args()
     started: list[Started] = []
     # The node itself tells why none can be started; only as many as surely will be wanted.

@@ -44,6 +44,8 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     orphan_time: float = ORPHAN_TIME_DEFAULT
     #: Belongs to one head, and ends when that says goodbye.
     private: bool = False
+    #: Of a private node: the descriptor that holds its lock already, as whoever started it took it.
+    lock_fd: int | None = None
 
     def __post_init__(self) -> None:
         if not PEER_NAME.fullmatch(self.name):

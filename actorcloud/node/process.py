@@ -239,6 +239,10 @@ class _NodeProcess:
 
 
 def _hold_lock(options: NodeOptions, stack: contextlib.ExitStack) -> None:
+    if options.lock_fd is not None:
+        # Not for our children: the lock is to go with this process.
+        os.set_inheritable(options.lock_fd, False)
+        return
     runtime = private_directory(Path(options.runtime))
     name = NODE_LOCK if options.private else f"{options.name}.lock"
     descriptor = os.open(runtime / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actorcloud.base.rendezvous import NODE_LOCK
-from actorcloud.head.nodeprocess import QUICK_DEATHS_LIMIT, NodeProcess
+from actorcloud.head.nodeprocess import QUICK_DEATHS_LIMIT, NodeProcess, end_node
 
 
 @pytest.fixture
@@ -49,6 +49,35 @@ def test_a_node_of_an_earlier_head_is_not_started_twice(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         node.begin()
         assert node._child is None
+
+
+SLEEPER = """#!/bin/sh
+exec sleep 60
+"""
+
+
+def test_a_node_has_its_lock_and_number_from_its_first_moment_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a node that has not come to do anything yet
+    interpreter = tmp_path / "python"
+    interpreter.write_text(SLEEPER)
+    interpreter.chmod(0o700)
+    monkeypatch.setattr("actorcloud.head.nodeprocess.sys.executable", str(interpreter))
+    first, second = (NodeProcess(str(tmp_path), 1, 15.0) for _ in range(2))
+    first.begin()
+    # When another head starts
+    second.begin()
+    # Then it starts no other, and who comes second does not end what is not his
+    assert second._child is None
+    second.leave_to_another()
+    second.end()
+    child = first._child
+    assert child is not None
+    assert child.poll() is None
+    # And whoever is to end it finds it
+    end_node(str(tmp_path), at_once=True)
+    assert child.wait(10) == -signal.SIGKILL
 
 
 HOLDER = """
