@@ -62,6 +62,7 @@ def head(
         is_ready=lambda pid: _is_ready(place, pid),
         tell=lambda text: report.talk(text, quiet=quiet),
         on_ready=lambda: _welcome(place, location, quiet=quiet),
+        on_killed=lambda: _end_node(place),
     )
     code = keeper.run()
     if code != ExitCode.OK:
@@ -71,6 +72,15 @@ def head(
 def _is_ready(runtime: Path, pid: int) -> bool:
     found = find_head(runtime)
     return found is not None and found.pid == pid
+
+
+def _end_node(runtime: Path) -> None:
+    """End the node of a head that was killed; it would wait two minutes for a head that does not come."""
+    from actorcloud.head import end_node  # noqa: PLC0415  only now
+
+    # Another head may have the store by now, or have had it all the time: then it has the node, too.
+    if find_head(runtime) is None:
+        end_node(str(runtime), at_once=True)
 
 
 def _welcome(runtime: Path, store: Location, *, quiet: bool) -> None:

@@ -66,6 +66,7 @@ class Keeper:
         is_ready: pid -> whether it serves; looked at until it does.
         tell: says something to the person who started this.
         on_ready: called once, when it serves for the first time.
+        on_killed: called once, when the process was killed and is not started again: what it leaves behind is to go.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class Keeper:
         is_ready: Callable[[int], bool],
         tell: Callable[[str], None],
         on_ready: Callable[[], None],
+        on_killed: Callable[[], None] = lambda: None,
     ) -> None:
         self._start = start
         self._is_ready = is_ready
         self._tell = tell
         self._on_ready = on_ready
+        self._on_killed = on_killed
         self._starts: list[float] = []
         self._was_ready = False
         self._signals: list[int] = []
@@ -109,14 +112,17 @@ class Keeper:
     def _keep(self) -> int:
         while True:
             code = self._run_once()
+            wait = pause(code, self._starts, time.monotonic(), was_ready=self._was_ready)
+            if code < 0 and (self._signals or wait is None):
+                self._on_killed()
             if self._signals:
                 return ExitCode.INTERRUPTED if code < 0 else code
-            wait = pause(code, self._starts, time.monotonic(), was_ready=self._was_ready)
             if wait is None:
                 return code if code >= 0 else 128 - code
             how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             self._tell(f"the head {how}; starting it again" + (f" in {wait:g} s" if wait else ""))
             if self._sleep(wait):
+                self._on_killed()
                 return ExitCode.OK
 
     def _run_once(self) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         import_store,
         restore_store,
     )
+    from actorcloud.head.nodeprocess import end_node
     from actorcloud.head.offline import open_offline
     from actorcloud.head.options import HeadOptions
     from actorcloud.head.process import serve_head
@@ -39,6 +40,7 @@ __all__ = [
     "back_up_store",
     "check_store",
     "compact_store",
+    "end_node",
     "export_store",
     "import_store",
     "open_offline",
@@ -55,6 +57,7 @@ _HOMES = {
         "import_store",
         "restore_store",
     ),
+    "nodeprocess": ("end_node",),
     "offline": ("open_offline",),
     "options": ("HeadOptions",),
     "process": ("serve_head",),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from actorcloud.base.poll import wait_readable
 from actorcloud.cli.program import program
 from actorcloud.client import find_head, runtime_directory
 from tests.cli.processes import PATIENCE, Commands, Started, free_port
@@ -117,6 +118,26 @@ def test_a_signal_ends_head_and_node_in_order(commands: Commands, number: int) -
     # Then
     assert node.end(number) == 0
     assert head.end(number) == 0
+
+
+@pytest.mark.chaos
+def test_a_second_ctrl_c_ends_the_heads_own_node_too(commands: Commands) -> None:
+    # Given a head that does not end in order
+    head = _start_head(commands, "--workers", "1")
+    stuck = _head_pid(commands)
+    lock = runtime_directory(commands.directory / "store") / "node.lock"
+    node = os.pidfd_open(int(lock.read_text()))
+    os.kill(stuck, signal.SIGSTOP)
+    # When
+    head.process.send_signal(signal.SIGINT)
+    head.wait_line("ending; once more ends at once")
+    code = head.end(signal.SIGINT)
+    # Then
+    try:
+        assert code == 130
+        assert wait_readable(node, seconds=0)
+    finally:
+        os.close(node)
 
 
 def test_a_node_joins_over_tcp_by_the_join_string_and_a_program_finds_the_head(commands: Commands) -> None:
