@@ -28,6 +28,11 @@ Value = str | int | float | bool
 #: Before the name of a setting in the environment.
 ENVIRONMENT_PREFIX = "ACTORCLOUD"
 
+#: What turns listening on TCP off.
+LISTEN_OFF = "off"
+
+_PORT_LAST = 65_535
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -52,6 +57,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     at_most: int | float | None = None
     #: All that a text may be; empty: any but the empty text.
     choices: tuple[str, ...] = ()
+    #: Whether a text must be an address to listen at, or `LISTEN_OFF`.
+    is_address: bool = False
     #: How the value is shown in help, "HOST:PORT".
     metavar: str | None = None
 
@@ -87,6 +94,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
             return "one of " + ", ".join(self.choices)
         if self.kind is bool:
             return "true or false"
+        if self.is_address:
+            return f"HOST:PORT with a port from 1 to {_PORT_LAST}, or {LISTEN_OFF}"
         if self.kind is str:
             return "a text that is not empty"
         noun = "a whole number" if self.kind is int else "a number"
@@ -95,6 +104,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return noun if self.at_least is None else f"{noun} of at least {self.at_least:,}"
 
     def _allows(self, value: Value) -> bool:
+        if isinstance(value, str) and self.is_address:
+            return value == LISTEN_OFF or _is_address(value)
         if isinstance(value, str):
             return value in self.choices if self.choices else bool(value)
         return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
@@ -124,7 +135,12 @@ SETTINGS: Mapping[str, Setting] = {
             "[default: in this user's data]",
             metavar="STORE",
         ),
-        Setting(name="listen", help="Where to listen for others over TCP, always encrypted.", metavar="HOST:PORT"),
+        Setting(
+            name="listen",
+            is_address=True,
+            help="Where to listen for others over TCP, always encrypted.",
+            metavar="HOST:PORT",
+        ),
         Setting(name="join", help="The join string that the head's machine prints.", metavar="STRING"),
         Setting(name="name", help="Name of this node, kept over restarts. [default: the host's]", metavar="NAME"),
         Setting(
@@ -252,6 +268,14 @@ def _known(table: Mapping[str, object], origin: str) -> Iterable[tuple[Setting, 
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
             raise ConfigError(f"{name} = {hide_secrets(repr(value))} ({origin}): there is no such setting; {hint}")
         yield setting, value
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    # No port 0 or `*`: others are told the address, and must find it after a restart.
+    is_number = port.isascii() and port.isdigit() and len(port) <= len(str(_PORT_LAST))
+    is_port = is_number and 1 <= int(port) <= _PORT_LAST
+    return is_port and bool(host) and not any(letter == "/" or letter.isspace() for letter in host)
 
 
 def _as_kind(value: object, kind: type) -> Value | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from actorcloud.base.config import LISTEN_OFF
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.location import Location
 from actorcloud.cli import report
@@ -18,9 +19,6 @@ from actorcloud.client import find_head, runtime_directory, start_head
 
 #: Where a head listens unless told otherwise: outside the range of ephemeral ports.
 LISTEN_DEFAULT = "0.0.0.0:7710"
-
-#: What turns listening on TCP off.
-LISTEN_OFF = "off"
 
 
 @click.command(short_help="Run a head: it keeps jobs and store.")

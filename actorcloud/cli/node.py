@@ -12,6 +12,7 @@ from typing import Any
 import click
 import platformdirs
 
+from actorcloud.base.config import LISTEN_OFF
 from actorcloud.base.errors import ConfigError, HeadUnreachable
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.cli import report
@@ -50,6 +51,8 @@ def node(
     # The parts of a node are loaded only where one runs.
     from actorcloud.node import NodeOptions, serve_node  # noqa: PLC0415
 
+    if settings["listen"] == LISTEN_OFF:
+        settings["listen"] = None
     options = NodeOptions(
         name=name or host_name(socket.gethostname()),
         runtime=str(Path(platformdirs.user_data_dir("actorcloud")) / "nodes"),

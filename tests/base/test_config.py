@@ -54,6 +54,14 @@ def test_the_later_layer_counts() -> None:
         ('state = "lost"', ["state = 'lost'", "one of queued, running"]),
         ('head = ""', ["head = ''", "a text that is not empty"]),
         ('json = "perhaps"', ["json = 'perhaps'", "true or false"]),
+        ('listen = "127.0.0.1:99999"', ["listen = '127.0.0.1:99999'", "HOST:PORT with a port from 1 to 65535, or off"]),
+        ('listen = "127.0.0.1:0"', ["a port from 1"]),
+        ('listen = "127.0.0.1:099999"', ["a port from 1"]),
+        ('listen = "127.0.0.1:*"', ["a port from 1"]),
+        ('listen = "7710"', ["listen = '7710'"]),
+        ('listen = "localhost"', ["listen = 'localhost'"]),
+        ('listen = ":7710"', ["listen = ':7710'"]),
+        ('listen = "tcp://localhost:7710"', ["HOST:PORT with"]),
         ("worker = 3", ["worker = 3", "did you mean workers?"]),
         ("zzz = 3", ["there is no such setting", "there are head, store"]),
         ("workers = ", ["actorcloud.toml is not TOML"]),
@@ -63,6 +71,11 @@ def test_a_wrong_file_is_refused_with_field_value_limit_and_origin(text: str, wo
     with pytest.raises(ConfigError) as caught:
         read_file(text, "actorcloud.toml")
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["off", "0.0.0.0:1", "localhost:65535", "[::1]:7710", "*:7710"])
+def test_where_to_listen_is_an_address_with_a_port_or_off(address: str) -> None:
+    assert SETTINGS["listen"].read(address, "--listen") == address
 
 
 def test_a_table_that_is_none_is_refused() -> None:

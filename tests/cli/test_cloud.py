@@ -68,6 +68,15 @@ def test_a_node_must_know_the_head_that_it_lets_in() -> None:
     assert "--join" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["head", "node"])
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "127.0.0.1:0", "7710", ":abc"])
+def test_what_is_no_address_to_listen_at_is_refused_by_the_name_of_the_option(command: str, address: str) -> None:
+    with open_desk() as desk:
+        result = desk.run(command, "--listen", address)
+    assert result.exit_code == 2
+    assert f"listen = {address!r} (--listen): HOST:PORT" in result.stderr
+
+
 def test_a_join_string_that_is_none_is_wrong_usage() -> None:
     with open_desk() as desk:
         result = desk.run("node", "--join", "ac1.nonsense", "--workers", "1")
