@@ -22,6 +22,7 @@ from actorcloud.protocol.transaction import (
     Refused,
     Values,
 )
+from actorcloud.store import Commit as Committed
 from actorcloud.store import Key, Transaction, Transactions, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin, Restart
@@ -323,7 +324,9 @@ def test_a_transaction_scans_so_many_ranges(store: LocalStore, client: Transacti
     txn, _ = begin(store)
     for number in range(RANGE_LIMIT):
         txn.scan("s", start=2 * number, stop=2 * number + 1)
-    with pytest.raises(TransactionTooLarge, match=r"scanned 64 ranges .* give a limit, or go through it in several"):
+    with pytest.raises(
+        TransactionTooLarge, match=r"scanned 64 ranges with 0 records; .* give a limit, or go through it in several"
+    ):
         txn.scan("s", start=1000, stop=1001)
     # What was scanned before is still there.
     assert txn.scan("s", start=0, stop=1) == []
@@ -335,9 +338,50 @@ def test_a_transaction_scans_so_many_records(store: LocalStore, client: Transact
     for first in (0, half, 2 * half):
         fill(client, *range(first, first + half))
     # Then
-    with pytest.raises(TransactionTooLarge, match="with 10000 records"):
-        client.scan("s")
+    for reverse in (False, True):
+        with pytest.raises(TransactionTooLarge, match="scanned 1 range with 10000 records, and there are more"):
+            client.scan("s", reverse=reverse)
     assert len(client.scan("s", limit=RECORD_LIMIT)) == RECORD_LIMIT
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_transaction_scans_as_many_records_as_it_may(client: Transactions, *, reverse: bool) -> None:
+    # Given
+    half = RECORD_LIMIT // 2
+    for first in (0, half):
+        fill(client, *range(first, first + half))
+
+    # When
+    def work() -> int:
+        found = txn_of(client).scan("s", reverse=reverse)
+        # What is known to end there is asked for no more, and there is room for what is empty.
+        assert txn_of(client).scan("s", reverse=reverse) == found
+        assert txn_of(client).scan("empty") == []
+        txn_of(client).store("s", 0, len(found))
+        return len(found)
+
+    # Then
+    assert client.mutate(work) == Committed(RECORD_LIMIT)
+    assert client.fetch("s", 0) == RECORD_LIMIT
+
+
+def test_one_record_too_many_is_not_kept(client: Transactions) -> None:
+    # Given
+    half = RECORD_LIMIT // 2
+    for first in (0, half):
+        fill(client, *range(first, first + half))
+    client.mutate(lambda: txn_of(client).store("other", "one", 1))
+
+    # When
+    def work() -> int:
+        found = txn_of(client).scan("s")
+        with pytest.raises(TransactionTooLarge, match="there are more"):
+            txn_of(client).scan("other")
+        txn_of(client).store("s", 0, 0)
+        return len(found)
+
+    # Then
+    assert client.mutate(work) == Committed(RECORD_LIMIT)
 
 
 SPACE = keys.space("s")

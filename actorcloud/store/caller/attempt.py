@@ -25,6 +25,7 @@ from actorcloud.protocol.transaction import (
     Conflict,
     Found,
     RangeEntry,
+    RangeFound,
     RangeRead,
     Read,
     ReadEntry,
@@ -180,7 +181,7 @@ class Attempt:
             ahead = self._ahead.ranges.beginning(found)
             if ahead is None:
                 break
-            self._scanned.add(*ahead)
+            self._take_in_range(*ahead)
             self._use_ahead()
         return found
 
@@ -216,7 +217,11 @@ class Attempt:
         return Read(tuple(wanted), self.snapshot, reads, self.fence, tuple(scans), ranges)
 
     def take_in(self, wanted: Sequence[bytes], values: Values, scans: Sequence[RangeRead] = ()) -> None:
-        """Remember the answer to `ask_for`."""
+        """Remember the answer to `ask_for`.
+
+        Raises:
+            TransactionTooLarge: there are more records than a transaction may scan.
+        """
         if values.snapshot != self.snapshot or scans or None in values.values:
             # A new snapshot, and ranges and absent keys at any, are answered where the store stands now.
             self.is_recalled = False
@@ -226,7 +231,7 @@ class Attempt:
         self.snapshot = values.snapshot
         self._seen.update(zip(wanted, values.values, strict=True))
         for scan, found in zip(scans, values.scans, strict=True):
-            self._scanned.add(scan, found)
+            self._take_in_range(scan, found)
 
     def write(self, key: bytes, payload: bytes | None) -> None:
         """Set a key, or delete it (None)."""
@@ -285,13 +290,24 @@ class Attempt:
         return Known((self.snapshot[0], seq), found, Coverage())
 
     def _part(self, gap: RangeRead) -> RangeRead:
-        room = RECORD_LIMIT - self._scanned.records
-        if len(self._scanned) >= RANGE_LIMIT or room <= 0:
-            raise TransactionTooLarge(
-                f"this transaction has scanned {len(self._scanned)} ranges with {self._scanned.records} records; the "
-                f"limits are {RANGE_LIMIT} and {RECORD_LIMIT}: give a limit, or go through it in several transactions"
-            )
+        if len(self._scanned) >= RANGE_LIMIT:
+            raise self._too_large()
+        # Where there is no room left, one is asked for all the same: there may be none.
+        room = max(RECORD_LIMIT - self._scanned.records, 1)
         return RangeRead(gap.lo, gap.hi, min(gap.limit, room), gap.reverse)
+
+    def _take_in_range(self, scan: RangeRead, found: RangeFound) -> None:
+        if self._scanned.records + len(found.items) > RECORD_LIMIT:
+            raise self._too_large(", and there are more")
+        self._scanned.add(scan, found)
+
+    def _too_large(self, more: str = "") -> TransactionTooLarge:
+        ranges, records = len(self._scanned), self._scanned.records
+        return TransactionTooLarge(
+            f"this transaction has scanned {ranges} range{'s' * (ranges != 1)} with {records} "
+            f"record{'s' * (records != 1)}{more}; the limits are {RANGE_LIMIT} and {RECORD_LIMIT}: give a limit, or go "
+            "through it in several transactions"
+        )
 
     def _is_of_new_job(self, key: bytes) -> bool:
         return bool(self._jobs) and any(key.startswith(keys.job_space(ref)) for ref in self._jobs)
