@@ -112,6 +112,7 @@ class StoreCalls:
 
         Raises:
             BadKey: a key or the prefix cannot be one.
+            TypeError, ValueError: the limit is no number, or less than 0.
             TransactionTooLarge: more ranges or records than a transaction may scan.
 
         Outside a transaction this is a transaction of its own.

@@ -384,6 +384,16 @@ def test_one_record_too_many_is_not_kept(client: Transactions) -> None:
     assert client.mutate(work) == Committed(RECORD_LIMIT)
 
 
+@pytest.mark.parametrize(
+    ("limit", "error"), [(-1, ValueError), ("3", TypeError), (2.0, TypeError), (True, TypeError), (b"", TypeError)]
+)
+def test_what_cannot_be_a_limit_is_refused(client: Transactions, limit: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"the limit of a scan is .*, not (-1|'3'|2.0|True|b'')"):
+        client.scan("s", limit=limit)
+    with pytest.raises(error, match="the limit of a scan"):
+        client.mutate(lambda: txn_of(client).scan("s", start=2, stop=1, limit=limit))
+
+
 SPACE = keys.space("s")
 GOOD = range_entry(SPACE, SPACE + b"\xff", ())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
@@ -60,6 +61,21 @@ def space_key(space: Space) -> bytes:
         BadKey: no space can have that name.
     """
     return keys.space(_name(space))
+
+
+def limit_of(limit: int | None) -> int:
+    """Return how many items a scan may find at most.
+
+    Raises:
+        TypeError, ValueError: it is no number, or less than 0.
+    """
+    if limit is None:
+        return sys.maxsize
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"the limit of a scan is an int or None, not {limit!r}")
+    if limit < 0:
+        raise ValueError(f"the limit of a scan is 0 or more, not {limit}: `reverse=True` gives the last ones")
+    return limit
 
 
 def place_of(space: Space, key: Key) -> str:

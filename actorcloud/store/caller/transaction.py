@@ -12,7 +12,6 @@ Reference: store-design 2.6.
 from __future__ import annotations
 
 import functools
-import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -33,7 +32,7 @@ from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep, Confl
 from actorcloud.store.caller.atomics import AtomicCalls
 from actorcloud.store.caller.attempt import UNMET, Attempt, Unknown
 from actorcloud.store.caller.codec import Codec
-from actorcloud.store.caller.space import Space, range_of, user_key
+from actorcloud.store.caller.space import Space, limit_of, range_of, user_key
 from actorcloud.store.key_codec import Key, decode_key
 from actorcloud.store.value import CODEC_BYTES
 
@@ -172,6 +171,7 @@ class Transaction(AtomicCalls):
 
         Raises:
             BadKey: a key cannot be one, or a prefix cannot be one.
+            TypeError, ValueError: the limit is no number, or less than 0.
             TransactionTooLarge: more ranges or records than a transaction may scan.
             NoSuchJob: the space's job does not exist; this ends the transaction.
             NotInTransaction: the transaction has ended.
@@ -181,7 +181,7 @@ class Transaction(AtomicCalls):
             transaction has scanned before.
         """
         whole, lo, hi = range_of(space, prefix, start, stop)
-        wanted = RangeRead(lo, hi, sys.maxsize if limit is None else limit, reverse)
+        wanted = RangeRead(lo, hi, limit_of(limit), reverse)
         found = self.read_range(wanted) if lo < hi and wanted.limit > 0 else []
         items = ((decode_key(key[len(whole) :]), payload) for key, payload in found)
         return [(key, self._codec.loads(payload, (space, key))) for key, payload in items]
