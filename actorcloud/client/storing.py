@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorcloud.base.errors import NotInTransaction
+from actorcloud.base.errors import NestedTransaction, NotInTransaction
 from actorcloud.base.ids import JobRef
 from actorcloud.client.room import Room
 from actorcloud.protocol.usage import SpaceUsage
@@ -166,7 +166,12 @@ class StoreCalls:
 
         Raises:
             BadKey: the key cannot be one.
+            NestedTransaction: inside a transaction.
         """
+        if self._transactions.current() is not None:
+            raise NestedTransaction(
+                "`watch` was called inside a transaction; use `fetch` there, or watch outside of it"
+            )
         from actorcloud.client.watching import Watch  # noqa: PLC0415  most programs never need it
         from actorcloud.store import user_key  # noqa: PLC0415  as above
 

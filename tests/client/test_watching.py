@@ -143,6 +143,12 @@ def test_a_watch_waits_outside_of_transactions(cloud: Cloud) -> None:
         cloud.mutate_store(lambda: next(watch))
 
 
+def test_no_watch_is_made_inside_of_a_transaction(cloud: Cloud) -> None:
+    for call in (cloud.mutate_store, cloud.snapshot):
+        with pytest.raises(NestedTransaction, match="`watch` was called inside a transaction"):
+            call(lambda: cloud.watch("s", "k"))
+
+
 def test_what_cannot_be_a_key_is_refused_at_once(cloud: Cloud) -> None:
     with pytest.raises(BadKey):
         cloud.watch("s", [1])  # type: ignore[arg-type]
