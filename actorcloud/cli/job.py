@@ -29,10 +29,13 @@ from actorcloud.protocol.record import JobRecord, Outcome
 def add_job(function: str, arguments: tuple[str, ...], *, place: Place, **options: Any) -> None:
     """Add the job FUNCTION(ARG, ...) and print its reference.
 
-    An ARG is JSON (3, [1, 2], '"3"'), else text. The job is on disk when this returns.
+    An ARG is JSON (3, [1, 2], '"3"'), else text; a '--' before the first is left out. The job is on disk when
+    this returns.
     """
     fun = find_function(function)
-    values = [read_argument(text) for text in arguments]
+    # No option may follow FUNCTION, so click leaves a `--` that is written there all the same.
+    given = arguments[1:] if arguments[:1] == ("--",) else arguments
+    values = [read_argument(text) for text in given]
     with place.open() as cloud:
         adder = cloud.options(retries=options["retries"], timeout=options["run_timeout"], key=options["key"])
         ref = adder.add_job(fun, *values)

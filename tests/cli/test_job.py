@@ -33,6 +33,9 @@ def test_add_job_prints_the_reference_alone(desk: Desk) -> None:
     [
         (("math:sqrt", "16"), "4.0"),
         (("math:fabs", "-3"), "3.0"),
+        (("math:fabs", "--", "-3"), "3.0"),
+        (("builtins:str.upper", "--", "--x"), "--X"),
+        (("builtins:str.upper", "--", "--"), "--"),
         (("builtins:sum", "[1, 2, 3]"), "6"),
         (("builtins:str.upper", "Seattle"), "SEATTLE"),
         (("builtins:str.upper", '"3"'), "3"),
