@@ -48,7 +48,7 @@ def add_job(function: str, arguments: tuple[str, ...], *, place: Place, **option
 @option("json")
 @speaks_to_head
 def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
-    """List jobs, the oldest first."""
+    """List jobs, the oldest first: of more than --limit the oldest, so narrow them by --state."""
     with place.open() as cloud:
         count = 0
         for ref, record in _listed(cloud, state, limit):
@@ -59,7 +59,7 @@ def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
             else:
                 click.echo(report.job_line(ref, record))
         if count == limit:
-            place.talk(f"the first {limit}; --limit shows more")
+            place.talk(f"the oldest {limit}; --limit shows more")
         elif count == 0:
             place.talk("no jobs" if state is None else f"no jobs are {state}")
 
