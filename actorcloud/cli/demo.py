@@ -35,6 +35,7 @@ from actorcloud.cli.demojob import COUNTED, SPACE, SUMS, add_part
 from actorcloud.cli.demoprocess import Processes, need
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
+from actorcloud.cli.place import opened
 from actorcloud.cli.screen import Screen
 from actorcloud.client import Cloud
 
@@ -137,7 +138,8 @@ def _run(processes: Processes, temperatures: Sequence[float], screen: Screen) ->
     head = processes.start_head()
     for name in ("n1", "n2"):
         processes.start_node(name, WORKERS)
-    with Cloud(head.endpoint) as cloud:
+    # What is unfinished when somebody interrupts it goes with the directory: nothing is to be said about it.
+    with opened(head.endpoint, screen.say) as cloud:
         _wait_nodes(cloud, 2)
         refs = cloud.add_jobs(add_part, split(temperatures))
         screen.say(f"{len(refs)} jobs are on disk, for {2 * WORKERS} workers")

@@ -45,7 +45,7 @@ class Place(msgspec.Struct, frozen=True):
             HeadUnreachable: there is no head.
         """
         opener: Callable[[str], AbstractContextManager[Cloud]] = click.get_current_context().obj or functools.partial(
-            _opened, talk=self.talk
+            opened, talk=self.talk
         )
         return opener(self.head or local_head(self.store).endpoint)
 
@@ -81,7 +81,13 @@ def speaks_to_head(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def _opened(where: str, talk: Callable[[str], None]) -> Iterator[Cloud]:
+def opened(where: str, talk: Callable[[str], None]) -> Iterator[Cloud]:
+    """Open a cloud for a command, which says itself what becomes of its jobs.
+
+    Args:
+        where: its head.
+        talk: told that the head has not answered yet.
+    """
     wondering = threading.Timer(_WONDERING_AFTER, talk, ["no head has answered yet; still waiting"])
     wondering.daemon = True
     wondering.start()

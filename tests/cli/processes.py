@@ -92,6 +92,10 @@ class Started:
             seen.append(line)
         raise AssertionError(f"it ended without saying {part!r}: {''.join(seen)}")
 
+    def rest(self) -> str:
+        """Return what it has said since, up to its end."""
+        return "".join(iter(lambda: self._lines.get(timeout=PATIENCE) or "", ""))
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Tell it to end; return its exit code."""
         if self.process.poll() is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import statistics
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def test_the_demo_kills_a_node_and_the_head_and_loses_nothing(tmp_path: Path) ->
     assert "the head is back" in run.stderr
     assert list(tmp_path.iterdir()) == []
     assert _runtime_directories() == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_demo_that_is_interrupted_promises_nothing_of_its_jobs(tmp_path: Path) -> None:
+    # Given
+    commands = Commands(tmp_path)
+    demo = commands.start("demo")
+    demo.wait_line("jobs are on disk")
+    # When
+    code = demo.end(signal.SIGINT)
+    # Then
+    assert code == 130
+    assert "unfinished" not in demo.rest()
 
 
 def _runtime_directories() -> set[str]:
