@@ -223,7 +223,7 @@ class CommitUnknown(StoreError):
 
 
 class NotInTransaction(StoreError):
-    """`store` and `delete` work only inside the function given to `mutate_store`."""
+    """What belongs to a transaction was used outside of the function given to `mutate_store`."""
 
     code = "not-in-transaction"
 

@@ -190,7 +190,7 @@ class StoreCalls:
             NotInTransaction: outside `mutate_store`.
             BadKey, BadValue, ValueTooLarge: the key or the value cannot be stored.
         """
-        self.txn.store(ref, key, val, codec)
+        self._running("store").store(ref, key, val, codec)
 
     def add(self, ref: JobRef[Any] | str, key: Key, number: int = 1) -> None:
         """Add `number` to the int stored for `ref` under `key` at the commit, 0 if there is none.
@@ -202,7 +202,7 @@ class StoreCalls:
             NotInTransaction: outside `mutate_store`.
             BadKey, BadValue: the key or the number cannot be one.
         """
-        self.txn.add(ref, key, number)
+        self._running("add").add(ref, key, number)
 
     def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
         """Delete what is stored for `ref` under `key` when the running transaction commits.
@@ -210,7 +210,7 @@ class StoreCalls:
         Raises:
             NotInTransaction: outside `mutate_store`.
         """
-        self.txn.delete(ref, key)
+        self._running("delete").delete(ref, key)
 
     @property
     def txn(self) -> Transaction:
@@ -219,9 +219,14 @@ class StoreCalls:
         Raises:
             NotInTransaction: outside `mutate_store`.
         """
+        return self._running("txn")
+
+    def _running(self, call: str) -> Transaction:
         transaction = self._transactions.current()
         if transaction is None:
-            raise NotInTransaction
+            raise NotInTransaction(
+                f"`{call}` was used outside a transaction; it is for the function given to mutate_store"
+            )
         return transaction
 
     @property

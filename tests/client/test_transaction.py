@@ -127,11 +127,13 @@ def test_a_snapshot_reads_and_does_not_write(cloud: Cloud) -> None:
 
 
 def test_storing_needs_a_transaction(cloud: Cloud) -> None:
-    with pytest.raises(NotInTransaction):
+    with pytest.raises(NotInTransaction, match="`store` was used outside"):
         cloud.store("s", "n", 1)
-    with pytest.raises(NotInTransaction):
+    with pytest.raises(NotInTransaction, match="`delete` was used outside"):
         cloud.delete("s", "n")
-    with pytest.raises(NotInTransaction):
+    with pytest.raises(NotInTransaction, match="`add` was used outside"):
+        cloud.add("s", "n", 1)
+    with pytest.raises(NotInTransaction, match="`txn` was used outside"):
         _ = cloud.txn
 
 
