@@ -69,8 +69,8 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def commits(self) -> int:
-        """Number of the store's last commit; 0 where the store was not asked."""
-        return self.store.seq
+        """Transactions committed since the head started; 0 where the store was not asked."""
+        return self.store.commits
 
     @property
     def workers(self) -> int:
@@ -92,7 +92,8 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
         return f"{machines}; {self.queued} queued, {self.running} running, {self.suspended} suspended"
 
     def __str__(self) -> str:
-        commits = f", {self.commits} commits" if self.commits else ""
+        # The number of the last one tells only that the store was asked: an import makes it jump.
+        commits = f", {_count(self.commits, 'commit')}" if self.store.seq else ""
         ended = f"{self.done} done, {self.failed} failed"
         lines = [
             f"actorcloud {self.version}, up {self.uptime:.0f} s{commits}",

@@ -447,10 +447,12 @@ def test_suspended_jobs_are_not_among_the_unfinished() -> None:
 
 
 def test_the_number_of_commits_is_the_stores_and_not_that_of_the_jobs_feed() -> None:
-    # Given: three batches with jobs were fed since the head started, the store is at commit 70
+    # Given: three batches with jobs were fed since the head started, and 70 transactions committed in an old store
     info = Info({}, {}, (), 1.0, "0", 3)
     # Then
-    asked = CloudInfo.of(info, StoreFigures(seq=70))
+    asked = CloudInfo.of(info, StoreFigures(seq=2**32 + 70, commits=70))
     assert (asked.commits, CloudInfo.of(info).commits) == (70, 0)
     assert "70 commits" in str(asked)
-    assert "commits" not in str(CloudInfo.of(info))
+    assert "up 1 s, 1 commit\n" in str(CloudInfo.of(info, StoreFigures(seq=9, commits=1)))
+    assert "up 1 s, 0 commits\n" in str(CloudInfo.of(info, StoreFigures(seq=9)))
+    assert "commit" not in str(CloudInfo.of(info))
