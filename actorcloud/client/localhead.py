@@ -59,9 +59,11 @@ def is_locked(store: Path) -> bool:
 def owner_of(store: Path) -> str:
     """Return what the head that has this store wrote of itself: its pid and runtime directory; empty if nothing."""
     try:
-        return (store / LOCK_FILE).read_text(errors="replace").strip()
+        text = (store / LOCK_FILE).read_text(errors="replace").strip()
     except OSError:
         return ""
+    # A head that ended in order has left there how its file was.
+    return text if text.startswith("process ") else ""
 
 
 def is_alive(pid: int) -> bool:

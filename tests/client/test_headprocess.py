@@ -19,7 +19,7 @@ import pytest
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import locate
 from actorcloud.client.headprocess import HeadProcess
-from actorcloud.client.localhead import Connection
+from actorcloud.client.localhead import LOCK_FILE, Connection, owner_of
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 
@@ -55,6 +55,15 @@ def listening(place: Path, died: list[int]) -> Connection:
 
 def starts(place: Path, kind: str = "started") -> list[int]:
     return [int(line) for line in (place / "store" / kind).read_text().split()]
+
+
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [("process 7 (head in /run/7)\n", "process 7 (head in /run/7)"), ("data.lmdb 4096 17\n", ""), ("", "")],
+)
+def test_what_an_orderly_end_leaves_in_the_lock_is_no_owner(tmp_path: Path, text: str, owner: str) -> None:
+    (tmp_path / LOCK_FILE).write_text(text)
+    assert owner_of(tmp_path) == owner
 
 
 def test_a_head_is_started_and_outlives_nothing(place: Path) -> None:
