@@ -309,6 +309,45 @@ def test_a_backup_is_a_store_in_sqlite(make: Make, tmp_path: Path) -> None:
     copy.close()
 
 
+def test_a_store_that_a_head_has_is_backed_up_beside_it(make: Make, tmp_path: Path) -> None:
+    # Given
+    engine, beside = make(), make()
+    engine.open("owner")
+    put(engine, 1, 0)
+    # When
+    beside.backup(tmp_path / "copy")
+    beside.close()
+    # Then: without its lease, which is another's.
+    copy = SqliteEngine(tmp_path / "copy")
+    assert copy.open("test").seq == 1
+    copy.close()
+
+
+@pytest.mark.parametrize("patience", [0.0, 30.0])
+def test_an_answer_whose_wait_for_a_standby_was_cancelled_is_none(
+    make: Make, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    # Given: a warning from there, where there is no standby
+    engine = make(patience=patience)
+    engine.open("owner")
+    monkeypatch.setattr("actorcloud.store.engine.postgres_link._STANDBY_WAIT", "exec_stmt_raise")
+    warnings = iter(["raise warning 'cancelled'", "null"])
+    link = engine._writer
+    connected = link._connected
+    monkeypatch.setattr(link, "_connected", lambda: _warned(connected(), next(warnings)))
+    # Then
+    if patience:
+        assert link.run("select 1", (), patience=patience) == ([(1,)], True)
+    else:
+        with pytest.raises(Unresolved):
+            link.run("select 1", (), patience=patience)
+
+
+def _warned(connection: Any, statement: str) -> Any:
+    connection.execute(f"do $$ begin {statement}; end $$")
+    return connection
+
+
 def test_a_record_that_the_index_lacks_is_a_problem(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make()
     engine.open("owner")

@@ -278,6 +278,14 @@ def test_one_that_waits_is_refused_as_soon_as_the_owner_shows_that_it_lives(make
     assert len(sleep.slept) == 1
 
 
+def test_a_store_that_vanishes_while_its_lease_is_waited_for_is_told(
+    make: Make, sql: psycopg.Connection, schema: str
+) -> None:
+    make().open("dead")
+    with pytest.raises(StoreDamaged, match="has lost its tables, or what was in them"):
+        make(waits=True, sleep=Sleeper(lambda: sql.execute(f"delete from {schema}.head"))).open("heir")
+
+
 def test_a_long_lease_is_not_waited_for(make: Make) -> None:
     make(lease=3600.0).open("for long")
     sleep = Sleeper()
