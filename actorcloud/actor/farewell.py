@@ -22,8 +22,9 @@ from actorcloud.base.exits import ExitReason
 
 logger = logging.getLogger("actorcloud.actor")
 
-#: Seconds after which the log says who is waited for.
-_NOTE_AFTER = 0.5
+#: Seconds after which the log says who is waited for: more than an end in order takes, with a network whose
+#: peers have a second to acknowledge what was sent.
+NOTE_AFTER = 2.0
 
 
 class Closing(Protocol):
@@ -85,7 +86,7 @@ class Farewell:
         now = self._system.clock.monotonic
         wait = self._system.wait
         due = self._deadline if self._is_last(len(ending)) else self._deadline - (self._deadline - now()) / 2
-        noted = now() + _NOTE_AFTER
+        noted = now() + NOTE_AFTER
         for cell, ended in ending:
             if wait(ended, max(0.0, min(due, noted) - now())):
                 continue

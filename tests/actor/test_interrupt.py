@@ -10,12 +10,17 @@ import time
 
 import pytest
 
+from actorcloud.actor import farewell
+from actorcloud.net.reactor import DRAIN_TIMEOUT
+
 #: Seconds that the program may take to end; actors have five together.
 _PATIENCE = 8.0
 
 _PROGRAM = """
 import sys, time
-from actorcloud.actor import Actor, NoReply, process
+from actorcloud.actor import Actor, NoReply, farewell, process
+
+farewell.NOTE_AFTER = 0.2
 
 class Ledger(Actor):
     trap_exit = True
@@ -71,6 +76,10 @@ def test_a_program_that_is_interrupted_ends_in_order(how: str) -> None:
     assert output == "closed shutdown\n", errors
     assert "KeyboardInterrupt" in errors
     assert program.returncode in {1, 130, -signal.SIGINT}
+
+
+def test_an_end_that_waits_for_the_network_alone_is_no_news() -> None:
+    assert farewell.NOTE_AFTER > DRAIN_TIMEOUT
 
 
 @pytest.mark.slow
