@@ -9,3 +9,6 @@ CONNECTION_FILE: Final = "head.json"
 
 #: In the same: held by a private head's own node as long as that lives.
 NODE_LOCK: Final = "node.lock"
+
+#: In the same: held by an `actorcloud head` as long as it lives, also while its head is away.
+KEEPER_LOCK: Final = "keeper.lock"

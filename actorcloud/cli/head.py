@@ -13,7 +13,7 @@ from actorcloud.base.location import Location
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
-from actorcloud.cli.place import local_command, location_of
+from actorcloud.cli.place import keeping, local_command, location_of
 from actorcloud.cli.respawn import Keeper
 from actorcloud.client import find_head, runtime_directory, start_head
 
@@ -62,7 +62,8 @@ def head(
         on_ready=lambda: _welcome(place, location, quiet=quiet),
         on_killed=lambda: _end_node(place),
     )
-    code = keeper.run()
+    with keeping(place):
+        code = keeper.run()
     if code != ExitCode.OK:
         raise Failure(None, ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED)
 

@@ -7,11 +7,13 @@ is, follows from the store's path.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import shlex
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,6 +21,7 @@ import msgspec
 
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import Location, default_location, locate
+from actorcloud.base.rendezvous import KEEPER_LOCK
 from actorcloud.cli import report
 from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option
@@ -110,12 +113,38 @@ def local_head(store: str | None) -> Connection:
     """
     path = location_of(store)
     found = find_local_head(path)
+    if found is None and is_kept(runtime_directory(path.home)):
+        raise HeadUnreachable(
+            f"the head of the store {path} does not answer: its `{local_command('head', path)}` runs on this machine, "
+            "and starts it again; that one says what it waits for"
+        )
     if found is None:
         raise HeadUnreachable(
             f"no head runs on this machine with the store {path}: start one with `{local_command('head', path)}`, "
             "or name one by --head (a join string, or HOST:PORT of one that is known here)"
         )
     return found
+
+
+@contextlib.contextmanager
+def keeping(runtime: Path) -> Iterator[None]:
+    """Let commands know that somebody starts the head of this runtime directory whenever it ends."""
+    with (runtime / KEEPER_LOCK).open("wb") as lock:
+        # Shared: there may be two, of which one waits for the store.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def is_kept(runtime: Path) -> bool:
+    """Tell whether somebody starts the head of this runtime directory whenever it ends."""
+    try:
+        with (runtime / KEEPER_LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def find_local_head(store: Location) -> Connection | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from actorcloud.base.errors import HeadUnreachable, JoinRefused, UnknownHead
 from actorcloud.base.version import VERSION
+from actorcloud.cli.place import keeping, local_head
+from actorcloud.client import runtime_directory
 from tests.cli.runner import open_desk
 
 
@@ -106,3 +109,14 @@ def test_status_tells_how_the_store_is() -> None:
     assert {"commits", "conflicts", "busy", "batch_p99", "commit_p50", "commit_p99", "used_bytes", "pending"} <= set(
         told["store"]
     )
+
+
+def test_a_head_that_is_kept_and_away_is_not_to_be_started(tmp_path: Path) -> None:
+    # Given a head whose parent starts it again, when its database is back
+    store = tmp_path / "store"
+    with keeping(runtime_directory(store)), pytest.raises(HeadUnreachable, match="runs on this machine") as away:
+        local_head(str(store))
+    # Then
+    assert "start one" not in str(away.value)
+    with pytest.raises(HeadUnreachable, match="start one with"):
+        local_head(str(store))

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from actorcloud.base.poll import wait_readable
+from actorcloud.cli.place import is_kept
 from actorcloud.cli.program import program
 from actorcloud.client import find_head, runtime_directory
 from tests.cli.processes import PATIENCE, Commands, Started, free_port
@@ -128,6 +129,7 @@ def test_a_second_ctrl_c_ends_the_heads_own_node_too(commands: Commands) -> None
     lock = runtime_directory(commands.directory / "store") / "node.lock"
     node = os.pidfd_open(int(lock.read_text()))
     os.kill(stuck, signal.SIGSTOP)
+    assert is_kept(lock.parent)
     # When
     head.process.send_signal(signal.SIGINT)
     head.wait_line("ending; once more ends at once")
@@ -136,6 +138,7 @@ def test_a_second_ctrl_c_ends_the_heads_own_node_too(commands: Commands) -> None
     try:
         assert code == 130
         assert wait_readable(node, seconds=0)
+        assert not is_kept(lock.parent)
     finally:
         os.close(node)
 
