@@ -79,7 +79,7 @@ class CrashReport(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     state: str
     #: The `Crash`, or what `format_status` made of it.
     reason: str
-    #: Empty if the reason is not told as it was.
+    #: Empty if the reason is not told as it was, and of an outage: what it says is all there is to know.
     traceback: str
     #: The last ones, if `debug.log` was on.
     events: list[str]
@@ -135,6 +135,11 @@ def shown(actor: Any, status: Status) -> Status:
     return Status(state=text, message=text, reason=status.reason, log=[])
 
 
+def traceback_of(crash: Crash) -> str:
+    """Return the traceback that a record has; none of an error that is an outage."""
+    return "" if getattr(crash.exception, "is_outage", False) else crash.traceback
+
+
 def _outlined(status: Status) -> Status:
     state = status.state
     return Status(
@@ -176,7 +181,7 @@ def report_crash(cell: Any, crash: Crash, handled: tuple[Any, bool] | None, styl
         is_ask=is_ask,
         state=write(status.state),
         reason=(safe_str(crash) if told else write(status.reason))[: style.chars],
-        traceback=crash.traceback if told else "",
+        traceback=traceback_of(crash) if told else "",
         events=[safe_str(event)[: style.chars] for event in status.log],
         mailbox=cell.queued(),
         parent=None if cell.parent is None else str(cell.parent),

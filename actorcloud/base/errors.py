@@ -41,6 +41,8 @@ class ActorCloudError(Exception):
 
     #: Stable name of this class on the wire and in `--json` output.
     code: ClassVar[str] = "error"
+    #: Whether something outside of this program is at fault, so that a log is better off without a traceback.
+    is_outage: ClassVar[bool] = False
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or inspect.cleandoc(type(self).__doc__ or ""))
@@ -274,12 +276,14 @@ class StoreLeased(StoreLocked):
     """A head of another home has this store, until its lease is over."""
 
     code = "store-leased"
+    is_outage = True
 
 
 class StoreUnreachable(StoreError):
     """The database with the store does not answer; see whether its server runs, and try again."""
 
     code = "store-unreachable"
+    is_outage = True
 
 
 class StoreForbidden(StoreError):

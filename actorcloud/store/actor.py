@@ -34,7 +34,6 @@ from typing import Any, ClassVar, cast
 import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Exit, NoReply, ReplyTo
-from actorcloud.actor import Status as ActorStatus
 from actorcloud.base.ports import Abandoned
 from actorcloud.base.telemetry import telemetry
 from actorcloud.protocol.storestats import GetStoreStats, StoreStats
@@ -66,7 +65,7 @@ from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_
 from actorcloud.store.validation import Touched, check_commit
 from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
-from actorcloud.store.writer import Write, WriterActor, Written, of_outage
+from actorcloud.store.writer import Write, WriterActor, Written
 
 logger = logging.getLogger("actorcloud.store")
 
@@ -222,10 +221,6 @@ class StoreActor(Actor):
     def on_failure(self, *_: object) -> None:
         """Close the engine; the next one opens it anew."""
         self._engine.close()
-
-    def format_status(self, status: ActorStatus) -> ActorStatus:
-        """See `of_outage`."""
-        return of_outage(status)
 
     # -- requests ---------------------------------------------------------------------------------
 

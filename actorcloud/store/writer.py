@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import msgspec
 
-from actorcloud.actor import Actor, Status
-from actorcloud.base.brief import Outline
-from actorcloud.base.errors import NoSpace, StoreUnreachable
-from actorcloud.base.exits import Crash
+from actorcloud.actor import Actor
+from actorcloud.base.errors import NoSpace
 from actorcloud.store.change import Recipient
-from actorcloud.store.engine import RENEWALS, Engine, EngineFailed, FencedOut, Unresolved
+from actorcloud.store.engine import RENEWALS, Engine, EngineFailed, Unresolved
 from actorcloud.store.sequencer import InFlight
 
 
@@ -43,18 +41,6 @@ class Renew(msgspec.Struct, frozen=True):
     """To itself, where the engine has a lease: stay its owner."""
 
 
-#: What may happen to a store that is shared, and is no mistake of this program.
-OUTAGES = (FencedOut, StoreUnreachable)
-
-
-def of_outage(status: Status) -> Status:
-    """Return `status` without the traceback if what happened is an outage: its message says it all."""
-    reason = status.reason
-    if not isinstance(reason, Crash) or not isinstance(reason.exception, OUTAGES):
-        return status
-    return msgspec.structs.replace(status, reason=Outline(reason))
-
-
 class WriterActor(Actor):
     """See the module.
 
@@ -72,10 +58,6 @@ class WriterActor(Actor):
         """Renew the lease from time to time, where there is one."""
         if self._engine.caps.lease:
             self.send_after(self._engine.caps.lease / RENEWALS, Renew())
-
-    def format_status(self, status: Status) -> Status:
-        """See `of_outage`."""
-        return of_outage(status)
 
     def on_receive(self, message: object) -> object:
         """Take a `Write`."""

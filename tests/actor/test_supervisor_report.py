@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import BRUTAL_KILL, Actor, AsyncActor, ReportFormat, Supervisor, System
+from actorcloud.actor import BRUTAL_KILL, Actor, AsyncActor, ChildSpec, ReportFormat, Supervisor, System
 from actorcloud.actor.supervision.report import Offender, Report
 from actorcloud.base.brief import BRIEF_LIMIT_CHARS
-from actorcloud.base.errors import StartError
+from actorcloud.base.errors import StartError, StoreUnreachable
 from actorcloud.base.exits import ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Boom, Probe, boom, end_of, run
 from tests.actor.family import Answering, Starts, crash, end, events, noted, states
@@ -90,6 +90,20 @@ def test_a_start_that_fails_at_first_is_told(system: System, caplog: pytest.LogC
     with pytest.raises(StartError):
         Supervisor.start([Starts(1).spec("a")])
     assert told(caplog) == [("start_error", "the supervisor does not start")]
+
+
+@pytest.mark.parametrize(("error", "is_traced"), [(StoreUnreachable("it is gone"), False), (Boom("it is gone"), True)])
+def test_an_outage_is_told_without_a_traceback(
+    system: System, caplog: pytest.LogCaptureFixture, error: Exception, *, is_traced: bool
+) -> None:
+    def start() -> Any:
+        raise error
+
+    with pytest.raises(StartError):
+        Supervisor.start([ChildSpec(id="a", start=start)])
+    (record,) = caplog.records
+    assert "it is gone" in record.getMessage()
+    assert ("Traceback" in record.getMessage()) is is_traced
 
 
 @pytest.mark.case(375, 377)

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.report import CrashReport, join_lines
+from actorcloud.actor.report import CrashReport, join_lines, traceback_of
 from actorcloud.base.brief import brief, cut
 from actorcloud.base.exits import Crash, safe_str
 
@@ -71,7 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         handled = "" if last_message is None else f", its last message: {last_message}"
         line = f"{self.supervisor}: {self.context} of child {self.offender}: {reason}{handled}; {self.action}"
         text = join_lines([line, *(report.details if report is not None else ())], single_line=single_line)
-        traceback = "" if crash is None else crash.traceback if report is None else report.traceback
+        traceback = "" if crash is None else traceback_of(crash) if report is None else report.traceback
         logger.error(
             "%s",
             f"{text}\n{traceback}" if traceback and not single_line else text,

@@ -32,12 +32,14 @@ class FencedOut(StoreError):
     """Another process has opened this store after us: only that one may write."""
 
     code = "fenced-out"
+    is_outage = True
 
 
 class Unresolved(StoreError):
     """The engine cannot tell whether a commit was applied; ask `resolve`, or open it anew."""
 
     code = "unresolved"
+    is_outage = True
 
 
 class EngineFailed(StoreError):
