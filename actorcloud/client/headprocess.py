@@ -147,8 +147,15 @@ class HeadProcess:
                     f"store {self.store}; see what holds {self.store.home / LOCK_FILE}"
                 )
             # The one that has the store is on its way up or down; nothing tells us when.
-            self._is_stopped(_PAUSE)
+            self._is_stopped(max(_PAUSE, self._pause_after_early_end()))
             self._start()
+
+    def _pause_after_early_end(self) -> float:
+        """Return the seconds to wait before another start, if ours has died as soon as it was ready."""
+        if self._child is None or self._child.poll() is None:
+            return 0.0
+        self._tell_end(self._child.pid)
+        return self._pause_after_ends()
 
     def _connection(self) -> Connection | None:
         """Return what `head.json` says if the head that wrote it has the store."""
@@ -225,16 +232,20 @@ class HeadProcess:
     def _watch(self, connection: Connection) -> None:
         found: Connection | None = connection
         while found is not None and not self._wait_death(found.pid):
-            code = None if self._child is None else self._child.wait()
-            self._child = None
-            told = "" if code is None else f" with exit code {code}"
-            logger.warning("the private head (pid %d) ended%s; starting it again", found.pid, told)
+            self._tell_end(found.pid)
             found = self._start_again()
+
+    def _tell_end(self, pid: int) -> None:
+        """Take note of the end of a head that had been ready."""
+        code = None if self._child is None else self._child.wait()
+        self._child = None
+        told = "" if code is None else f" with exit code {code}"
+        logger.warning("the private head (pid %d) ended%s; starting it again", pid, told)
+        self._ends.append(time.monotonic())
 
     def _start_again(self) -> Connection | None:
         """Return the connection to another head; None: we are leaving."""
         while True:
-            self._ends.append(time.monotonic())
             if self._is_stopped(self._pause_after_ends()):
                 return None
             try:
@@ -244,6 +255,7 @@ class HeadProcess:
                 if self._is_stopped(0):
                     return None
                 logger.warning("the private head could not be started again: %s", error)
+                self._ends.append(time.monotonic())
 
     def _pause_after_ends(self) -> float:
         """Return the seconds to wait before another start: none, unless it ends again and again."""

@@ -139,6 +139,32 @@ def test_what_a_dead_head_left_behind_is_no_head(place: Path) -> None:
     again.leave()
 
 
+def test_a_head_that_dies_as_soon_as_it_is_ready_is_waited_for_and_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    head = head_in(place)
+    head.begin()
+    first = head._child
+    assert first is not None
+    look = head._connection
+
+    def killed_first() -> Connection | None:
+        if first.returncode is None:
+            first.kill()
+            first.wait()
+        return look()
+
+    monkeypatch.setattr(head, "_connection", killed_first)
+    # When it has said that it is ready, and nobody has looked
+    fresh = head.wait_ready()
+    # Then
+    assert fresh.pid != first.pid
+    assert f"(pid {first.pid}) ended with exit code -9; starting it again" in caplog.text
+    end(fresh)
+    head.leave()
+
+
 def test_a_head_that_cannot_start_says_its_exit_code(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     monkeypatch.setenv("STAND_IN_FAILS", "1")

@@ -13,7 +13,7 @@ import pytest
 from actorcloud import Cloud
 from actorcloud.base.location import Location, locate
 from actorcloud.client import find_head, runtime_directory
-from tests.cli.processes import Commands
+from tests.cli.processes import Commands, free_port
 from tests.system.cluster import Site, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(90)]
@@ -71,7 +71,7 @@ def test_actorcloud_head_is_not_started_again_without_its_store(tmp_path_factory
     # Given one that others may join, whose keys would be made anew
     commands = Commands(tmp_path_factory.mktemp("v"))
     try:
-        head = commands.start("head", "--listen", "127.0.0.1:0")
+        head = commands.start("head", "--listen", f"127.0.0.1:{free_port()}")
         head.wait_line("export ACTORCLOUD_HEAD=")
         store = locate(commands.directory / "store")
         # When
