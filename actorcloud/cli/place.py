@@ -21,7 +21,7 @@ import msgspec
 
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import Location, default_location, locate
-from actorcloud.base.rendezvous import KEEPER_LOCK
+from actorcloud.base.rendezvous import KEEPER_LOCK, is_held
 from actorcloud.cli import report
 from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option
@@ -137,14 +137,7 @@ def keeping(runtime: Path) -> Iterator[None]:
 
 def is_kept(runtime: Path) -> bool:
     """Tell whether somebody starts the head of this runtime directory whenever it ends."""
-    try:
-        with (runtime / KEEPER_LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return is_held(runtime / KEEPER_LOCK, shared=True)
 
 
 def find_local_head(store: Location) -> Connection | None:

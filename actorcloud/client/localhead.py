@@ -7,14 +7,13 @@ its pid may be another's by now. What proves a head is its lock on its store, wh
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from pathlib import Path
 
 import msgspec
 
-from actorcloud.base.rendezvous import CONNECTION_FILE
+from actorcloud.base.rendezvous import CONNECTION_FILE, is_held
 
 #: Name of the file in a store that its head keeps locked, as long as it lives.
 LOCK_FILE = "head.lock"
@@ -43,17 +42,9 @@ def read_connection(runtime: Path) -> Connection | None:
 def is_locked(store: Path) -> bool:
     """Tell whether a head has this store.
 
-    For a moment the lock is held here, shared: a head that comes up in just that moment finds its
-    store locked, and whoever started it tries again.
+    A head that comes up in just that moment finds its store locked, and whoever started it tries again.
     """
-    try:
-        with (store / LOCK_FILE).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    return is_held(store / LOCK_FILE)
 
 
 def owner_of(store: Path) -> str:
