@@ -125,6 +125,8 @@ def test_a_head_that_slept_while_another_took_over_serves_nobody(site: Site, dat
     with Cloud(site.endpoint) as cloud:
         cloud.mutate_store(lambda: cloud.store("s", "k", "old"))
         zombie.signal(signal.SIGSTOP)
+        # Until the last of its threads has heard of it, it may still answer, and rightly.
+        wait_for(lambda: has_stopped(zombie.pid), "the head sleeps")
         asking = threading.Thread(target=lambda: fetched.append(outcome(lambda: cloud.fetch("s", "k"))))
         asking.start()
         # When its lease is over, and another one has gone on
@@ -144,6 +146,11 @@ def test_a_head_that_slept_while_another_took_over_serves_nobody(site: Site, dat
         cloud.room.session.close()
         asking.join(LONG)
     assert isinstance(fetched[0], ActorCloudError)
+
+
+def has_stopped(pid: int) -> bool:
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 def outcome(call: Callable[[], object]) -> object:
