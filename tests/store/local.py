@@ -72,10 +72,13 @@ class Clock:
         self.now += seconds
 
 
+#: Of all clients, as two transactions of one id would be one to the store.
+_random = itertools.count(1)
+
+
 def means(clock: Clock) -> Means:
-    count = itertools.count(1)
     return Means(
-        clock.monotonic, clock.sleep, lambda: 0.5, lambda n: next(count).to_bytes(n, "big"), lambda: NOW + clock.now
+        clock.monotonic, clock.sleep, lambda: 0.5, lambda n: next(_random).to_bytes(n, "big"), lambda: NOW + clock.now
     )
 
 

@@ -24,7 +24,8 @@ from tests.store.local import PICKLE, REF, LocalStore, raw, run_of
 class Steps:
     """A transaction driven step by step."""
 
-    ids = itertools.count(1)
+    # Apart from those of `means`: a store answers the commit of an id that it has seen as it did then.
+    ids = itertools.count(1 << 96)
 
     def __init__(
         self, store: LocalStore, fence: tuple[bytes, bytes] | None = None, seed: Conflict | None = None
