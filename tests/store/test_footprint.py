@@ -92,3 +92,20 @@ def test_there_are_so_many_ranges_and_no_more_those_that_are_asked_for_included(
     check_ranges(entries, wanted[:1])
     with pytest.raises(TransactionTooLarge, match=f"^{RANGE_LIMIT + 1} ranges .*: scan one larger range, or split it$"):
         check_ranges(entries, wanted)
+
+
+def test_a_scan_that_goes_on_where_a_range_ended_is_no_further_range() -> None:
+    # Given
+    entries = tuple(RangeEntry(key(4 * number), key(4 * number + 1), 0, DIGEST) for number in range(RANGE_LIMIT))
+    # Each answer may end before the next range begins.
+    on = RangeRead(key(1), key(2), 1)
+    back = RangeRead(key(-1), key(0), 1, reverse=True)
+    # Then
+    check_ranges(entries, (on, back))
+    for other in (RangeRead(on.lo, on.hi, 1, reverse=True), RangeRead(back.lo, back.hi, 1)):
+        with pytest.raises(TransactionTooLarge, match=f"^{RANGE_LIMIT + 1} ranges"):
+            check_ranges(entries, (on, other))
+    with pytest.raises(TransactionTooLarge, match=f"^{RANGE_LIMIT + 1} ranges"):
+        check_ranges((), (on,) * (RANGE_LIMIT + 1))
+    with pytest.raises(TransactionTooLarge, match=f"^{RANGE_LIMIT + 1} ranges"):
+        check_ranges(entries[:1], (on,) * (RANGE_LIMIT + 1))

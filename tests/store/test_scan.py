@@ -27,7 +27,6 @@ from actorcloud.store import Key, Transaction, Transactions, encode_key, keys
 from actorcloud.store.caller.attempt import Attempt
 from actorcloud.store.caller.transaction import Origin, Restart
 from actorcloud.store.range import range_entry
-from actorcloud.store.view import Overlay, View
 from tests.store.local import JOB, PICKLE, REF, LocalStore, put_value, txn_of
 
 IDS = itertools.count()
@@ -332,6 +331,27 @@ def test_a_transaction_scans_so_many_ranges(store: LocalStore, client: Transacti
     assert txn.scan("s", start=0, stop=1) == []
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_last_range_may_come_in_parts(store: LocalStore, client: Transactions, *, reverse: bool) -> None:
+    # Given
+    for number in range(7):
+        put_value(client, number, bytes(1_000_000))
+
+    # When
+    def work() -> int:
+        txn = txn_of(client)
+        for number in range(RANGE_LIMIT - 1):
+            txn.scan("other", start=2 * number, stop=2 * number + 1)
+        found = len(txn.scan("s", reverse=reverse))
+        with pytest.raises(TransactionTooLarge, match="scanned 64 ranges with 7 records"):
+            txn.scan("other", start=1000)
+        txn.store("count", 0, found)
+        return found
+
+    # Then
+    assert client.mutate(work) == Committed(7)
+
+
 def test_a_transaction_scans_so_many_records(store: LocalStore, client: Transactions) -> None:
     # Given
     half = RECORD_LIMIT // 2
@@ -439,21 +459,7 @@ def test_one_answer_is_bounded_however_many_scans_it_has(store: LocalStore, clie
     assert all(scan.more for scan in answer.scans)
 
 
-# -- the view -------------------------------------------------------------------------------------
-
-
-def test_a_key_that_was_forgotten_in_the_plan_is_a_bug_that_shows() -> None:
-    with pytest.raises(KeyError):
-        View({b"asked for": None}).value(b"forgotten")
-
-
-def test_a_layer_knows_its_keys_in_order_before_and_after_the_first_range() -> None:
-    layer = Overlay()
-    layer.accept({b"c": b"1", b"a": None})
-    assert layer.between(b"a", b"c") == [b"a"]
-    layer.accept({b"b": b"2", b"a": b"3", b"d": None})
-    assert layer.between(b"a", b"d") == [b"a", b"b", b"c"]
-    assert layer[b"a"] == b"3"
+# -- what a run says of it ------------------------------------------------------------------------
 
 
 def test_a_run_tells_what_it_has_scanned(store: LocalStore, client: Transactions) -> None:

@@ -89,3 +89,17 @@ def test_a_range_is_told_in_bytes_that_do_not_change() -> None:
     """A client of one version and a head of another must come to the same."""
     entry = range_entry(b"a", b"z", [(b"b", 1), (b"cc", 2)])
     assert msgspec.msgpack.encode(entry).hex() == "94c40161c4017a02c410bdefddf19135f75e31df707086b9e2c9"
+
+
+def test_a_key_that_was_forgotten_in_the_plan_is_a_bug_that_shows() -> None:
+    with pytest.raises(KeyError):
+        View({b"asked for": None}).value(b"forgotten")
+
+
+def test_a_layer_knows_its_keys_in_order_before_and_after_the_first_range() -> None:
+    layer = Overlay()
+    layer.accept({b"c": b"1", b"a": None})
+    assert layer.between(b"a", b"c") == [b"a"]
+    layer.accept({b"b": b"2", b"a": b"3", b"d": None})
+    assert layer.between(b"a", b"d") == [b"a", b"b", b"c"]
+    assert layer[b"a"] == b"3"

@@ -290,7 +290,7 @@ class Attempt:
         return Known((self.snapshot[0], seq), found, Coverage())
 
     def _part(self, gap: RangeRead) -> RangeRead:
-        if len(self._scanned) >= RANGE_LIMIT:
+        if self._scanned.count_with(gap) > RANGE_LIMIT:
             raise self._too_large()
         # Where there is no room left, one is asked for all the same: there may be none.
         room = max(RECORD_LIMIT - self._scanned.records, 1)

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from actorcloud.protocol.transaction import Found, RangeEntry, RangeFound, RangeNow, RangeRead
-from actorcloud.store.range import range_entry
+from actorcloud.store.range import count_with, range_entry
 
 #: Behind a key, it is the next one.
 _NEXT = b"\0"
@@ -64,6 +64,10 @@ class Coverage:
                 for lo, hi, items in self._intervals
             )
         return self._entries
+
+    def count_with(self, wanted: RangeRead) -> int:
+        """Return how many intervals there are, at most, once a gap was scanned."""
+        return count_with(self._intervals, (wanted,))
 
     def has(self, key: bytes) -> bool:
         """Tell whether it is known what is under `key`."""

@@ -32,6 +32,7 @@ from actorcloud.protocol.transaction import (
 from actorcloud.store import keys
 from actorcloud.store.atomic import check_step
 from actorcloud.store.quota import usage_keys
+from actorcloud.store.range import count_with
 from actorcloud.store.value import CODEC_BYTES, codec_of
 
 _first = itemgetter(0)
@@ -144,10 +145,11 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         TransactionTooLarge: with what there is, and the limit.
         BadKey: a range cannot be one.
     """
-    if len(ranges) + len(wanted) > RANGE_LIMIT:
+    # However many of them go on where one range ended, each is gone through.
+    count = max(count_with(ranges, wanted), len(wanted))
+    if count > RANGE_LIMIT:
         raise TransactionTooLarge(
-            f"{len(ranges) + len(wanted)} ranges in one transaction; the limit is {RANGE_LIMIT}: "
-            "scan one larger range, or split it"
+            f"{count} ranges in one transaction; the limit is {RANGE_LIMIT}: scan one larger range, or split it"
         )
     counts = [entry.count for entry in ranges]
     limits = [scan.limit for scan in wanted]
