@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,9 +13,9 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.function import find_function, read_argument, see_working_directory
 from actorcloud.cli.option import option
 from actorcloud.cli.place import Place, speaks_to_head
-from actorcloud.client import Cloud
-from actorcloud.protocol.job import BATCH_LIMIT, GetJob, JobDetail, JobList, ListJobs
-from actorcloud.protocol.record import JobRecord, Outcome
+from actorcloud.client import Cloud, listed
+from actorcloud.protocol.job import GetJob, JobDetail
+from actorcloud.protocol.record import Outcome
 
 
 @click.command(context_settings={"allow_interspersed_args": False}, short_help="Add a job and print its reference.")
@@ -48,19 +47,20 @@ def add_job(function: str, arguments: tuple[str, ...], *, place: Place, **option
 @option("json")
 @speaks_to_head
 def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
-    """List jobs, the oldest first: of more than --limit the oldest, so narrow them by --state."""
+    """List jobs, the newest first."""
     with place.open() as cloud:
         count = 0
-        for ref, record in _listed(cloud, state, limit):
+        # One more than is shown tells whether there are more.
+        for ref, record in listed(cloud.room.session, state, limit + 1):
             count += 1
-            if json:
+            if count > limit:
+                place.talk(f"there are more than these {limit}, older ones; --limit shows more")
+            elif json:
                 outcome = _detail(cloud, ref).outcome if record.state in {"failed", "suspended"} else None
                 report.write_json(report.job_fields(ref, record, outcome))
             else:
                 click.echo(report.job_line(ref, record))
-        if count == limit:
-            place.talk(f"the oldest {limit}; --limit shows more")
-        elif count == 0:
+        if count == 0:
             place.talk("no jobs" if state is None else f"no jobs are {state}")
 
 
@@ -135,16 +135,6 @@ def delete_job(ref: str, *, place: Place) -> None:
     with place.open() as cloud:
         cloud.delete_job(parsed)
     place.talk(f"deleted {parsed}")
-
-
-def _listed(cloud: Cloud, state: str | None, limit: int) -> Iterator[tuple[bytes, JobRecord]]:
-    after, left = b"", limit
-    while left > 0:
-        items = cloud.room.session.call(ListJobs(state, min(left, BATCH_LIMIT), after), JobList).items
-        if not items:
-            return
-        yield from items
-        after, left = items[-1][0], left - len(items)
 
 
 def _detail(cloud: Cloud, raw: bytes) -> JobDetail:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorcloud.client.headcommand import child_environment, hide_store, start_head
     from actorcloud.client.info import CloudInfo, NodeInfo
     from actorcloud.client.link import Asking, Head, OnReply, Waiters
+    from actorcloud.client.listing import listed
     from actorcloud.client.localhead import Connection, find_head, is_locked, read_connection
     from actorcloud.client.options import JobOptions
     from actorcloud.client.private import runtime_directory, usable_cpus
@@ -50,6 +51,7 @@ __all__ = [
     "finish_job",
     "hide_store",
     "is_locked",
+    "listed",
     "read_connection",
     "remove_abandoned",
     "runtime_directory",
@@ -66,6 +68,7 @@ _HOMES = {
     "headcommand": ("child_environment", "hide_store", "start_head"),
     "info": ("CloudInfo", "NodeInfo"),
     "link": ("Asking", "Head", "OnReply", "Waiters"),
+    "listing": ("listed",),
     "localhead": ("Connection", "find_head", "is_locked", "read_connection"),
     "options": ("JobOptions",),
     "private": ("runtime_directory", "usable_cpus"),

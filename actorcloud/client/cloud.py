@@ -20,6 +20,7 @@ from actorcloud.client.current_job import CurrentJob, current_or_none
 from actorcloud.client.future import JobFuture
 from actorcloud.client.info import CloudInfo
 from actorcloud.client.link import Head
+from actorcloud.client.listing import listed
 from actorcloud.client.opening import open_room
 from actorcloud.client.options import JobOptions
 from actorcloud.client.outcome import state_of
@@ -28,7 +29,6 @@ from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT, Session
 from actorcloud.client.storing import StoreCalls
 from actorcloud.client.waiting import completed, ordered, read
 from actorcloud.protocol.job import (
-    BATCH_LIMIT,
     AddNode,
     Answer,
     CancelJob,
@@ -37,8 +37,6 @@ from actorcloud.protocol.job import (
     GetJob,
     Info,
     JobDetail,
-    JobList,
-    ListJobs,
     NodeAdded,
     RemoveNode,
 )
@@ -263,27 +261,19 @@ class Cloud(JobAdder, StoreCalls):
         return True
 
     def jobs(self, state: str | None = None, limit: int = 100) -> list[JobRef[Any]]:
-        """Find jobs again, oldest first.
+        """Find jobs again, the newest first, by when their references were made.
 
         Args:
             state: "queued", "running", "done", "failed" or "suspended"; None: all.
-            limit: at most this many.
+            limit: at most this many. The head reads from the newest on until it has them: of a state in which
+                there are fewer, "running" excepted, all that there are.
 
         Raises:
             ConfigError: there is no such state.
         """
         if state is not None and state not in STATE_NAMES:
             raise ConfigError(f"state={state!r}: one of {', '.join(STATE_NAMES)} is needed, or None for all")
-        found: list[JobRef[Any]] = []
-        after = b""
-        while len(found) < limit:
-            page = min(limit - len(found), BATCH_LIMIT)
-            items = self._room.session.call(ListJobs(state, page, after), JobList).items
-            if not items:
-                break
-            found.extend(JobRef(ref) for ref, _ in items)
-            after = items[-1][0]
-        return found
+        return [JobRef(ref) for ref, _ in listed(self._room.session, state, limit)]
 
     def _raw(self, ref: JobRef[Any] | str) -> bytes:
         return self._raws([ref])[0]

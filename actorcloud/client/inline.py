@@ -261,8 +261,8 @@ class _World:
     def _list(self, request: wire.ListJobs) -> wire.JobList:
         found = [
             (ref, job.record)
-            for ref, job in sorted(self._jobs.items())
-            if ref > request.after and request.state in {None, job.record.state}
+            for ref, job in sorted(self._jobs.items(), reverse=True)
+            if (not request.after or ref < request.after) and request.state in {None, job.record.state}
         ]
         return wire.JobList(tuple(found[: request.limit]))
 

@@ -120,9 +120,9 @@ class Commits:
         self._then_values[tag] = then
         self._store.tell(Get(tag=tag, keys=tuple(keys), reply_to=self._me))
 
-    def scan(self, tag: object, prefix: bytes, after: bytes, limit: int) -> None:
+    def scan(self, tag: object, prefix: bytes, after: bytes, limit: int, *, reverse: bool = False) -> None:
         """Ask for a page of records; it comes as a `Page` of this tag."""
-        self._store.tell(Scan(tag=tag, prefix=prefix, after=after, limit=limit, reply_to=self._me))
+        self._store.tell(Scan(tag=tag, prefix=prefix, after=after, limit=limit, reverse=reverse, reply_to=self._me))
 
     def flush(self) -> None:
         """Send what was staged."""

@@ -63,6 +63,10 @@ class Ledger:
         """Return the running jobs whose run is at `node`."""
         return {ref: self.live[ref] for ref in self._on_node.get(node, ())}
 
+    def running(self) -> dict[bytes, JobRecord]:
+        """Return the running jobs, however many others there are."""
+        return {ref: self.live[ref] for refs in self._on_node.values() for ref in refs}
+
     def nodes(self) -> list[str]:
         """Return the names of the nodes that have running jobs, sorted."""
         return sorted(self._on_node)

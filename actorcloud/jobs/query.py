@@ -77,9 +77,15 @@ class Query:
         self.settle([ref for ref in open_ if ref not in live or live[ref].state in SETTLED])
 
     def list_jobs(self, request: ListJobs, reply: Reply) -> None:
-        """Answer with jobs in the order of their references, at most `LIST_LIMIT`."""
-        listing = _Listing(request, reply, min(max(request.limit, 0), LIST_LIMIT), [])
-        self._scan(listing, request.after)
+        """Answer with jobs by their references, the newest first, at most `LIST_LIMIT`."""
+        limit = min(max(request.limit, 0), LIST_LIMIT)
+        if request.state == "running":
+            # They are few, and all that wait are newer.
+            running = sorted(self._desk.ledger.running().items(), reverse=True)
+            items = [item for item in running if not request.after or item[0] < request.after]
+            reply.set(JobList(tuple(items[:limit])))
+        else:
+            self._scan(_Listing(request, reply, limit, []), request.after)
 
     def scanned(self, message: Page) -> None:
         """Go on with a listing."""
@@ -104,7 +110,8 @@ class Query:
 
     def _scan(self, listing: _Listing, after: bytes) -> None:
         start = keys.RECORD + after if after else b""
-        self._desk.commits.scan(listing, keys.RECORD, start, PAGE)
+        size = PAGE if listing.request.state is not None else min(PAGE, listing.limit)
+        self._desk.commits.scan(listing, keys.RECORD, start, size, reverse=True)
 
     def settle(self, refs: list[bytes]) -> None:
         """Tell the waiters of these jobs what the store says, as far as they have ended."""

@@ -107,12 +107,12 @@ class Answer(Message, tag=69, frozen=True):
 
 
 class ListJobs(Message, tag=70, frozen=True):
-    """Jobs in the order of their references."""
+    """Jobs by their references, the newest first."""
 
     #: A StateName, or None for all.
     state: str | None = None
     limit: int = 100
-    #: Only those after this reference.
+    #: Only those after this reference in that order, older ones; empty: from the newest on.
     after: bytes = b""
 
 

@@ -124,13 +124,15 @@ class Scan(msgspec.Struct, frozen=True):
     tag: object
     prefix: bytes
     reply_to: Recipient
-    #: Only keys greater than this one; empty: from the start.
+    #: Only keys after this one, in the order that is wanted; empty: from the start of that.
     after: bytes = b""
     limit: int = 1000
+    #: The largest key first.
+    reverse: bool = False
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Keys, in order, with their payloads."""
+    """Keys, in the order that was wanted, with their payloads."""
 
     tag: object
     items: tuple[tuple[bytes, bytes], ...]

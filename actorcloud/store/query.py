@@ -68,8 +68,12 @@ def query_of_get(get: own.Get, fed: Callable[[], int]) -> Query:
 def query_of_scan(scan: own.Scan, fed: Callable[[], int]) -> Query:
     """Return the query for a page that the manager wants; `fed` says how many feeds it was told."""
     limit = min(scan.limit, PAGE_LIMIT)
-    lo = scan.after + b"\0" if scan.after else scan.prefix
-    wanted = Scan(lo, keys.after_prefix(scan.prefix), limit)
+    lo, hi = scan.prefix, keys.after_prefix(scan.prefix)
+    if scan.after and scan.reverse:
+        hi = scan.after
+    elif scan.after:
+        lo = scan.after + b"\0"
+    wanted = Scan(lo, hi, limit, scan.reverse)
 
     def found(view: View, _: Moment) -> Callable[[], None]:
         items = tuple((key, stored.payload_of(value)) for key, value in view.items(wanted))

@@ -66,19 +66,20 @@ def test_a_list_has_a_json_object_a_line_with_promised_fields(desk: Desk) -> Non
     # When
     lines = desk.run("jobs", "--json").stdout.splitlines()
     # Then
-    assert [json.loads(line)["ref"] for line in lines] == refs
+    assert [json.loads(line)["ref"] for line in lines] == refs[::-1]
     assert {"ref", "state", "node", "attempt", "added_at", "changed_at", "key", "error"} <= set(json.loads(lines[0]))
 
 
-def test_a_limited_list_says_on_stderr_that_there_may_be_more(desk: Desk) -> None:
+def test_a_limited_list_has_the_newest_and_says_on_stderr_where_there_are_more(desk: Desk) -> None:
     # Given
-    for number in range(3):
-        desk.add("math:sqrt", str(number))
+    refs = [desk.add("math:sqrt", str(number)) for number in range(3)]
     # When
-    result = desk.run("jobs", "--limit", "2")
+    two, three = desk.run("jobs", "--limit", "2"), desk.run("jobs", "--limit", "3")
     # Then
-    assert len(result.stdout.splitlines()) == 2
-    assert "--limit" in result.stderr
+    assert [line.split()[0] for line in two.stdout.splitlines()] == [refs[2], refs[1]]
+    assert "--limit" in two.stderr
+    assert len(three.stdout.splitlines()) == 3
+    assert three.stderr == ""
 
 
 def test_quiet_leaves_the_talk_away(desk: Desk) -> None:

@@ -242,7 +242,8 @@ class FakeHead:
                 self._tell(ref, None)
                 return Answer(changed=True)
             case ListJobs(state, limit, after):
-                found = [item for item in sorted(self.records.items()) if item[0] > after]
+                found = sorted(self.records.items(), reverse=True)
+                found = [item for item in found if not after or item[0] < after]
                 return JobList(tuple(item for item in found if state in {None, item[1].state})[:limit])
             case GetInfo():
                 states = [record.state for record in self.records.values()]

@@ -292,14 +292,15 @@ def test_a_cancelled_job_keeps_its_record() -> None:
     assert isinstance(cloud.status(ref), Failed)
 
 
-def test_jobs_are_found_again(cloud: Cloud) -> None:
+def test_jobs_are_found_again_the_newest_first(cloud: Cloud) -> None:
     # Given
     good = cloud.add_jobs(double, range(5))
     bad = cloud.add_job(divide, 1)
     # Then
-    assert cloud.jobs() == [*good, bad]
+    assert cloud.jobs() == [bad, *reversed(good)]
     assert cloud.jobs("failed") == [bad]
-    assert cloud.jobs("done", limit=2) == good[:2]
+    assert cloud.jobs("done", limit=2) == [good[4], good[3]]
+    assert cloud.jobs(limit=0) == []
     with pytest.raises(ConfigError, match="queued, running"):
         cloud.jobs("lost")
 

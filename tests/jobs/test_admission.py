@@ -27,7 +27,7 @@ from actorcloud.protocol.job import (
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Outcome
 from actorcloud.testing import SimCloud, Simulation
-from tests.simulation.jobs import echo
+from tests.simulation.jobs import echo, rest, sleep
 
 Say = Callable[[Cloud], object]
 
@@ -111,12 +111,30 @@ def test_all_jobs_are_listed_page_by_page(run: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(query, "PAGE", 3)
 
-    def say(cloud: Cloud) -> tuple[int, int, int]:
+    def say(cloud: Cloud) -> None:
         refs = cloud.add_jobs(echo, range(10))
         cloud.results(refs)
-        return len(cloud.jobs()), len(cloud.jobs("done", limit=4)), len(cloud.jobs("failed"))
+        newest = refs[::-1]
+        assert cloud.jobs() == newest
+        assert cloud.jobs("done", limit=4) == newest[:4]
+        assert cloud.jobs("failed") == []
 
-    assert run(say) == (10, 4, 0)
+    run(say)
+
+
+def test_running_jobs_are_listed_without_reading_those_that_wait(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from actorcloud.jobs.query import Query
+
+    def say(cloud: Cloud) -> None:
+        refs = cloud.add_jobs(sleep, [60.0] * 10)
+        rest(cloud, 5.0)
+        monkeypatch.setattr(Query, "_scan", None)
+        running = cloud.jobs("running")
+        assert running == [refs[1], refs[0]]
+        assert cloud.jobs("running", limit=1) == [refs[1]]
+        assert [str(cloud.status(ref)) for ref in running] == ["running on n1"] * 2
+
+    run(say)
 
 
 def test_a_job_that_never_was_is_not_found(run: Any) -> None:

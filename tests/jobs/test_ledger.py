@@ -30,6 +30,7 @@ def test_the_ledger_holds_the_last_record_fed_of_each_live_job(
                 model[ref] = record
     # Then it is as if the last records had been written down
     assert ledger.live == model
+    assert ledger.running() == {ref: record for ref, record in model.items() if record.state == "running"}
     for node in "ab":
         running = {ref: record for ref, record in model.items() if record.state == "running" and record.node == node}
         assert ledger.on_node(node) == running

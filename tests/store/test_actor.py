@@ -211,23 +211,25 @@ def test_messages_that_break_the_rules_are_refused(start: Start) -> None:
     assert store.ask(put(2, "a")) == Committed(1, 1)
 
 
-def test_the_manager_reads_and_pages(start: Start) -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_manager_reads_and_pages(start: Start, *, reverse: bool) -> None:
     # Given
     store, probe = start(MemoryEngine()), Probe()
     refs = [bytes(15) + bytes((n,)) for n in range(1, 6)]
+    wanted = [keys.record(ref) for ref in sorted(refs, reverse=reverse)]
     apply(store, *map(add, refs))
     # When
     store.tell(Get("g", (keys.record(refs[0]), keys.record(REF)), probe))
-    store.tell(Scan("s", keys.RECORD, probe, limit=3))
+    store.tell(Scan("s", keys.RECORD, probe, limit=3, reverse=reverse))
     # Then
     got, page = probe.next(), probe.next()
     assert isinstance(got, Got)
     assert (got.tag, got.values[1], got.fed) == ("g", None, 1)
     assert isinstance(page, Page)
-    assert ([found for found, _ in page.items], page.more) == ([keys.record(ref) for ref in refs[:3]], True)
-    store.tell(Scan("s", keys.RECORD, probe, after=page.items[-1][0], limit=3))
+    assert ([found for found, _ in page.items], page.more) == (wanted[:3], True)
+    store.tell(Scan("s", keys.RECORD, probe, after=page.items[-1][0], limit=3, reverse=reverse))
     last = probe.next()
-    assert ([found for found, _ in last.items], last.more) == ([keys.record(ref) for ref in refs[3:]], False)
+    assert ([found for found, _ in last.items], last.more) == (wanted[3:], False)
 
 
 # -- batches, and what may be told when -----------------------------------------------------------

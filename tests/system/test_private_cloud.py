@@ -82,7 +82,7 @@ def test_a_second_program_with_the_same_path_finds_the_same_head() -> None:
         assert told[0] == "32 the first"
         assert head_of(Path(name)) == pid
         assert cloud.result(told[1], timeout=30) == 27
-        assert cloud.options(key="second").add_job(pow, 3, 3) == cloud.jobs()[-1]
+        assert cloud.options(key="second").add_job(pow, 3, 3) == cloud.jobs()[0]
         cloud.close()
 
 
