@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 
@@ -264,6 +265,22 @@ def test_an_error_that_still_holds_is_raised(client: Transactions) -> None:
 
     with pytest.raises(ValueError, match=r"^2$"):
         client.mutate(fail)
+
+
+def test_an_exit_is_for_what_is_there_now(client: Transactions, other: Transactions) -> None:
+    become_known(client)
+    other.mutate(increment(other))
+
+    def leave(at: int) -> int:
+        value: int = txn_of(client).fetch("s", "n")
+        if value == at:
+            sys.exit(value)
+        return value
+
+    assert client.mutate(lambda: leave(2)).value == 3
+    become_known(client)
+    with pytest.raises(SystemExit, match=r"^5$"):
+        client.mutate(lambda: leave(5))
 
 
 @pytest.mark.parametrize("how", ["reads", "reads and catches everything", "writes"])

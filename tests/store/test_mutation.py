@@ -225,7 +225,8 @@ def test_a_function_that_swallows_its_restart_is_run_again_all_the_same(
     assert client.fetch("s", "half") is None
 
 
-def test_an_error_after_a_swallowed_restart_is_no_error(store: LocalStore, client: Transactions) -> None:
+@pytest.mark.parametrize("error", [Abort("never heard of"), ValueError("half"), SystemExit(1)])
+def test_an_error_after_a_swallowed_restart_is_no_error(store: LocalStore, error: BaseException) -> None:
     answers = iter([Conflict((b"", 0)), None])
     ask: Callable[[Message], Message] = lambda message: next(answers, None) or store.ask(message)  # noqa: E731
     odd = Transactions(ask, PICKLE, means(Clock()))
@@ -236,7 +237,7 @@ def test_an_error_after_a_swallowed_restart_is_no_error(store: LocalStore, clien
         try:
             txn_of(odd).fetch("s", "a")
         except BaseException:  # noqa: BLE001  what users write
-            raise Abort("never heard of") from None
+            raise error from None
         return "good"
 
     assert odd.mutate(work) == Commit("good")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -80,6 +81,10 @@ def fail() -> None:
     raise ZeroDivisionError
 
 
+def leave() -> None:
+    sys.exit("taken")
+
+
 def write() -> str:
     txn_of_any().store("s", "claimed", "by attempt 2")
     return "attempt 2"
@@ -88,7 +93,7 @@ def write() -> str:
 # -- the attempt that was committed ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("then", [write, abort, fail, lambda: "nothing to write"])
+@pytest.mark.parametrize("then", [write, abort, fail, leave, lambda: "nothing to write"])
 def test_if_a_late_copy_of_attempt_1_was_committed_its_value_is_returned(
     store: LocalStore, then: Callable[[], object]
 ) -> None:
@@ -99,9 +104,9 @@ def test_if_a_late_copy_of_attempt_1_was_committed_its_value_is_returned(
     assert store.client().fetch("s", "claimed") == "by attempt 1"
 
 
-@pytest.mark.parametrize(("then", "error"), [(abort, None), (fail, ZeroDivisionError)])
+@pytest.mark.parametrize(("then", "error"), [(abort, None), (fail, ZeroDivisionError), (leave, SystemExit)])
 def test_what_was_said_to_have_failed_is_never_committed(
-    store: LocalStore, then: Callable[[], object], error: type[Exception] | None
+    store: LocalStore, then: Callable[[], object], error: type[BaseException] | None
 ) -> None:
     # Given
     line = TwoCopies(store, "after the status")

@@ -4,7 +4,8 @@
 
     run --conflict--> (back off) --> run ...            until the deadline
      |-- Abort --------------------> Fail
-     |-- an error -----------------> raised, nothing written
+     |-- an error, SystemExit -----> raised, nothing written
+     |-- an interrupt -------------> raised at once
      '-- returns --> nothing written? Commit(value): a read-only run is true at its snapshot
                      else commit it: Commit(value) | conflict -> again | refused -> raised
 
@@ -39,7 +40,7 @@ from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.memory import Memory
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
-from actorcloud.store.caller.repetition import Parts, Repetition
+from actorcloud.store.caller.repetition import Parts, Repetition, is_of_signal
 from actorcloud.store.caller.space import Space, user_key
 from actorcloud.store.caller.transaction import Ask, Transaction, running
 from actorcloud.store.key_codec import Key
@@ -119,9 +120,9 @@ class Transactions:
             won = committer.resolve() if isinstance(ended, Fail) else ended
         except CommitUnknown:
             raise
-        except Exception:
+        except (Exception, SystemExit) as error:
             # Whatever it is: if an attempt before was committed, that is how the transaction ended.
-            won = committer.resolve()
+            won = None if is_of_signal(error) else committer.resolve()
             if won is None:
                 raise
         if won is None:

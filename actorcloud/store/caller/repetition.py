@@ -11,6 +11,8 @@ Reference: store-design 2.6.
 from __future__ import annotations
 
 import itertools
+import signal
+import traceback
 from collections.abc import Callable, Iterable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NamedTuple, TypeVar, cast
@@ -140,9 +142,10 @@ class Repetition:
             pass
         except Abort as abort:
             outcome = Fail(abort.reason)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Else it failed on what is no longer so, or has swallowed its restart and failed on what it did not get.
-            if transaction.conflict is None and not is_unfounded(transaction.end(), error):
+            is_founded = transaction.conflict is None and not is_unfounded(transaction.end(), error)
+            if is_founded or is_of_signal(error):
                 raise
         finally:
             running.reset(token)
@@ -186,7 +189,15 @@ def _called(fun: Callable[[], T]) -> T:
     return value
 
 
-def is_unfounded(attempt: Attempt, outcome: Commit[Any] | Fail | Exception | None) -> bool:
+def is_of_signal(error: BaseException) -> bool:
+    """Tell whether the handler of a signal raised it: wherever the function was, that is nothing that it has found."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    # Of a `partial` the function that it calls is seen.
+    codes = {getattr(getattr(handler, "func", handler), "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def is_unfounded(attempt: Attempt, outcome: Commit[Any] | Fail | Exception | SystemExit | None) -> bool:
     """Tell whether a run ended so on what was remembered, and no commit will show that it still holds."""
     if not attempt.is_recalled or isinstance(outcome, HeadUnreachable | ClosedCloud):
         return False
