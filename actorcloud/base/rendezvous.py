@@ -9,7 +9,7 @@ from typing import Final
 #: In a head's runtime directory: where it listens, written when it does, gone when it ends in order.
 CONNECTION_FILE: Final = "head.json"
 
-#: In the same: held by a private head's own node as long as that lives.
+#: In the same: held by a private head's own node as long as that lives (`base.headnode`).
 NODE_LOCK: Final = "node.lock"
 
 #: In the same: held by an `actorcloud head` as long as it lives, also while its head is away.

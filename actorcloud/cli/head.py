@@ -9,6 +9,7 @@ import click
 
 from actorcloud.base.config import LISTEN_OFF
 from actorcloud.base.exitcode import ExitCode
+from actorcloud.base.headnode import end_node
 from actorcloud.base.location import Location
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
@@ -75,8 +76,6 @@ def _is_ready(runtime: Path, pid: int) -> bool:
 
 def _end_node(runtime: Path) -> None:
     """End the node of a head that was killed; it would wait two minutes for a head that does not come."""
-    from actorcloud.head import end_node  # noqa: PLC0415  only now
-
     # Another head may have the store by now, or have had it all the time: then it has the node, too.
     if find_head(runtime) is None:
         end_node(str(runtime), at_once=True)

@@ -20,7 +20,7 @@ It has a session of its own, so that a Ctrl-C for the program is none for the he
 its last client has left. Which of two heads may stay is decided by the flock on the store: clients
 connect, else start one, in a loop, and whoever comes second finds the first (design 6.1, rule 1).
 
-Owns the child process and, once watching, a thread.
+Owns the child process and, once watching, a thread; a head that outlives its client has one that buries it.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ import msgspec
 
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable, StoreLocked, from_code
 from actorcloud.base.exitcode import ExitCode
+from actorcloud.base.headnode import end_node
 from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
 from actorcloud.client.headcommand import COMMAND, start_head
@@ -311,8 +312,8 @@ class HeadProcess:
         if self._ready_fd >= 0:
             os.close(self._ready_fd)
         if self._child is not None and not self._has_ended(self._child):
-            # It has other clients and outlives us, as it should; kept, so that no warning says otherwise.
-            _outliving.append(self._child)
+            # It has other clients and outlives us, as it should; somebody has to bury it all the same.
+            threading.Thread(target=self._child.wait, name="actorcloud-head-end", daemon=True).start()
         os.close(self._stop_reader)
 
     def _has_ended(self, child: subprocess.Popen[bytes]) -> bool:
@@ -328,10 +329,14 @@ class HeadProcess:
         return child.returncode is not None
 
     def end(self) -> None:
-        """End the head by force, if it is ours and has not ended: its store is about to go."""
-        if self._child is not None and self._child.poll() is None:
+        """End the head by force, if it is ours, and the node that it leaves: their store is about to go.
+
+        Blocks: until they have ended.
+        """
+        if self._child is not None:
             self._child.kill()
             self._child.wait()
+        end_node(str(self.runtime), at_once=True)
 
 
 def _failure(said: bytes) -> ActorCloudError | None:
@@ -340,6 +345,3 @@ def _failure(said: bytes) -> ActorCloudError | None:
     except msgspec.MsgspecError:  # it died without a word
         return None
     return from_code(failure.code, failure.text)
-
-
-_outliving: list[subprocess.Popen[bytes]] = []

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         import_store,
         restore_store,
     )
-    from actorcloud.head.nodeprocess import end_node
     from actorcloud.head.offline import open_offline
     from actorcloud.head.options import HeadOptions
     from actorcloud.head.process import serve_head
@@ -40,7 +39,6 @@ __all__ = [
     "back_up_store",
     "check_store",
     "compact_store",
-    "end_node",
     "export_store",
     "import_store",
     "open_offline",
@@ -57,7 +55,6 @@ _HOMES = {
         "import_store",
         "restore_store",
     ),
-    "nodeprocess": ("end_node",),
     "offline": ("open_offline",),
     "options": ("HeadOptions",),
     "process": ("serve_head",),

@@ -9,16 +9,13 @@ Owns the child process, if this head has started it. Loads little: it is used be
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
 
-from actorcloud.base.poll import wait_readable
-from actorcloud.base.rendezvous import NODE_LOCK
+from actorcloud.base.headnode import END_TIMEOUT, end_node, take_node_lock
 
 #: The name of a head's own node.
 NAME = "n1"
@@ -29,9 +26,6 @@ QUICK_DEATHS_LIMIT, QUICK_DEATH_SECONDS = 5, 3.0
 #: Seconds without a head after which nobody will come back for this node: whoever would start the
 #: head again gives it a minute.
 ORPHAN_TIME = 120.0
-
-#: Seconds that a node may take to end its workers.
-END_TIMEOUT = 5.0
 
 
 class NodeProcess:
@@ -62,7 +56,7 @@ class NodeProcess:
         if not self.is_wanted:
             return
         os.makedirs(self._runtime, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib is not loaded yet
-        lock = _take_lock(self._runtime)
+        lock = take_node_lock(self._runtime)
         if lock is None:
             return
         try:
@@ -122,44 +116,3 @@ class NodeProcess:
         if self._child.returncode is None:
             self._child.kill()
             self._child.wait()
-
-
-def end_node(runtime: str, *, at_once: bool = False) -> None:
-    """End the node that a head has left behind, if there is one.
-
-    Args:
-        runtime: the head's runtime directory.
-        at_once: whether to kill it, with what it runs.
-
-    Blocks: until it has ended, `END_TIMEOUT` at most.
-    """
-    # One that has not found its next head yet cannot be told over the network; it would wait for two minutes.
-    try:
-        with open(f"{runtime}/{NODE_LOCK}") as file:  # noqa: PTH123  pathlib is not loaded yet
-            process = os.pidfd_open(int(file.read()))
-    except (AttributeError, OSError, ValueError):  # no descriptors here, no such process, no number
-        return
-    try:
-        # Still held: so the number is still that of its holder.
-        lock = _take_lock(runtime)
-        if lock is not None:
-            os.close(lock)
-            return
-        signal.pidfd_send_signal(process, signal.SIGKILL if at_once else signal.SIGTERM)
-        if not wait_readable(process, seconds=END_TIMEOUT):
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-    except ProcessLookupError:  # it has just ended
-        pass
-    finally:
-        os.close(process)
-
-
-def _take_lock(runtime: str) -> int | None:
-    """Return the descriptor that holds the lock of the head's own node, None if a node has it."""
-    descriptor = os.open(f"{runtime}/{NODE_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -14,12 +15,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import locate
+from actorcloud.base.poll import wait_readable
+from actorcloud.base.rendezvous import NODE_LOCK
 from actorcloud.client.headprocess import HeadProcess
 from actorcloud.client.localhead import LOCK_FILE, Connection, owner_of
+from tests.system.cluster import wait_for
 
 COMMAND = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 
@@ -190,10 +195,17 @@ def test_a_head_that_is_never_ready_is_killed(place: Path) -> None:
 def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     # Given
     warned = threading.Semaphore(0)
-    handler = logging.Handler()
-    handler.emit = lambda record: warned.release()  # type: ignore[method-assign]
-    logging.getLogger("actorcloud.client").addHandler(handler)
     head = head_in(place)
+
+    def emit(record: logging.LogRecord) -> None:
+        warned.release()
+        if record.levelno == logging.ERROR:
+            # In the thread that would start it again: only once it is told to leave.
+            wait_readable(head._stop_reader, seconds=20)
+
+    handler = logging.Handler()
+    handler.emit = emit  # type: ignore[method-assign]
+    logging.getLogger("actorcloud.client").addHandler(handler)
     head.begin()
     connection = head.wait_ready()
     head.watch(connection)
@@ -230,3 +242,43 @@ def test_leaving_ends_the_watch_before_the_head_ends(place: Path) -> None:
     left.join(20)
     # Then
     assert starts(place) == [connection.pid]
+
+
+def test_a_head_that_outlives_its_client_is_buried(place: Path) -> None:
+    # Given a head that has other clients
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+    head.leave()
+    assert psutil.Process(connection.pid).status() != psutil.STATUS_ZOMBIE
+    # When it ends after all
+    end(connection)
+    # Then
+    wait_for(lambda: not psutil.pid_exists(connection.pid), "somebody to bury the head")
+
+
+NODE = """
+import fcntl, os, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(os.getpid(), file=file, flush=True)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_head_that_is_ended_by_force_leaves_no_node(place: Path) -> None:
+    # Given a head too slow to end by itself, with a node
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+    command = [sys.executable, "-c", NODE, str(place / NODE_LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as node:
+        assert node.stdout is not None
+        node.stdout.readline()
+        head.leave()
+        # When
+        head.end()
+        # Then
+        assert not psutil.pid_exists(connection.pid)
+        assert node.poll() == -signal.SIGKILL

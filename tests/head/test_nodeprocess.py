@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from actorcloud.base.headnode import end_node
 from actorcloud.base.rendezvous import NODE_LOCK
-from actorcloud.head.nodeprocess import QUICK_DEATHS_LIMIT, NodeProcess, end_node
+from actorcloud.head.nodeprocess import QUICK_DEATHS_LIMIT, NodeProcess
 
 
 @pytest.fixture
 def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeProcess:
     """Return a node whose interpreter ends at once."""
     monkeypatch.setattr("actorcloud.head.nodeprocess.sys.executable", "/bin/false")
+    # However long a busy machine takes for that.
+    monkeypatch.setattr("actorcloud.head.nodeprocess.QUICK_DEATH_SECONDS", math.inf)
     return NodeProcess(str(tmp_path), 1, 15.0)
 
 
