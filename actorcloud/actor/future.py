@@ -415,12 +415,17 @@ class Future(pykka.Future[T]):
             if self._outcome is not None or self._is_computable:
                 return False
             self._waiters = (*self._waiters, waiter)
+            self._note_waiters()
             return True
 
     def drop_waiter(self, waiter: Callable[[], object]) -> None:
         """Take a waiter back; it may be under way."""
         with _LOCK:
             self._waiters = tuple(known for known in self._waiters if known != waiter)
+            self._note_waiters()
+
+    def _note_waiters(self) -> None:
+        """Whom to call has changed; under the lock."""
 
 
 def _derive(sources: tuple[Any, ...], compute: Callable[[float | None], M]) -> Future[M]:

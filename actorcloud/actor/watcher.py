@@ -46,6 +46,7 @@ class _Faint:
         watch = self._watch()
         if watch is not None and isinstance(signal, DownSignal):
             watch.set(signal.down)
+            self.kept = None
 
 
 class Watch(Future[Down]):
@@ -66,19 +67,9 @@ class Watch(Future[Down]):
         self.name: Any = name
         self.watcher = _Faint(self)
 
-    def add_waiter(self, waiter: Callable[[], object]) -> bool:
-        """See `Future.add_waiter`; from now on it is kept, whoever drops it."""
-        self.watcher.kept = self
-        is_pending = super().add_waiter(waiter)
-        if not is_pending:
-            self.watcher.kept = None
-        return is_pending
-
-    def drop_waiter(self, waiter: Callable[[], object]) -> None:
-        """See `Future.drop_waiter`."""
-        super().drop_waiter(waiter)
-        if not self._waiters:
-            self.watcher.kept = None
+    def _note_waiters(self) -> None:
+        """See `Future`; it is kept while somebody is to be called, whoever drops it."""
+        self.watcher.kept = self if self._waiters else None
 
     def __del__(self) -> None:
         # Whatever this thread does: it may hold a lock, so that nothing is sent here.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from actorcloud.actor import AskTimeout, Down, System, debug, watcher
+from actorcloud.actor import AskTimeout, Down, System, debug, future, watcher
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
@@ -141,6 +142,31 @@ def test_a_monitor_whose_callback_is_wanted_is_kept_by_nobody_else(system: Syste
     while not ends:
         system.sleep(0.001)
     assert [down.reason for down in ends] == ["boom"]
+
+
+def test_a_callback_that_comes_while_another_waiter_gives_up_is_kept(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a watch whose last waiter gives up, and one who comes between any two of its steps
+    watch: Any = Probe.start().monitor()
+    late: list[Callable[[], object]] = [list]
+
+    class Faint:
+        def __setattr__(self, name: str, value: object) -> None:
+            if value is None and late and not future._LOCK.locked():
+                watch.add_waiter(late.pop())
+            object.__setattr__(self, name, value)
+
+    watch.watcher = Faint()
+    watch.add_waiter(tuple)
+    # When
+    watch.drop_waiter(tuple)
+    for waiter in late:
+        watch.add_waiter(waiter)
+    # Then
+    assert watch.watcher.kept is watch
+    watch.drop_waiter(list)
+    assert watch.watcher.kept is None
 
 
 def test_who_gave_up_may_wait_again_and_hears_the_reason(system: System) -> None:
