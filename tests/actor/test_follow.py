@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, ActorDeadError, AsyncActor, Stop, System, debug, named, tracing
-from actorcloud.actor.context import fenced
+from actorcloud.actor.context import current_system, fenced
 from actorcloud.actor.debug import TraceEvent
 from actorcloud.base.errors import ActorError, ConfigError
 from actorcloud.base.exits import ExitReason
@@ -99,6 +99,17 @@ def test_new_actors_are_followed_from_their_first_moment(system: System) -> None
     subscription.cancel()
     Talker.start().stop()
     assert len(recorder.ask("what was told")) == 4
+
+
+def test_what_a_follower_does_is_done_in_the_system_of_whom_it_follows(pool: System) -> None:
+    # Given a system that is not the default one of the threads of its actors
+    p = Probe.start()
+    found: list[object] = []
+    debug.follow(p, lambda event: found.append(current_system()), events=["exit"])
+    # When
+    p.stop()
+    # Then
+    assert found == [pool]
 
 
 def test_a_subscription_ends_by_itself_and_says_so(system: System) -> None:

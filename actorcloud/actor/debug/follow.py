@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from actorcloud.actor import tracing
-from actorcloud.actor.context import GUARD, as_nobody, current_system
+from actorcloud.actor.context import GUARD, as_nobody_in, current_system
 from actorcloud.actor.errors import ActorDeadError, Unwound
 from actorcloud.actor.event import Event
 from actorcloud.actor.future import Future
@@ -156,12 +156,12 @@ class Subscription:
         return TraceEvent(number=number, kind=kind, ref=ref, at=self._system.clock.time(), other=other, value=value)
 
     def _tell(self, event: TraceEvent) -> None:
-        """Tell an event as nobody: what the follower does is not the followed actor's."""
+        """Tell an event as nobody: what the follower does is not the followed actor's, but in its system."""
         if isinstance(self._to, ActorRef) and not self._to.is_alive():
             self.cancel()
             return
         try:
-            with as_nobody():
+            with as_nobody_in(self._system):
                 if isinstance(self._to, ActorRef):
                     self._to.tell(event)
                 else:
