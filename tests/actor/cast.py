@@ -10,7 +10,7 @@ import msgspec
 from actorcloud.actor import Actor, ActorRef, Down, Exit, NoReply, ReplyTo
 
 #: Seconds that anything in these tests may take; virtual ones in the simulation.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Run(msgspec.Struct, frozen=True, eq=False):

@@ -44,6 +44,13 @@ def _is_left_out(item: pytest.Item) -> bool:
 
 
 @pytest.fixture
+def virtual() -> Iterator[System]:
+    """A simulated system, whose time stands still while anybody acts: for what is to be done in so many seconds."""
+    with Simulation(seed=1) as sim:
+        yield sim.system()
+
+
+@pytest.fixture
 def pool() -> Iterator[System]:
     """A system on threads."""
     with System(name="test") as real, real.activate():

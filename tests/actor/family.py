@@ -6,7 +6,7 @@ from typing import Any
 
 from actorcloud.actor import Actor, ActorRef, ChildSpec, SupervisorRef
 from actorcloud.base.exits import ExitReason
-from tests.actor.cast import PATIENCE, Boom, Probe
+from tests.actor.cast import PATIENCE, Boom, Probe, log
 
 #: Starts and ends of `Noted`, in order; cleared before each test.
 events: list[tuple[str, Any]] = []
@@ -43,6 +43,18 @@ class Slow(Actor):
 
     def on_stop(self) -> None:
         self.system.sleep(self.seconds)
+
+
+class Parting(Actor):
+    """Obeys the order to end as soon as its gate has got a message."""
+
+    trap_exit = True
+
+    def __init__(self, gate: ActorRef[Any]) -> None:
+        self.gate = gate
+
+    def on_stop(self) -> None:
+        log(self.gate, 1)
 
 
 class Answering(Actor):

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from actorcloud.actor import Pool, System
-
-PATIENCE = 10.0
+from tests.actor.cast import PATIENCE
 
 
 class Host:

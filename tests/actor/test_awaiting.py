@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import ActorDeadError, AskTimeout, AsyncActor, Future, NoReply, System, Task, current_system
-from tests.actor.cast import Boom, Probe, Run, boom
+from tests.actor.cast import Boom, Probe, Run, boom, log
 
 
 def never(actor: Any) -> object:
@@ -155,10 +155,12 @@ def test_an_asyncio_actor_awaits_a_task_and_goes_on(system: System) -> None:
 
 def test_a_program_awaits_a_task_as_long_as_it_likes(pool: System) -> None:
     async def program() -> object:
-        task = Task.start(pool.sleep, 0.1)
+        gate = Probe.start()
+        task = Task.start(log, gate, 1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):
                 await task
+        gate.tell("go")
         await task
         with pytest.raises(ActorDeadError, match="was taken before"):
             await task

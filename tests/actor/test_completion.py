@@ -8,6 +8,7 @@ import pytest
 
 from actorcloud.actor import (
     ActorDeadError,
+    ActorRef,
     AskTimeout,
     CallingSelf,
     Future,
@@ -15,19 +16,26 @@ from actorcloud.actor import (
     as_completed,
     wait_any,
 )
-from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, run
+from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, log, run
+
+
+def _busy() -> tuple[ActorRef[Any], ActorRef[Any]]:
+    """Return an actor that comes to no message, and one that is to be told to let it."""
+    p, gate = Probe.start(), Probe.start()
+    p.tell(Run(lambda _: log(gate, 1)))
+    return p, gate
 
 
 @pytest.mark.case(212)
 def test_a_future_can_be_waited_for_again(system: System) -> None:
     # Given an actor that does not come to the question yet
-    p = Probe.start()
-    p.tell(Run(lambda me: me.system.sleep(0.05)))
+    p, gate = _busy()
     asked = p.ask("x", block=False, timeout=PATIENCE)
     # When, then
     assert wait_any([asked], timeout=0.0) is None
     with pytest.raises(AskTimeout):
         asked.get(0.0)
+    gate.tell("go")
     assert wait_any([asked], timeout=PATIENCE) is asked
     assert asked.get() == "x"
 
@@ -63,25 +71,27 @@ def test_answers_come_in_the_order_in_which_they_are_there(system: System) -> No
 
 @pytest.mark.case(213)
 def test_they_come_from_actors_by_their_speed(system: System) -> None:
-    first, second, dead = Probe.start(), Probe.start(), Probe.start()
+    first, dead = Probe.start(), Probe.start()
+    second, gate = _busy()
     dead.stop()
-    second.tell(Run(lambda me: me.system.sleep(0.05)))
     labels = {second.ask("slow", block=False): "slow", dead.ask("x", block=False): "dead"}
     labels |= {first.ask("fast", block=False): "fast"}
-    order = [labels[future] for future in as_completed(labels, timeout=PATIENCE)]
-    assert order[0] == "dead"
-    assert set(order) == {"dead", "fast", "slow"}
-    assert order[-1] == "slow"
+    order = []
+    for future in as_completed(labels, timeout=PATIENCE):
+        order.append(labels[future])
+        if order[-1] == "fast":
+            gate.tell("go")
+    assert order == ["dead", "fast", "slow"]
 
 
 @pytest.mark.case(213, 214)
 def test_what_is_not_there_in_time_can_still_be_collected(system: System) -> None:
-    p = Probe.start()
-    p.tell(Run(lambda me: me.system.sleep(0.05)))
+    p, gate = _busy()
     asked = p.ask("x", block=False)
     with pytest.raises(AskTimeout, match="1 of 1"):
         list(as_completed([asked], timeout=0.0))
     assert asked._waiters == ()
+    gate.tell("go")
     assert [future.get() for future in as_completed([asked], timeout=PATIENCE)] == ["x"]
 
 

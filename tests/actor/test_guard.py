@@ -229,12 +229,12 @@ def test_a_handler_that_waits_and_then_blocks_holds_nobody_up(pool: System) -> N
         def on_receive(self, message: object) -> None:
             self.sleep(0.7)
             begun.set()
-            event.wait(PATIENCE)
+            event.wait(2 * PATIENCE)
 
     other = Note.start()
     other.ask("notes")
     Waiting.start().tell("go")
     assert begun.wait(PATIENCE)
     # When, Then
-    assert other.ask("notes", timeout=2.0) == []
+    assert other.ask("notes", timeout=PATIENCE) == []
     event.set()

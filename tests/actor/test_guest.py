@@ -12,6 +12,7 @@ from actorcloud.actor import Actor, ActorDeadError, Pool, System
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Await, Probe, Run
 from tests.actor.host import Host, hosted
+from tests.system.cluster import wait_for
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def test_while_an_actor_waits_the_host_turns_and_others_run_elsewhere(house: tup
     elsewhere = where(other)
     # Then
     assert elsewhere is not host.thread
-    assert any(where(other) is not host.thread and host.turns > turns for _ in range(1000))
+    wait_for(lambda: where(other) is not host.thread and host.turns > turns, "a turn of the host's")
     # And what it waits for wakes it
     future.set("done")
     assert answer.get(PATIENCE) == "done"
-    assert any(where(other) is host.thread for _ in range(1000))
+    wait_for(lambda: where(other) is host.thread, "the host's thread")
 
 
 def test_a_wait_on_the_hosts_thread_ends_in_time(house: tuple[System, Pool, Host]) -> None:
@@ -76,7 +77,7 @@ def test_a_kill_ends_a_wait_on_the_hosts_thread(house: tuple[System, Pool, Host]
     # Then
     with pytest.raises(ActorDeadError):
         answer.get()
-    assert any(where(other) is host.thread for _ in range(1000))
+    wait_for(lambda: where(other) is host.thread, "the host's thread")
 
 
 def test_a_handler_that_blocks_elsewhere_does_not_starve_others(house: tuple[System, Pool, Host]) -> None:
@@ -156,22 +157,21 @@ def test_no_wake_up_is_lost_between_host_and_threads(house: tuple[System, Pool, 
 
 
 def test_a_long_turn_gives_way_to_the_host(house: tuple[System, Pool, Host]) -> None:
-    # Given an actor with much slow mail, and nobody else who waits for the thread
+    # Given an actor with much mail, slow until the host has had some turns, and nobody else who waits for the thread
     _, _, host = house
-    pause = threading.Lock()
-    pause.acquire()
     probe = Probe.start()
     turns: list[int] = []
 
     def work(_: Actor) -> None:
         turns.append(host.turns)
-        pause.acquire(timeout=0.002)
+        if turns[-1] - turns[0] <= 5:
+            threading.Event().wait(0.02)
 
     # When
     for _ in range(200):
         probe.tell(Run(work))
     probe.ask("done", timeout=PATIENCE)
-    # Then the host has had its turns meanwhile
+    # Then it has had them before all of it was handled
     assert turns[-1] - turns[0] > 5
 
 

@@ -133,11 +133,12 @@ def test_named_timeouts_are_independent(probe: ActorRef[Any], system: System) ->
     def act(me: Machine) -> None:
         me.actor_ref.tell("then")  # in the mail before any timer can be
         now = system.clock.monotonic()
-        me.timeout("c", 0.03)
-        me.timeout("b", None, at=now + 0.02)
-        me.timeout("a", 60.0)
-        me.timeout("never", 0.01)
+        # In the order in which they are due: on a machine that stands still meanwhile some are when they are set.
         me.timeout("past", None, at=now - 1.0)
+        me.timeout("never", 0.01)
+        me.timeout("b", None, at=now + 0.02)
+        me.timeout("c", 0.03)
+        me.timeout("a", 60.0)
 
     def then(me: Machine) -> None:
         me.timeout("a", 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import AskTimeout, Down, System, debug, future, watcher
+from actorcloud.actor import AskTimeout, Down, System, future, watcher
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
@@ -114,18 +114,17 @@ def test_a_monitor_by_name_is_taken_back_where_it_was_set(system: System) -> Non
 
 @pytest.mark.parametrize("how", ["dropped", "given up", "stop"])
 def test_who_gives_up_waiting_for_an_end_leaves_no_monitor(how: str, system: System) -> None:
-    p = Probe.start()
+    p, gate = Probe.start(), Probe.start()
     if how == "dropped":
         p.monitor()
     elif how == "given up":
         with pytest.raises(AskTimeout):
             p.monitor().get(0.0)
     else:
-        debug.suspend(p)
-        tell_run(p, lambda me: me.system.sleep(0.05))
-        debug.resume(p)
+        tell_run(p, lambda _: log(gate, 1))
         with pytest.raises(AskTimeout):
             p.stop(timeout=0.0)
+        gate.tell("go")
     last = p.monitor()
     assert len(p._cell.monitors or ()) <= 1
     p.stop()

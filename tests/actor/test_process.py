@@ -51,7 +51,7 @@ def test_a_receive_that_only_looks_returns_at_once_and_takes_nothing(system: Sys
         begun = system.clock.monotonic()
         with pytest.raises(ReceiveTimeout, match="1 other"):
             me.receive(int, timeout=0)
-        assert system.clock.monotonic() - begun < 1.0
+        assert system.clock.monotonic() - begun < PATIENCE
         assert me.receive(timeout=0) == "a"
 
 
@@ -304,8 +304,8 @@ def test_closing_its_system_ends_it_without_waiting_for_it(system: System) -> No
     with process() as me:
         child = Probe.start_link()
         begun = system.clock.monotonic()
-        system.close(timeout=PATIENCE)
-        assert system.clock.monotonic() - begun < PATIENCE / 2
+        system.close(timeout=4 * PATIENCE)
+        assert system.clock.monotonic() - begun < PATIENCE
         assert not child.is_alive()
         assert not me.ref.is_alive()
 

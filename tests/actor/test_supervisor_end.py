@@ -10,7 +10,7 @@ import pytest
 from actorcloud.actor import BRUTAL_KILL, INFINITY, DynamicSupervisor, Supervisor, System
 from actorcloud.base.exits import ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Probe, run
-from tests.actor.family import Answering, Stubborn, crash, end, events, ids, names, noted, states
+from tests.actor.family import Answering, Parting, Stubborn, crash, end, events, ids, names, noted, states
 
 REASONS = [ExitReason.NORMAL, ExitReason.SHUTDOWN, Shutdown("oops"), "boom"]
 
@@ -27,7 +27,7 @@ def _no_events(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.case(98, 100)
 def test_a_child_ends_as_its_spec_says(system: System) -> None:
     children = [
-        *noted("obedient", shutdown=1.0),
+        *noted("obedient", shutdown=PATIENCE),
         *noted("patient", shutdown=INFINITY),
         Supervisor.child_spec(noted("leaf"), id="inner"),
         Stubborn.child_spec(id="busy", shutdown=0.02),
@@ -77,10 +77,12 @@ def test_whatever_children_end_with_a_stop_completes(system: System, kind: Any, 
 
 def test_what_is_asked_of_a_supervisor_that_ends_starts_nothing(system: System) -> None:
     # Given one that waits for a child
-    family = Supervisor.start([Stubborn.child_spec(shutdown=0.02)])
+    gate = Probe.start()
+    family = Supervisor.start([Parting.child_spec(gate, shutdown=INFINITY)])
     stopped = family.stop(block=False)
     # When
     late = [family.ask("late", block=False) for _ in range(3)]
+    gate.tell("go")
     # Then
     assert stopped.get(PATIENCE)
     for answer in late:

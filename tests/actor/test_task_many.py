@@ -73,8 +73,8 @@ def test_get_all_leaves_other_messages_where_they_are(system: System) -> None:
 @pytest.mark.case(490)
 def test_get_all_has_one_deadline_for_all(system: System) -> None:
     def get(_: Any) -> tuple[BaseException, list[Any]]:
-        tasks = [Task.start(hang), Task.start(math.factorial, 4), Task.start(hang)]
-        return raised(lambda: Task.get_all(tasks, SHORT)), [task.wait(0) for task in (settled(tasks[1]), tasks[0])]
+        tasks = [Task.start(hang), settled(Task.start(math.factorial, 4)), Task.start(hang)]
+        return raised(lambda: Task.get_all(tasks, SHORT)), [task.wait(0) for task in (tasks[1], tasks[0])]
 
     (error, outcomes), messages = as_owner(get)
     assert isinstance(error, AskTimeout)

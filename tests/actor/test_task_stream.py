@@ -33,9 +33,6 @@ from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run
 from tests.actor.errands import leave
 
-#: Seconds after which an item that is to be late is.
-SHORT = 0.01
-
 #: (name, how to make a stream): the tasks are the caller's own, a supervisor's, or only watched.
 Make = Callable[..., TaskStream[Any]]
 MAKERS: dict[str, Make] = {
@@ -272,7 +269,7 @@ def test_an_item_that_takes_too_long_ends_the_iteration(system: System, make: Ma
 
 
 @pytest.mark.case(541)
-def test_an_unordered_stream_may_kill_what_takes_too_long(system: System) -> None:
+def test_an_unordered_stream_may_kill_what_takes_too_long(virtual: System) -> None:
     found = iterated(
         lambda: list(
             Task.stream(
@@ -286,10 +283,10 @@ def test_an_unordered_stream_may_kill_what_takes_too_long(system: System) -> Non
 
 @pytest.mark.case(564)
 @each_width
-def test_a_stream_may_kill_what_takes_too_long(system: System, width: int) -> None:
+def test_a_stream_may_kill_what_takes_too_long(virtual: System, width: int) -> None:
     found = iterated(
         lambda: list(
-            Task.stream(sleep, [3_600, 0, 3_600, 0], timeout=SHORT * 5, on_timeout="kill_task", max_concurrency=width)
+            Task.stream(sleep, [3_600, 0, 3_600, 0], timeout=0.1, on_timeout="kill_task", max_concurrency=width)
         ),
         trap=False,
     )
@@ -299,10 +296,8 @@ def test_a_stream_may_kill_what_takes_too_long(system: System, width: int) -> No
 @pytest.mark.case(565, 603)
 @each_linked_kind
 @each_width
-def test_an_outcome_may_name_the_item_that_took_too_long(system: System, make: Make, width: int) -> None:
-    stream = make(
-        sleep, [3_600, 0], timeout=SHORT * 5, on_timeout="kill_task", zip_input_on_exit=True, max_concurrency=width
-    )
+def test_an_outcome_may_name_the_item_that_took_too_long(virtual: System, make: Make, width: int) -> None:
+    stream = make(sleep, [3_600, 0], timeout=0.1, on_timeout="kill_task", zip_input_on_exit=True, max_concurrency=width)
     assert list(stream) == [Exited((3_600, TIMEOUT)), Returned(0)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,18 +17,43 @@ from tests.actor.cast import PATIENCE, Probe, log, run, tell_run
 _ROUNDING = 1e-6
 
 
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def manual(clock: ManualClock) -> Iterator[System]:
+    """A system on threads, current on this one, whose timers go by a clock that the test moves."""
+    with System(name="test", clock=clock, timers=clock) as system, system.activate():
+        yield system
+
+
 @pytest.mark.case(62)
 def test_messages_sent_later_come_once_in_time_and_not_early(system: System) -> None:
     with process() as me:
         begun = system.clock.monotonic()
-        # Far enough apart for a machine that stands still between two of these calls.
-        timers = [me.send_after(delay, delay) for delay in (0.6, 0.2, 0.4)]
-        for delay in (0.2, 0.4, 0.6):
+        # In the order in which they are due, as the machine may stand still between two of these calls.
+        timers = [me.send_after(delay, delay) for delay in (0.01, 0.02, 0.03)]
+        for delay in (0.01, 0.02, 0.03):
             assert me.receive(timeout=PATIENCE) == delay
             assert system.clock.monotonic() - begun >= delay - _ROUNDING
         assert [timer.remaining for timer in timers] == [None] * 3
         with pytest.raises(ReceiveTimeout):
             me.receive(timeout=0)
+
+
+@pytest.mark.case(62)
+def test_messages_sent_later_come_in_the_order_of_their_moments(manual: System, clock: ManualClock) -> None:
+    with process() as me:
+        for delay in (6.0, 2.0, 4.0):
+            me.send_after(delay, delay)
+        for delay in (2.0, 4.0, 6.0):
+            clock.advance(1.0)
+            with pytest.raises(ReceiveTimeout):
+                me.receive(timeout=0)
+            clock.advance(1.0)
+            assert me.receive(timeout=PATIENCE) == delay
 
 
 @pytest.mark.case(63)
@@ -96,12 +122,14 @@ def test_a_timer_dies_with_its_receiver(system: System) -> None:
 
 
 @pytest.mark.case(66)
-def test_a_timer_to_a_name_goes_to_who_has_it_then(system: System) -> None:
+def test_a_timer_to_a_name_goes_to_who_has_it_then(manual: System, clock: ManualClock) -> None:
     with process() as me:
-        me.send_after(0.5, "x", named("later"))
-        me.send_after(0.4, "y", "later")
-        me.send_after(0.0, "z", "nobody")
+        me.send_after(5.0, "x", named("later"))
+        me.send_after(4.0, "y", "later")
+        me.send_after(1.0, "z", "nobody")
+        clock.advance(2.0)
         later = Probe.options(name="later").start()
+        clock.advance(3.0)
         assert log(later, 2) == ["y", "x"]
 
 

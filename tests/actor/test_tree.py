@@ -15,9 +15,6 @@ from actorcloud.base.telemetry import Telemetry
 from actorcloud.base.telemetry import telemetry as process_telemetry
 from tests.actor.cast import PATIENCE, Boom, Probe, Run, boom, end_of, run, tell_run
 
-#: Seconds that supervisors have to answer in these tests, where the machine may be busy.
-LONG = 5.0
-
 
 def printed(drawn: Any) -> str:
     out = io.StringIO()
@@ -35,7 +32,7 @@ def test_a_tree_shows_every_actor_under_its_parent(system: System) -> None:
     loner = Probe.start()
     child = run(loner, lambda _: Probe.start_link())
     # When
-    tree = debug.tree(system, patience=LONG)
+    tree = debug.tree(system, patience=PATIENCE)
     # Then
     first, second = tree.roots
     assert (first.ref, [node.id for node in first.children]) == (family, ["a", "inner", "gone"])
@@ -61,7 +58,7 @@ def test_a_tree_tells_restarts_and_what_waits(system: System) -> None:
     a = family.child("a")
     debug.suspend(a)
     a.tell("x")
-    node = debug.tree(system, patience=LONG).roots[0].children[0]
+    node = debug.tree(system, patience=PATIENCE).roots[0].children[0]
     assert (node.restarts, node.mailbox) == (2, 1)
     assert str(node).endswith("1 waiting  restarted 2 times")
 
@@ -87,7 +84,7 @@ def test_a_busy_supervisor_is_called_busy_and_is_not_piled_up_with_requests(pool
     assert len(family._cell.debug.requests) <= 4
     leave.set()
     starting.get(PATIENCE)
-    assert debug.tree(pool, patience=LONG).roots[0].status == "waiting"
+    assert debug.tree(pool, patience=PATIENCE).roots[0].status == "waiting"
     assert family._cell.debug is None
 
 
@@ -100,7 +97,7 @@ def _start(kind: Any) -> Any:
 @pytest.mark.shared_memory
 def test_an_actor_may_look_at_its_own_family(system: System) -> None:
     family = Supervisor.start([Probe.child_spec(id="a")])
-    tree = run(family.child("a"), lambda me: debug.tree(patience=LONG))
+    tree = run(family.child("a"), lambda me: debug.tree(patience=PATIENCE))
     assert [node.id for node in tree.roots[0].children] == ["a"]
 
 
