@@ -74,6 +74,8 @@ class PeerSuspect(msgspec.Struct, frozen=True):
     """The peer does not answer; it may come back and resume until its lease ends."""
 
     peer: Peer
+    #: Seconds since it was heard last; 0 where it is the connection that has ended.
+    silent: float = 0.0
 
 
 class PeerDown(msgspec.Struct, frozen=True):

@@ -56,6 +56,8 @@ def head(
     arguments += ["--quota-keys", str(quota_keys), "--quota-bytes", str(quota_bytes)]
     if listen != LISTEN_OFF:
         arguments += ["--listen", listen]
+    if not quiet:
+        arguments += ["--tell-nodes"]
     keeper = Keeper(
         lambda was_ready: start_head(location, arguments, existing=was_ready),
         is_ready=lambda pid: _is_ready(place, pid),

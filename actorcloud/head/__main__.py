@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--quota-bytes", type=int, default=argparse.SUPPRESS)
     parser.add_argument("--temporary", action="store_true")
     parser.add_argument("--name", default="head")
+    parser.add_argument("--tell-nodes", action="store_true", help="log which nodes join and come back")
     parser.add_argument("--ready-fd", type=int)
     given = parser.parse_args()
     node = NodeProcess(given.runtime, given.workers, given.node_timeout)
@@ -49,6 +50,8 @@ def _serve(given: argparse.Namespace, node: NodeProcess) -> int:
     try:
         settings = vars(given)
         descriptor = settings.pop("store_fd")
+        if settings.pop("tell_nodes"):
+            logging.getLogger("actorcloud.jobs").setLevel(logging.INFO)
         settings["store"] = locate(given.store if descriptor is None else _read(descriptor))
         options = HeadOptions(**settings)
     except ConfigError as error:

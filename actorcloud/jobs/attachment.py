@@ -7,10 +7,15 @@ losses, which are never the job's fault.
 
 A node whose proxy has crashed is parted from the head, and keeps its runs: nothing is sent to it until
 its next inventory, after the reset of its link, has told what it holds.
+
+The log has a line for each node that joins, comes back or is gone, which says what becomes of its jobs.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Container, Mapping
 from typing import Any
 
 from actorcloud.actor import ActorRef
@@ -20,6 +25,9 @@ from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.message import Attached, Closed, Detached, Opened, Parted, Paused, Removed, Seated
 from actorcloud.jobs.removal import Removal
 from actorcloud.protocol.job import NodeLine
+from actorcloud.protocol.record import JobRecord, StateName
+
+logger = logging.getLogger("actorcloud.jobs")
 
 
 class Attachment:
@@ -32,12 +40,15 @@ class Attachment:
         self._lines: dict[str, NodeLine] = {}
         #: The crashed proxies of nodes that have not said again what they hold; one for each node at most.
         self._parted: dict[str, ActorRef[Any]] = {}
+        #: Since when nodes have not answered, on the monotonic clock.
+        self._silent_since: dict[str, float] = {}
 
     def attached(self, message: Attached) -> None:
         """Reconcile what the node holds with what the records say."""
         desk, node, inventory = self._desk, message.node, message.inventory
         desk.proxies[node] = message.proxy
-        self._parted.pop(node, None)
+        verb = "is served again" if self._parted.pop(node, None) else "has joined"
+        self._silent_since.pop(node, None)
         expected = desk.ledger.on_node(node)
         told = {*inventory.held, *inventory.done}
         held = tuple(ref for ref, record in expected.items() if (ref, record.run) in told)
@@ -47,17 +58,26 @@ class Attachment:
         self._lines[node] = NodeLine(node, "up", inventory.slots, len(held), message.facts)
         if surplus:
             desk.kill(node, surplus)
-        for ref, record in lost.items():
-            # A run of an earlier head may never have left it: nobody can say that the job is to blame.
-            self._completion.lost(ref, record, head_lost=not desk.is_ours(record.run))
+        # A run of an earlier head may never have left it: nobody can say that the job is to blame.
+        fate = self._lose(lost, {ref for ref, record in lost.items() if not desk.is_ours(record.run)})
+        what = [_count(inventory.slots, "worker"), *([f"{_count(len(held), 'job')} kept"] if held else []), *fate]
+        logger.info("node %s %s: %s", node, verb, ", ".join(what))
         counts = {"held": len(held), "lost": len(lost), "killed": len(surplus)}
         telemetry.emit("actorcloud.jobs.node.attached", counts, {"node": node})
 
     def paused(self, message: Paused) -> None:
         """Place nothing more on a node that does not answer; or place again."""
-        if message.node in self._desk.proxies:
-            self._show(message.node, "suspect" if message.away else "up")
-            self._desk.scheduler.tell(Closed(message.node) if message.away else Opened(message.node))
+        if message.node not in self._desk.proxies:
+            return
+        self._show(message.node, "suspect" if message.away else "up")
+        self._desk.scheduler.tell(Closed(message.node) if message.away else Opened(message.node))
+        now = self._desk.clock.monotonic()
+        if message.away:
+            self._silent_since[message.node] = now - message.silent
+        else:
+            since = self._silent_since.pop(message.node, now)
+            held = _count(len(self._desk.ledger.on_node(message.node)), "job")
+            logger.info("node %s is back after %.1f s of silence: %s kept", message.node, now - since, held)
 
     def _show(self, node: str, state: str) -> None:
         line = self._lines[node]
@@ -78,11 +98,13 @@ class Attachment:
         self._desk.proxies.pop(message.node, None)
         self._parted.pop(message.node, None)
         self._lines.pop(message.node, None)
+        self._silent_since.pop(message.node, None)
         self._desk.scheduler.tell(Removed(message.node))
         lost = self._desk.ledger.on_node(message.node)
         self._removal.dead([(ref, record.run) for ref, record in lost.items()])
-        for ref, record in lost.items():
-            self._completion.lost(ref, record)
+        level = logging.INFO if message.is_meant else logging.WARNING
+        fate = ", ".join(self._lose(lost)) or "it had no jobs"
+        logger.log(level, "node %s is gone (%s): %s", message.node, message.why, fate)
         telemetry.emit("actorcloud.jobs.node.detached", {"lost": len(lost)}, {"node": message.node})
 
     def grace_ended(self) -> None:
@@ -90,8 +112,16 @@ class Attachment:
         for node in self._desk.ledger.nodes():
             if node in self._desk.proxies or node in self._parted:
                 continue
-            for ref, record in self._desk.ledger.on_node(node).items():
-                self._completion.lost(ref, record, head_lost=True)
+            lost = self._desk.ledger.on_node(node)
+            logger.warning(
+                "node %s has not come back since the head's start: %s", node, ", ".join(self._lose(lost, lost))
+            )
+
+    def _lose(self, runs: Mapping[bytes, JobRecord], by_head: Container[bytes] = ()) -> list[str]:
+        """End runs that are lost; returns what becomes of their jobs, for people."""
+        states = Counter(self._completion.lost(ref, record, head_lost=ref in by_head) for ref, record in runs.items())
+        words: dict[StateName, str] = {"queued": "queued again", "suspended": "suspended"}
+        return [f"{_count(states[state], 'job')} {words[state]}" for state in words if states[state]]
 
     def lines(self) -> tuple[NodeLine, ...]:
         """Return the nodes as people see them, by name."""
@@ -100,3 +130,7 @@ class Attachment:
             NodeLine(line.name, line.state, line.slots, held[name], line.facts)
             for name, line in sorted(self._lines.items())
         )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

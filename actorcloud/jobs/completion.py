@@ -20,7 +20,7 @@ from actorcloud.jobs.message import Withdraw
 from actorcloud.jobs.reply import Reply
 from actorcloud.protocol.job import Finished, FinishJob
 from actorcloud.protocol.node import DoneItem
-from actorcloud.protocol.record import FINAL, Fence, JobRecord, Outcome
+from actorcloud.protocol.record import FINAL, Fence, JobRecord, Outcome, StateName
 from actorcloud.protocol.transaction import Conflict
 from actorcloud.store import Change, Expect, Refused, keys
 
@@ -56,12 +56,13 @@ class Completion:
                 self._look_up(node, item.ref, item.run)
         self._desk.commits.stage_all(parts)
 
-    def lost(self, ref: bytes, record: JobRecord, *, head_lost: bool = False) -> None:
-        """End a run whose node is gone, or does not hold it any more."""
+    def lost(self, ref: bytes, record: JobRecord, *, head_lost: bool = False) -> StateName:
+        """End a run whose node is gone, or does not hold it any more; returns the state that the job will have."""
         after = transition.end(record, "lost", self._desk.now(), head_lost=head_lost)
         outcome = _suspension(after, b"") if after.state == "suspended" else None
         part = self._part(ref, record, after, outcome, lambda _refused: None)
         self._desk.commits.stage_all((part,))
+        return after.state
 
     def finish(self, request: FinishJob, reply: Reply) -> None:
         """Commit an end together with the job's `on_done` writes; `reply` gets the store's verdict."""

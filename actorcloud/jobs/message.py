@@ -106,6 +106,8 @@ class Paused(msgspec.Struct, frozen=True):
 
     node: str
     away: bool
+    #: Of one that is away: seconds since it was heard last.
+    silent: float = 0.0
 
 
 class Detached(msgspec.Struct, frozen=True):
@@ -113,6 +115,10 @@ class Detached(msgspec.Struct, frozen=True):
 
     node: str
     proxy: ActorRef[Any]
+    #: For people.
+    why: str = ""
+    #: It left, or was sent away: nothing to worry about.
+    is_meant: bool = False
 
 
 class Parted(msgspec.Struct, frozen=True):
@@ -157,6 +163,9 @@ class Joined(msgspec.Struct, frozen=True):
 class Suspected(msgspec.Struct, frozen=True):
     """The node does not answer."""
 
+    #: Seconds since it was heard last.
+    silent: float
+
 
 class Resumed(msgspec.Struct, frozen=True):
     """The node answers again, and nothing was lost."""
@@ -164,3 +173,7 @@ class Resumed(msgspec.Struct, frozen=True):
 
 class Gone(msgspec.Struct, frozen=True):
     """This incarnation of the node will not come back."""
+
+    #: As in `Detached`.
+    why: str
+    is_meant: bool = False

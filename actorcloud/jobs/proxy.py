@@ -108,7 +108,7 @@ class NodeProxy(Actor):
             Stored: self._agent.tell,
             Refused: self._agent.tell,
             Kill: self._agent.tell,
-            Suspected: lambda _: tell(Paused(node, away=True)),
+            Suspected: lambda message: tell(Paused(node, away=True, silent=message.silent)),
             Resumed: lambda _: tell(Paused(node, away=False)),
             Gone: self._gone,
         }
@@ -127,8 +127,8 @@ class NodeProxy(Actor):
         for items in _parts(message.items):
             self._agent.tell(Run(items))
 
-    def _gone(self, _message: Gone) -> None:
-        self._manager.tell(Detached(self._node, self.actor_ref))
+    def _gone(self, message: Gone) -> None:
+        self._manager.tell(Detached(self._node, self.actor_ref, message.why, message.is_meant))
         self.stop()
 
 

@@ -36,6 +36,12 @@ logger = logging.getLogger("actorcloud.jobs")
 #: Words of a node that wait for its proxy to be started: a node that says more before its head answers is reset.
 EARLY_LIMIT = 1_000
 
+#: What a node that is removed is told, and everybody else.
+REMOVED = "it was removed from this cloud"
+
+#: A conversation with a node is over, as it has begun another.
+_ANEW = Gone("it began anew")
+
 
 class _Start:
     """A proxy that was ordered and is not there yet."""
@@ -90,10 +96,10 @@ class Roster(Actor):
                 self._pass_on(peer, said)
             case PeerUp(_, "node"):
                 self._up(message)
-            case PeerSuspect(peer):
-                self._pass_on(peer, Suspected())
-            case PeerDown(peer):
-                self._down(peer)
+            case PeerSuspect(peer, silent):
+                self._pass_on(peer, Suspected(silent))
+            case PeerDown(peer, why, has_left):
+                self._down(peer, Gone(why, has_left or why == REMOVED))
             case _Started():
                 self._started(message)
             case Joined(name):
@@ -128,18 +134,18 @@ class Roster(Actor):
                 del self._starting[peer]
                 self._neighbours.reset(peer)
 
-    def _down(self, peer: Peer) -> None:
+    def _down(self, peer: Peer, gone: Gone) -> None:
         """This incarnation of a node will not come back."""
-        self._dismiss(peer)
+        self._dismiss(peer, gone)
         parted = self._parted.pop(peer, None)
         if parted is not None:
-            self._actors["manager"].tell(Detached(peer.name, parted))
+            self._actors["manager"].tell(Detached(peer.name, parted, gone.why, gone.is_meant))
 
-    def _dismiss(self, peer: Peer) -> None:
+    def _dismiss(self, peer: Peer, gone: Gone = _ANEW) -> None:
         self._starting.pop(peer, None)
         proxy = self._proxies.pop(peer, None)
         if proxy is not None:
-            proxy.tell(Gone())
+            proxy.tell(gone)
 
     def _start(self, up: PeerUp) -> None:
         start = self._starting[up.peer] = _Start()
@@ -156,7 +162,7 @@ class Roster(Actor):
         # What it raises ends this roster, and with it the core: its proxies cannot be started.
         proxy = message.answer.get()
         if self._starting.get(message.peer) is not message.start:
-            proxy.tell(Gone())
+            proxy.tell(_ANEW)
             return
         del self._starting[message.peer]
         self._proxies[message.peer] = proxy
@@ -176,7 +182,7 @@ class Roster(Actor):
             if peer == up.peer and peer in self._parted:
                 self._dismiss(peer)  # its inventory will tell what it holds still
             else:
-                self._down(peer)
+                self._down(peer, _ANEW)
         python = up.facts.get("python", self._python)
         if python != self._python:
             text = f"this cloud runs Python {self._python}, node {up.peer.name} has {python}: start it with the same"
@@ -187,7 +193,6 @@ class Roster(Actor):
         self._start(up)
         if up.endpoint:
             self._dialled[up.peer.name] = up.endpoint
-        logger.info("node %s has joined", up.peer.name)
 
     def _joined(self, name: str) -> None:
         for peer in [peer for peer in self._parted if peer.name == name]:
@@ -235,7 +240,7 @@ class Roster(Actor):
             error = NoSuchNode(f"no node {name!r} has joined; `actorcloud status` lists those that have")
             return self._refuse(error)
         for peer in peers:
-            self._neighbours.drop(peer, "it was removed from this cloud")
+            self._neighbours.drop(peer, REMOVED)
         if name in self._dialled:
             self._neighbours.hang_up(self._dialled.pop(name))
         return Answer(changed=True)

@@ -235,7 +235,7 @@ class Table:
             return
         if due is Due.SUSPECT:
             session.is_suspect = True
-            self._desk.events.append(PeerSuspect(session.peer))
+            self._desk.events.append(PeerSuspect(session.peer, now - session.heard))
         if session.conn is not None and now >= session.speak_deadline:
             self._speak(session, 0)
             session.spoke(now)

@@ -116,8 +116,10 @@ def test_a_signal_ends_head_and_node_in_order(commands: Commands, number: int) -
     node = commands.start("node", "--name", "sea", "--workers", "1")
     ref = commands.run("add-job", "math:sqrt", "16").stdout.strip()
     commands.run("result", ref)
+    head.wait_line("node sea has joined: 1 worker")
     # Then
     assert node.end(number) == 0
+    head.wait_line("INFO actorcloud.jobs: node sea is gone")
     assert head.end(number) == 0
 
 

@@ -13,7 +13,7 @@ from actorcloud.base.ids import Peer
 from actorcloud.base.ports import DialFailed, FromPeer, PeerDown, PeerUp
 from actorcloud.jobs import Roster
 from actorcloud.jobs.message import Attached, Detached, Ended, Joined, Parted
-from actorcloud.jobs.roster import EARLY_LIMIT
+from actorcloud.jobs.roster import EARLY_LIMIT, REMOVED
 from actorcloud.protocol.job import AddNode, NodeAdded, RemoveNode
 from actorcloud.protocol.node import DoneJobs, Inventory
 from actorcloud.testing import Simulation
@@ -85,6 +85,20 @@ def test_what_a_node_says_goes_through_its_proxy(sim: Simulation) -> None:
     stage.roster.tell(PeerDown(NODE, "gone", False))
     sim.run(0.1)
     assert [detached.node for detached in stage.told(Detached)] == ["n1"]
+
+
+@pytest.mark.parametrize(
+    ("why", "has_left", "is_meant"),
+    [("silent for 15.0 s", False, False), ("it left", True, True), (REMOVED, False, True)],
+)
+def test_the_manager_hears_why_a_node_is_gone(sim: Simulation, why: str, *, has_left: bool, is_meant: bool) -> None:
+    stage = Stage()
+    stage.up()
+    sim.run(0.1)
+    stage.roster.tell(PeerDown(NODE, why, has_left))
+    sim.run(0.1)
+    (detached,) = stage.told(Detached)
+    assert (detached.why, detached.is_meant) == (why, is_meant)
 
 
 def test_the_words_of_a_stranger_are_dropped(sim: Simulation) -> None:
