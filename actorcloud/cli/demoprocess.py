@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 from actorcloud.base.config import SETTINGS
 from actorcloud.base.errors import HeadUnreachable
+from actorcloud.base.rendezvous import remove_unheld
 from actorcloud.cli.look import wait_for
 from actorcloud.client import Connection, child_environment, find_head, runtime_directory
 
@@ -122,7 +122,7 @@ class Processes:
                 # A second signal makes the head's parent kill the head.
                 process.terminate()
         self._end_by_force()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        remove_unheld(str(self._runtime))
         with contextlib.suppress(OSError):
             # Where the last head of this user goes, its place goes too.
             self._runtime.parent.rmdir()

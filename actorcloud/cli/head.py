@@ -16,7 +16,7 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.place import keeping, local_command, location_of
 from actorcloud.cli.respawn import Keeper
-from actorcloud.client import find_head, runtime_directory, start_head
+from actorcloud.client import find_head, runtime_directory, start_head, sweep_runtime_directories
 
 #: Where a head listens unless told otherwise: outside the range of ephemeral ports.
 LISTEN_DEFAULT = "0.0.0.0:7710"
@@ -65,6 +65,7 @@ def head(
         on_ready=lambda: _welcome(place, location, quiet=quiet),
         on_killed=lambda: _end_node(place),
     )
+    sweep_runtime_directories(place.parent)
     with keeping(place):
         code = keeper.run()
     if code != ExitCode.OK:

@@ -21,7 +21,7 @@ import msgspec
 
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import Location, default_location, locate
-from actorcloud.base.rendezvous import KEEPER_LOCK, is_held
+from actorcloud.base.rendezvous import KEEPER_LOCK, holding, is_held
 from actorcloud.cli import report
 from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option
@@ -129,7 +129,7 @@ def local_head(store: str | None) -> Connection:
 @contextlib.contextmanager
 def keeping(runtime: Path) -> Iterator[None]:
     """Let commands know that somebody starts the head of this runtime directory whenever it ends."""
-    with (runtime / KEEPER_LOCK).open("wb") as lock:
+    with holding(str(runtime)), (runtime / KEEPER_LOCK).open("wb") as lock:
         # Shared: there may be two, of which one waits for the store.
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield

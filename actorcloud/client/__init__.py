@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actorcloud.client.listing import listed
     from actorcloud.client.localhead import Connection, find_head, is_locked, read_connection
     from actorcloud.client.options import JobOptions
-    from actorcloud.client.private import runtime_directory, usable_cpus
+    from actorcloud.client.private import runtime_directory, sweep_runtime_directories, usable_cpus
     from actorcloud.client.session import HEAD_TIMEOUT_DEFAULT
     from actorcloud.client.temporary import remove_abandoned
     from actorcloud.client.watching import Watch
@@ -56,6 +56,7 @@ __all__ = [
     "remove_abandoned",
     "runtime_directory",
     "start_head",
+    "sweep_runtime_directories",
     "usable_cpus",
 ]
 
@@ -71,7 +72,7 @@ _HOMES = {
     "listing": ("listed",),
     "localhead": ("Connection", "find_head", "is_locked", "read_connection"),
     "options": ("JobOptions",),
-    "private": ("runtime_directory", "usable_cpus"),
+    "private": ("runtime_directory", "sweep_runtime_directories", "usable_cpus"),
     "session": ("HEAD_TIMEOUT_DEFAULT",),
     "temporary": ("remove_abandoned",),
     "watching": ("Watch",),

@@ -5,7 +5,7 @@
     Cloud()            TMPDIR/actorcloud-UID/store-RANDOM   gone with its last client
     Cloud(path=P)      P                                  kept; a second program with P finds the same head
 
-    $XDG_RUNTIME_DIR/actorcloud/NAME/     0700; NAME is made from the store's path
+    $XDG_RUNTIME_DIR/actorcloud/NAME/     0700; NAME is made from the store's path; gone with its head
         head.sock                         the head listens here
         head.json                         and says so here (`localhead.Connection`)
 """
@@ -13,13 +13,14 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.location import Location, locate
+from actorcloud.base.rendezvous import remove_unheld
 from actorcloud.client import connect
 from actorcloud.client.headprocess import HeadProcess
 from actorcloud.client.room import Room
@@ -32,6 +33,9 @@ _SOCKET_PATH_LIMIT = 100
 
 #: Bytes of the digest that names a store's runtime directory.
 _NAME_BYTES = 8
+
+#: Such a directory; beside them there may be temporary stores.
+_NAME = re.compile(rf"[0-9a-f]{{{2 * _NAME_BYTES}}}")
 
 
 def open_private(path: str | PathLike[str] | None, workers: int | None) -> Room:
@@ -67,8 +71,9 @@ def _open(store: Location, workers: int | None, kind: str, fate: str, temporary:
         process.leave()
         if temporary is not None:
             process.end()
-            shutil.rmtree(runtime, ignore_errors=True)
             temporary.release()
+        # Of a head that was killed; one that ended in order has taken it along.
+        remove_unheld(str(runtime))
 
     return Room(_session(process, release), kind=f"private, {kind}", fate=fate, release=release)
 
@@ -78,6 +83,7 @@ def _session(process: HeadProcess, release: Callable[[], None]) -> Session:
         process.begin()
         # While the head starts, this process loads what it needs to talk to it.
         connect.load()
+        sweep_runtime_directories(process.runtime.parent)
         connection = process.wait_ready()
         head = connect.connect(connection.endpoint)
         process.watch(connection)
@@ -88,10 +94,10 @@ def _session(process: HeadProcess, release: Callable[[], None]) -> Session:
 
 
 def runtime_directory(store: Path) -> Path:
-    """Return the private directory in which the head whose home is `store` has its socket; made if it is missing.
+    """Return the private directory in which the head whose home is `store` has its socket; the head makes it.
 
     Raises:
-        InsecureKey: it belongs to somebody else, or is open to others.
+        InsecureKey: its parent belongs to somebody else, or is open to others.
     """
     from hashlib import blake2b  # noqa: PLC0415  loads OpenSSL
 
@@ -101,8 +107,14 @@ def runtime_directory(store: Path) -> Path:
     base = Path(own) / "actorcloud" if own and os.access(own, os.W_OK) else fallback
     if len(os.fsencode(base / name / "head.sock")) > _SOCKET_PATH_LIMIT:
         base = fallback
-    private_directory(base)
-    return private_directory(base / name)
+    return private_directory(base) / name
+
+
+def sweep_runtime_directories(base: Path) -> None:
+    """Remove what killed heads have left behind in `base`, where `runtime_directory` has its directories."""
+    for entry in base.glob("*"):
+        if _NAME.fullmatch(entry.name):
+            remove_unheld(str(entry))
 
 
 def usable_cpus() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from actorcloud.base.rendezvous import holding
 from actorcloud.head.nodeprocess import NodeProcess
 
 #: Seconds; as `head.options.NODE_TIMEOUT_DEFAULT`, which is not loaded yet.
@@ -31,9 +32,10 @@ def main() -> int:
     parser.add_argument("--tell-nodes", action="store_true", help="log which nodes join and come back")
     parser.add_argument("--ready-fd", type=int)
     given = parser.parse_args()
-    node = NodeProcess(given.runtime, given.workers, given.node_timeout)
-    node.begin()
-    return _serve(given, node)
+    with holding(given.runtime):
+        node = NodeProcess(given.runtime, given.workers, given.node_timeout)
+        node.begin()
+        return _serve(given, node)
 
 
 def _serve(given: argparse.Namespace, node: NodeProcess) -> int:

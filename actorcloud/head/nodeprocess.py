@@ -32,7 +32,7 @@ class NodeProcess:
     """See the module. Thread: the head's main thread.
 
     Args:
-        runtime: the head's runtime directory.
+        runtime: the head's runtime directory, which it holds.
         workers: worker processes; 0: there is no node.
         node_timeout: seconds.
     """
@@ -55,7 +55,6 @@ class NodeProcess:
         """Start the node, unless there is to be none or one of an earlier head lives."""
         if not self.is_wanted:
             return
-        os.makedirs(self._runtime, mode=0o700, exist_ok=True)  # noqa: PTH103  pathlib is not loaded yet
         lock = take_node_lock(self._runtime)
         if lock is None:
             return

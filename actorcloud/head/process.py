@@ -16,7 +16,6 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import signal
 import threading
 from pathlib import Path
@@ -211,8 +210,7 @@ def _remove_temporary(options: HeadOptions) -> None:
     """Remove what a client would have removed, had it not been killed; one that lives holds its lock."""
     from actorcloud.client import remove_abandoned  # noqa: PLC0415  only now
 
-    if remove_abandoned(options.store.home.parent):
-        shutil.rmtree(options.runtime, ignore_errors=True)
+    remove_abandoned(options.store.home.parent)
 
 
 def _cause(error: BaseException, store: Location) -> ActorCloudError:

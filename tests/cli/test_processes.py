@@ -120,7 +120,10 @@ def test_a_signal_ends_head_and_node_in_order(commands: Commands, number: int) -
     # Then
     assert node.end(number) == 0
     head.wait_line("INFO actorcloud.jobs: node sea is gone")
+    runtime = runtime_directory(commands.directory / "store")
+    assert runtime.exists()
     assert head.end(number) == 0
+    assert not runtime.exists()
 
 
 @pytest.mark.chaos
@@ -140,7 +143,7 @@ def test_a_second_ctrl_c_ends_the_heads_own_node_too(commands: Commands) -> None
     try:
         assert code == 130
         assert wait_readable(node, seconds=0)
-        assert not is_kept(lock.parent)
+        assert not lock.parent.exists()
     finally:
         os.close(node)
 

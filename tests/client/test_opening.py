@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from actorcloud.base.errors import ConfigError, InsecureKey, UnknownHead
+from actorcloud.base.rendezvous import holding
 from actorcloud.client import Cloud
 from actorcloud.client.opening import HEAD_VARIABLE
-from actorcloud.client.private import runtime_directory, usable_cpus
+from actorcloud.client.private import runtime_directory, sweep_runtime_directories, usable_cpus
 
 
 @pytest.mark.parametrize("workers", [-1, 1.0, True, "2"])
@@ -66,22 +68,42 @@ def test_the_environment_names_the_head_of_programs_that_name_none(monkeypatch: 
         assert repr(cloud).startswith("<Cloud (workers=0")
 
 
-def test_each_store_has_a_private_runtime_directory(tmp_path: Path) -> None:
+def test_each_store_has_a_runtime_directory_in_a_private_one(tmp_path: Path) -> None:
     # When
     one, two = runtime_directory(tmp_path / "one"), runtime_directory(tmp_path / "two")
     # Then
     assert one != two
     assert one == runtime_directory(tmp_path / "one")
-    assert one.stat().st_mode & 0o777 == 0o700
+    assert one.parent.stat().st_mode & 0o777 == 0o700
+    assert not one.exists()
     assert str(one).startswith(os.environ["XDG_RUNTIME_DIR"])
 
 
-def test_a_runtime_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+def test_a_place_for_runtime_directories_that_others_may_enter_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given
-    runtime_directory(tmp_path / "one").chmod(0o755)
-    # Then
-    with pytest.raises(InsecureKey):
-        runtime_directory(tmp_path / "one")
+    # Short: a unix socket's path has its limit.
+    with tempfile.TemporaryDirectory(prefix="r-") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        base = Path(short) / "actorcloud"
+        base.mkdir(mode=0o755)
+        # Then
+        with pytest.raises(InsecureKey):
+            runtime_directory(tmp_path / "one")
+
+
+def test_what_killed_heads_left_behind_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    # Given
+    left, held, other = tmp_path / ("0" * 16), tmp_path / ("1" * 16), tmp_path / "store-1"
+    left.mkdir()
+    other.mkdir()
+    (left / "head.json").touch()
+    with holding(str(held)):
+        # When
+        sweep_runtime_directories(tmp_path)
+        # Then
+        assert sorted(path.name for path in tmp_path.iterdir()) == [held.name, other.name]
 
 
 def test_a_path_too_long_for_a_socket_is_avoided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +115,6 @@ def test_a_path_too_long_for_a_socket_is_avoided(tmp_path: Path, monkeypatch: py
     found = runtime_directory(tmp_path / "one")
     # Then
     assert len(str(found / "head.sock")) < 100
-    found.rmdir()
 
 
 def test_there_is_at_least_one_cpu() -> None:

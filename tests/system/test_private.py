@@ -48,12 +48,12 @@ def place(site: Site) -> dict[str, str]:
 
 
 def files(site: Site) -> list[str]:
-    """Return all files and sockets that are left there."""
+    """Return all files, sockets and runtime directories that are left there."""
     return sorted(
         str(path.relative_to(site.directory))
         for name in ("tmp", "run", "home")
         for path in (site.directory / name).rglob("*")
-        if not path.is_dir()
+        if not path.is_dir() or path.parent == site.directory / "run" / "actorcloud"
     )
 
 
