@@ -136,7 +136,7 @@ class AsyncCell(Cell):
             self.actor = None
             self.system.drop_zombie(self)
         elif not left:
-            self.home.schedule(self)
+            self.schedule()
         elif self.urgent or (self.mail if self.debug is None else self.debug.wants_turn(self)):
             self.wake()
 

@@ -74,7 +74,7 @@ class Cell(Mailbox):
             raise ActorDeadError(f"{self.ref} was told to exit while it started", self.reason)
         if self.kind._has_on_start or self.kind._has_on_idle or self.stopping is not None or actor._continuations:  # noqa: SLF001  as above
             self.urgent = True
-            self.home.schedule(self)
+            self.schedule()
         else:
             self._rest()
 
@@ -154,7 +154,7 @@ class Cell(Mailbox):
         if self.state == DEAD:
             self.actor = None
         elif not left:
-            self.home.schedule(self)
+            self.schedule()
         elif self.urgent or (self.mail if self.debug is None else self.debug.wants_turn(self)):
             self.wake()
         return limit - left

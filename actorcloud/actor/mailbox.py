@@ -236,9 +236,20 @@ class Mailbox:
     def wake(self) -> None:
         """See to what was put: give an idle actor a turn, refuse the mail of a dead one."""
         if self.claim():
-            self.home.schedule(self)
+            home = self.home  # `schedule`, unrolled: as that is called a Ctrl-C may come, and nobody else sees to it
+            try:
+                home.enqueue(self)
+                home.hurry()
+            except BaseException:
+                home.hurry()
+                raise
         elif self.state == DEAD:
             self.refuse_all(ExitReason.NOPROC)
+
+    def schedule(self) -> None:
+        """Give this busy cell a turn soon."""
+        self.home.enqueue(self)
+        self.home.hurry()
 
     def claim(self) -> bool:
         """Make an idle cell busy, for a turn that the caller sees to; False if it was not idle."""
@@ -246,6 +257,11 @@ class Mailbox:
             _resting.remove(self)
         except KeyError:
             return False
+        except BaseException:
+            # A Ctrl-C, which comes when that is done: the caller will not see to it.
+            self.state = BUSY
+            self.schedule()
+            raise
         self.state = BUSY
         return True
 

@@ -41,8 +41,16 @@ class Runnable(Protocol):
 class Home(Protocol):
     """Where an actor runs."""
 
-    def schedule(self, cell: Any, /) -> None:
-        """Give a busy cell (a `Runnable`) a turn soon. Thread: any; never blocks."""
+    @property
+    def enqueue(self) -> Callable[[Any], object]:
+        """Queue a busy cell (a `Runnable`) for a turn; `hurry` is called then. Thread: any; never blocks.
+
+        A function of C's where a Ctrl-C may come: it comes before that or after.
+        """
+        ...
+
+    def hurry(self) -> None:
+        """See to it that what is queued gets its turns soon; once more does no harm. Thread: any; never blocks."""
         ...
 
     def call(self, function: Callable[[], R], timeout: float | None, /) -> R:

@@ -55,8 +55,11 @@ class _Doorbell:
     def __init__(self) -> None:
         self.latch = Latch()
 
-    def schedule(self, cell: Any) -> None:  # noqa: ARG002  there is one
-        """See `Home.schedule`."""
+    def enqueue(self, cell: Any) -> None:
+        """See `Home.enqueue`; there is one."""
+
+    def hurry(self) -> None:
+        """See `Home.hurry`."""
         self.latch.set()
 
     def call(self, function: Callable[[], R], timeout: float | None) -> R:  # noqa: ARG002  nothing to wait for

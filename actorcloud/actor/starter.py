@@ -164,7 +164,7 @@ class Starter(Generic[P, A]):
             bonds.die(cell, ExitReason.KILLED)
             if cell.kind.dispatcher != "pool":
                 # `__init__` may have ended just now: its thread is to see that its actor has ended, too.
-                cell.home.schedule(cell)
+                cell.schedule()
             raise
         except (Stop, ActorExit, ActorDeadError) as error:
             if cell.reason is None and not cell.is_dead():
@@ -183,7 +183,7 @@ class Starter(Generic[P, A]):
             cell.start(args, kwargs)
         except BaseException:
             # So that the thread sees that its actor has ended.
-            cell.home.schedule(cell)
+            cell.schedule()
             raise
 
 

@@ -48,10 +48,13 @@ class Process:
     def __str__(self) -> str:
         return self.name
 
-    def schedule(self, cell: Cell) -> None:
+    def enqueue(self, cell: Cell) -> None:
         """See `actor.Home`."""
         if not self.is_crashed:
             self._scheduler.add_runnable(cell, self)
+
+    def hurry(self) -> None:
+        """See `actor.Home`; the simulation runs what is queued."""
 
     def call(self, function: Callable[[], R], timeout: float | None) -> R:  # noqa: ARG002  nothing to wait for
         """See `actor.Home`."""

@@ -23,14 +23,20 @@ class PinnedThread:
         self._throughput = throughput
         self._is_over = False
         self._work: deque[Runnable | Callable[[], None]] = deque()
+        #: See `Home.enqueue`.
+        self.enqueue = self._work.append
         self._wakeup = threading.Lock()
         self._wakeup.acquire()
         self._thread = threading.Thread(target=self._run, name=f"actorcloud-{name}", daemon=daemon)
         self._has_begun = False
 
-    def schedule(self, cell: Runnable) -> None:
-        """See `Home.schedule`."""
-        self._put(cell)
+    def hurry(self) -> None:
+        """See `Home.hurry`."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._thread.start()
+        with contextlib.suppress(RuntimeError):  # it is awake, and looks at the queue before it sleeps
+            self._wakeup.release()
 
     def call(self, function: Callable[[], R], timeout: float | None) -> R:
         """See `Home.call`; a function that raises ends the thread.
@@ -47,18 +53,11 @@ class PinnedThread:
                 self._is_over = True
                 future.set_exception(error)
 
-        self._put(run)
+        self.enqueue(run)
+        self.hurry()
         if not future.wait(timeout):
             raise StartError(f"the actor did not start within {timeout} s; give options(start_timeout=...) more")
         return future.get()
-
-    def _put(self, work: Runnable | Callable[[], None]) -> None:
-        self._work.append(work)
-        if not self._has_begun:
-            self._has_begun = True
-            self._thread.start()
-        with contextlib.suppress(RuntimeError):  # it is awake, and looks at the queue before it sleeps
-            self._wakeup.release()
 
     def _run(self) -> None:
         while not self._is_over:

@@ -77,6 +77,8 @@ class Pool:
         self._throughput = throughput
         self._max_threads = max_threads
         self._queue: deque[Runnable] = deque()
+        #: See `Home.enqueue`.
+        self.enqueue = self._queue.append
         # Guards `_running`, `_parked` and `_threads`; a leaf.
         self._lock = threading.Lock()
         #: Threads that are neither parked, nor in a wait of ours, nor set aside.
@@ -116,9 +118,8 @@ class Pool:
         """Threads of the pool, the watchdog left out."""
         return len(self._threads)
 
-    def schedule(self, cell: Runnable) -> None:
-        """See `Home.schedule`."""
-        self._queue.append(cell)
+    def hurry(self) -> None:
+        """See `Home.hurry`."""
         if self._running < self._target and not self._unpark():
             self.add_runner()
 
@@ -222,24 +223,34 @@ class Pool:
         self._watchdog.wake()
         added = 0
         while added < count:
-            thread: threading.Thread | None = None
-            with self._lock:
-                if self._is_closed or (not beyond_target and self._running >= self._target):
-                    break
-                parked = self._next_parked()
-                if parked is None:
-                    if len(self._threads) >= self._max_threads:
+            parked = thread = None
+            try:
+                with self._lock:
+                    if self._is_closed or (not beyond_target and self._running >= self._target):
                         break
-                    thread = threading.Thread(target=self._run, name="actorcloud-pool", daemon=True)
-                    self._threads.add(thread)
-                    self._starting.add(thread)
-                self._running += 1
+                    parked = self._next_parked()
+                    if parked is None:
+                        if len(self._threads) >= self._max_threads:
+                            break
+                        thread = self._new_thread()
+                    else:
+                        self._running += 1
+            finally:
+                if parked is not None:  # also after a Ctrl-C: it is counted
+                    parked.release()
             added += 1
-            if parked is not None:
-                parked.release()
-            elif thread is not None and not self._start(thread):
+            if thread is not None and not self._start(thread):
                 return added - 1
         return added
+
+    def _new_thread(self) -> threading.Thread:
+        """Return a thread that is to be started, counted in. Under the lock."""
+        thread = threading.Thread(target=self._run, name="actorcloud-pool", daemon=True)
+        # These two first, with no place between them where a Ctrl-C may come: it is given up again, or begins.
+        self._running += 1
+        self._starting.add(thread)
+        self._threads.add(thread)
+        return thread
 
     def _start(self, thread: threading.Thread) -> bool:
         try:
@@ -366,7 +377,11 @@ class Pool:
         if guest is not None:
             guest.is_running = True
             return guest
-        return self._parked.pop() if self._parked else None
+        if not self._parked:
+            return None
+        parked = self._parked[-1]
+        del self._parked[-1]  # no `pop`: as a call returns a Ctrl-C may come, and nobody would know of it
+        return parked
 
     def _run(self) -> None:
         self._began(threading.current_thread())

@@ -118,15 +118,10 @@ class Watchdog:
         """Begin to look. Thread: any; nearly free while it looks already."""
         if self._is_watching or self._is_closed:
             return
-        with GUARD:
-            is_first, self._is_watching = not self._is_watching, True
-        if not is_first:
-            return
-        # First of all: a Ctrl-C while the thread starts must not leave it untold.
+        # Until the thread says that it looks: what a Ctrl-C kept from being done is done by the next who comes.
         self._release()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="actorcloud-watchdog", daemon=True)
-            self._thread.start()
+            threading.Thread(target=self._run, name="actorcloud-watchdog", daemon=True).start()
 
     def close(self) -> None:
         """End the thread."""
@@ -141,6 +136,10 @@ class Watchdog:
             self._wakeup.release()
 
     def _run(self) -> None:
+        with GUARD:
+            if self._thread is not None:
+                return  # two came at once
+            self._thread = threading.current_thread()
         tick = threading.Lock()
         tick.acquire()
         while not self._is_closed:
@@ -149,6 +148,7 @@ class Watchdog:
 
     def _watch(self, tick: Any) -> None:
         """Look once a tick until nothing has run for a while."""
+        self._is_watching = True
         pool = self._pool
         idle_ticks = 0
         starting: dict[threading.Thread, int] = {}

@@ -55,7 +55,7 @@ class WardenCell(Cell):
             # Busy from now on: no message is sent on, and the end of the process is that of the actor.
             warden.kill()
         elif left == 0 and self.state != DEAD:
-            self.home.schedule(self)
+            self.schedule()
         elif self.mail or self.urgent:
             self.wake()
         return limit - left
@@ -68,8 +68,16 @@ class WardenCell(Cell):
 
     def claim(self) -> bool:
         """See `Mailbox.claim`; under the lock, as `quit_thread`."""
-        with GUARD:
-            return self.state == IDLE and super().claim()
+        is_claimed = False
+        try:
+            with GUARD:
+                is_claimed = self.state == IDLE and super().claim()
+        except BaseException:
+            # A Ctrl-C, as there; or there, and then it is seen to.
+            if is_claimed:
+                self.schedule()
+            raise
+        return is_claimed
 
     def _next(self) -> tuple[Any, ...]:
         """Return the next message to send on, in a tuple; an empty one if there is none."""
