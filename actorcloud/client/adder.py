@@ -42,7 +42,8 @@ class JobAdder:
             **kwargs: pickled now.
 
         Returns:
-            Its reference, once the job is durable.
+            Its reference, once the job is durable. With a `key` that names a job already, the reference of that one,
+            and a WARNING where that was added with another function or other arguments.
 
         Raises:
             Unpicklable: naming what cannot travel.
@@ -55,7 +56,7 @@ class JobAdder:
         arguments = dump_call(args, kwargs)
         if self._in_transaction():
             return JobRef(self._stage(function, arguments))
-        return JobRef(add_one(self._room.session, function, arguments, self._options))
+        return JobRef(self._add_one(fun, function, arguments))
 
     def add_jobs(self, fun: Callable[[A], T], iterable: Iterable[A]) -> list[JobRef[T]]:
         """Add the job `fun(item)` for each item.
@@ -113,8 +114,16 @@ class JobAdder:
         submitter = self._room.submitter
         if self._options.key is not None:
             # The name may stand for another job: its reference comes with the answer.
-            return submitter.attach(add_one(self._room.session, function, arguments, self._options))
+            return submitter.attach(self._add_one(fun, function, arguments))
         return submitter.submit(function, arguments, self._options)
+
+    def _add_one(self, fun: Callable[..., object], function: tuple[bytes, bytes], arguments: bytes) -> bytes:
+        mark = b""
+        if self._options.key is not None:
+            from actorcloud.client.fingerprint import fingerprint  # noqa: PLC0415  most jobs have no key
+
+            mark = fingerprint(fun, arguments)
+        return add_one(self._room.session, function, arguments, self._options, mark)
 
     def _add_jobs(self, fun: Callable[[A], T], iterable: Iterable[A]) -> list[bytes]:
         options = self._options.for_many()

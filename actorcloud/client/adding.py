@@ -23,6 +23,7 @@ from typing import Any
 from actorcloud.base.codec import dump_call
 from actorcloud.base.errors import WireError
 from actorcloud.base.ids import JobRef
+from actorcloud.client.info import logger
 from actorcloud.client.options import JobOptions
 from actorcloud.client.session import Request, Session
 from actorcloud.protocol.job import Added, AddJobs, NeedFunction
@@ -65,6 +66,10 @@ class AddRequest(Request):
     ) -> None:
         super().__init__()
         self.items = items
+        #: Of a job that has a key; set before it is asked.
+        self.fingerprint = b""
+        #: That of the job which had the key.
+        self.known_fingerprint = b""
         #: The references as the head knows them, once it has answered.
         self.refs: tuple[bytes, ...] = ()
         self._session = session
@@ -88,6 +93,7 @@ class AddRequest(Request):
             timeout=options.timeout,
             key=options.key,
             fence=self._session.fence,
+            fingerprint=self.fingerprint,
         )
 
     def on_reply(self, reply: Message, *, more: bool) -> bool:  # noqa: ARG002  a Request's
@@ -96,8 +102,9 @@ class AddRequest(Request):
             case NeedFunction() if self._code_sends < _CODE_SENDS_LIMIT:
                 self._session.known_functions.discard(self._digest)
                 return True
-            case Added(refs):
+            case Added(refs, fingerprint):
                 self.refs = refs
+                self.known_fingerprint = fingerprint
                 self._finish()
             case _:
                 self.on_error(WireError(f"the head answered AddJobs with {reply!r}"))
@@ -126,7 +133,9 @@ class FunctionRequest(AddRequest):
         return super().message()
 
 
-def add_one(session: Session, function: tuple[bytes, bytes], arguments: bytes, options: JobOptions) -> bytes:
+def add_one(
+    session: Session, function: tuple[bytes, bytes], arguments: bytes, options: JobOptions, fingerprint: bytes = b""
+) -> bytes:
     """Add one job.
 
     Args:
@@ -134,20 +143,25 @@ def add_one(session: Session, function: tuple[bytes, bytes], arguments: bytes, o
         function: (digest, code).
         arguments: pickled.
         options: of the job.
+        fingerprint: of the job, if `options.key` names it.
 
     Returns:
-        Its reference; another's if `options.key` already named one.
+        Its reference; another's if `options.key` already named one. If that is about something else, this is logged.
 
     Blocks: for one durable commit.
     """
     ref = session.refs.make()
     request = AddRequest(session, function, [(ref, arguments)], options)
+    request.fingerprint = fingerprint
     session.open(request)
     try:
         session.wait_finished(request, lambda: [JobRef(ref)])
     finally:
         session.forget(request)
-    return request.refs[0]
+    found = request.refs[0]
+    if found != ref and options.key is not None:
+        _compare(options.key, found, fingerprint, request.known_fingerprint)
+    return found
 
 
 def add_all(
@@ -198,6 +212,16 @@ def chunked(make_ref: Callable[[], bytes], calls: Iterable[tuple[Any, ...]]) -> 
         room -= len(arguments)
     if chunk:
         yield chunk
+
+
+def _compare(key: str, found: bytes, mine: bytes, its: bytes) -> None:
+    from actorcloud.client.fingerprint import differing  # noqa: PLC0415  most jobs have no key
+
+    if differences := " and ".join(differing(mine, its)):
+        text = (
+            "the key %r names job %s, which was added with %s: nothing is added; take another key, or delete that job"
+        )
+        logger.warning(text, key, JobRef[Any](found), differences)
 
 
 def _carry(error: BaseException, refs: list[bytes]) -> None:

@@ -203,6 +203,7 @@ class _World:
         self.functions: dict[bytes, bytes] = {}
         self._jobs: dict[bytes, _Job] = {}
         self._keys: dict[str, bytes] = {}
+        self._fingerprints: dict[str, bytes] = {}
         self.store = SingleStore(self._record, self._keys.get, self._add_new)
         self._runs = 0
         self._ended = {"done": 0, "failed": 0}
@@ -235,7 +236,9 @@ class _World:
         if request.function not in self.functions:
             return wire.NeedFunction(request.function)
         if request.key is not None and request.key in self._keys:
-            return wire.Added((self._keys[request.key],))
+            return wire.Added((self._keys[request.key],), self._fingerprints.get(request.key, b""))
+        if request.key is not None:
+            self._fingerprints[request.key] = request.fingerprint
         for ref, arguments in request.jobs:
             self._add_new(NewJob(ref, request.function, arguments, request.retries, request.timeout, request.key))
         return wire.Added(tuple(ref for ref, _ in request.jobs))
@@ -253,6 +256,7 @@ class _World:
         del self._jobs[ref]
         if job.record.key is not None:
             self._keys.pop(job.record.key, None)
+            self._fingerprints.pop(job.record.key, None)
         self.store.forget(ref)
         for waiter in job.waiters:
             waiter.settle(ref, None)

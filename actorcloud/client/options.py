@@ -28,7 +28,7 @@ class JobOptions(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 0
     #: Seconds that one run may take; None: no limit.
     timeout: float | None = None
-    #: The job's own name: adding it again gives the existing JobRef.
+    #: The job's own name: adding it again gives the existing JobRef, and with other content a WARNING.
     key: str | None = None
 
     def __post_init__(self) -> None:

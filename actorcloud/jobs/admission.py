@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from actorcloud.base.errors import JobConflict, NoSuchJob, from_code
-from actorcloud.base.ids import JobRef
+from actorcloud.base.ids import JOB_REF_BYTES, JobRef
 from actorcloud.jobs import transition
 from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.message import Place, Placed, Queue, Withdraw
@@ -81,7 +81,7 @@ class Admission:
         if request.code:
             puts.append((keys.function(request.function), request.code))
         if request.key is not None:
-            puts.append((keys.job_key(request.key), records[0][0]))
+            puts.append((keys.job_key(request.key), records[0][0] + request.fingerprint))
             absent.append(keys.job_key(request.key))
         if request.fence is not None:
             expect.append(Expect(request.fence[0], "running", request.fence[1]))
@@ -124,7 +124,8 @@ class Admission:
         # The name may stand for another job, or for this very one, added by a lost request.
         def found(values: Sequence[bytes | None]) -> None:
             if values[0] is not None:
-                batch.reply.set(Added((values[0],)))
+                named = values[0]
+                batch.reply.set(Added((named[:JOB_REF_BYTES],), named[JOB_REF_BYTES:]))
             else:
                 batch.reply.set_exception(from_code(refused.code, refused.text))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actorcloud.base.errors import JobConflict, TransactionError
 from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
-from actorcloud.protocol.job import BATCH_LIMIT, AddJobs, Await, FinishJob
+from actorcloud.protocol.job import BATCH_LIMIT, FINGERPRINT_LIMIT_BYTES, AddJobs, Await, FinishJob
 from actorcloud.store import check_footprint, keys
 
 
@@ -42,5 +42,7 @@ def _check_add(request: AddJobs) -> None:
         keys.job_key(request.key)
         if len(refs) != 1:
             raise JobConflict(f"the key {request.key!r} can name one job, not {len(refs)}")
+    if len(request.fingerprint) > FINGERPRINT_LIMIT_BYTES:
+        raise JobConflict(f"a fingerprint of {len(request.fingerprint)} bytes; the limit is {FINGERPRINT_LIMIT_BYTES}")
     check_limits_of_job(request.retries, request.timeout)
     check_function(request.function, request.code)

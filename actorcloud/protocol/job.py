@@ -26,6 +26,9 @@ STORE = "store"
 #: Jobs in one AddJobs, references in one Await.
 BATCH_LIMIT = 4096
 
+#: Bytes of the fingerprint of a job that has a key, at most.
+FINGERPRINT_LIMIT_BYTES = 64
+
 #: Bytes of one job's arguments, of a function or of a result.
 PAYLOAD_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -46,12 +49,16 @@ class AddJobs(Message, tag=60, frozen=True):
     #: Only with a single job.
     key: str | None = None
     fence: Fence | None = None
+    #: Only with a key: what tells the client whether the key is used for the same again; opaque here.
+    fingerprint: bytes = b""
 
 
 class Added(Message, tag=61, frozen=True):
     """The jobs are durable; `refs` in the order asked, another's where `key` already named one."""
 
     refs: tuple[bytes, ...]
+    #: That of another's, where `key` already named one; empty: not known.
+    fingerprint: bytes = b""
 
 
 class NeedFunction(Message, tag=62, frozen=True):

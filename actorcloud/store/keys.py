@@ -134,7 +134,7 @@ def result(ref: bytes) -> bytes:
 
 
 def job_key(name: str) -> bytes:
-    """Return the key of the user's own name for a job.
+    """Return the key of the user's own name for a job: its reference, and perhaps the client's fingerprint of it.
 
     Raises:
         BadKey: the name is empty, broken or too long.

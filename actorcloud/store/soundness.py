@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from actorcloud.base.ids import JobRef
+from actorcloud.base.ids import JOB_REF_BYTES, JobRef
 from actorcloud.protocol.record import FINAL, JobRecord
 from actorcloud.store import keys, stored
 from actorcloud.store.bulk import Bulk
@@ -91,7 +91,7 @@ def _needs(key: bytes, value: bytes) -> Iterator[tuple[tuple[bytes, ...], str]]:
     elif key[:1] in _OF_JOBS:
         yield (keys.record(ref),), f"has {_OF_JOBS[key[:1]]} and no record"
     elif key[:1] == keys.JOB_KEY:
-        yield (keys.record(stored.payload_of(value)),), "names a job that is not there"
+        yield (keys.record(stored.payload_of(value)[:JOB_REF_BYTES]),), "names a job that is not there"
     elif key[:1] == keys.ONCE:
         yield (keys.record(ref), keys.garbage(ref)), "belongs to a job that is not there"
     elif key[:1] == keys.USER and (owner := keys.owner_of(key, ())) is not None:

@@ -82,6 +82,7 @@ class FakeHead:
         self.arguments: dict[bytes, bytes] = {}
         self.outcomes: dict[bytes, Outcome] = {}
         self.keys: dict[str, bytes] = {}
+        self.fingerprints: dict[str, bytes] = {}
         self.nodes: list[NodeLine] = [NodeLine("n1", "up", 2, 0, {})]
         self.store = SingleStore(self._running, self.keys.get, self._add_new)
         self.closed = False
@@ -264,7 +265,9 @@ class FakeHead:
         if request.function not in self.functions:
             return NeedFunction(request.function)
         if request.key is not None and request.key in self.keys:
-            return Added((self.keys[request.key],))
+            return Added((self.keys[request.key],), self.fingerprints.get(request.key, b""))
+        if request.key is not None:
+            self.fingerprints[request.key] = request.fingerprint
         for ref, arguments in request.jobs:
             self._add_new(NewJob(ref, request.function, arguments, request.retries, request.timeout, request.key))
         return Added(tuple(ref for ref, _ in request.jobs))

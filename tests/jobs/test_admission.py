@@ -13,6 +13,7 @@ from actorcloud.base.codec import dump_call
 from actorcloud.base.errors import ActorCloudError, JobConflict, NoSuchJob, WireError
 from actorcloud.protocol.job import (
     BATCH_LIMIT,
+    FINGERPRINT_LIMIT_BYTES,
     Added,
     AddJobs,
     Await,
@@ -85,6 +86,22 @@ def test_a_function_that_the_head_does_not_have_is_asked_for(run: Any) -> None:
 
 def test_a_key_that_is_taken_gives_the_job_that_has_it(run: Any) -> None:
     assert run(lambda cloud: [add(cloud, (ONE, 1), key="k"), add(cloud, (TWO, 2), key="k")][1]) == Added((ONE,))
+
+
+def test_who_meets_a_key_that_is_taken_hears_what_it_was_taken_for(run: Any) -> None:
+    def say(cloud: Cloud) -> list[Message]:
+        return [
+            cloud.room.session.call(AddJobs(DIGEST, CODE, ((ref, b""),), key="k", fingerprint=mark), Message)
+            for ref, mark in ((ONE, b"mine"), (TWO, b"other"))
+        ]
+
+    assert run(say) == [Added((ONE,)), Added((ONE,), b"mine")]
+
+
+def test_a_fingerprint_that_is_too_long_is_refused(run: Any) -> None:
+    request = AddJobs(DIGEST, CODE, ((ONE, b""),), key="k", fingerprint=bytes(FINGERPRINT_LIMIT_BYTES + 1))
+    with pytest.raises(JobConflict, match="fingerprint"):
+        run(lambda cloud: cloud.room.session.call(request, Message))
 
 
 @pytest.mark.parametrize(
