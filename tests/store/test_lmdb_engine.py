@@ -234,10 +234,10 @@ def test_a_second_thread_that_writes_is_refused(engine: LmdbEngine) -> None:
 
 
 def test_a_forked_child_is_refused(engine: LmdbEngine) -> None:
-    engine._pid -= 1
+    engine._guard._pid -= 1
     with pytest.raises(EngineFailed, match="before a fork"):
         engine.read(ReadPlan())
-    engine._pid += 1
+    engine._guard._pid += 1
 
 
 def test_a_closed_store_is_refused(engine: LmdbEngine) -> None:

@@ -274,11 +274,11 @@ def test_a_closed_store_and_a_forked_child_are_refused(make: Make) -> None:
     with pytest.raises(EngineFailed, match="not open"):
         engine.read(ReadPlan())
     engine.open("owner")
-    engine._pid -= 1
+    engine._guard._pid -= 1
     with pytest.raises(EngineFailed, match="before a fork"):
         engine.renew()
     engine.close()
-    engine._pid += 1
+    engine._guard._pid += 1
 
 
 def test_a_lease_that_cannot_be_given_back_ends_by_itself(

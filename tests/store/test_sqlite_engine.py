@@ -87,7 +87,7 @@ def test_files_are_for_their_owner_only(engine: SqliteEngine, path: Path) -> Non
 
 
 def test_the_settings_that_weaken_durability_are_off(engine: SqliteEngine) -> None:
-    writer, reader = engine._checked()
+    writer, reader = engine._guard.checked(engine._connections)
     for connection in (writer, reader):
         assert connection.execute("pragma synchronous").fetchone() == (2,)
         assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
@@ -281,11 +281,11 @@ def test_an_owner_that_was_passed_over_is_fenced_out(engine: SqliteEngine, path:
 
 
 def test_a_forked_child_is_refused(engine: SqliteEngine) -> None:
-    engine._pid -= 1
+    engine._guard._pid -= 1
     with pytest.raises(EngineFailed, match="before a fork"):
         engine.read(ReadPlan())
     engine.close()
-    engine._pid += 1
+    engine._guard._pid += 1
 
 
 def test_a_closed_store_is_refused(engine: SqliteEngine) -> None:
@@ -301,14 +301,14 @@ def test_a_store_that_was_removed_is_noticed(engine: SqliteEngine, path: Path) -
 
 
 def test_a_read_that_fails_is_the_end(engine: SqliteEngine) -> None:
-    _, reader = engine._checked()
+    _, reader = engine._guard.checked(engine._connections)
     reader.close()
     with pytest.raises(EngineFailed, match="cannot read"):
         engine.read(ReadPlan([b"k"]))
 
 
 def test_a_close_that_cannot_be_noted_is_a_close(engine: SqliteEngine, caplog: pytest.LogCaptureFixture) -> None:
-    writer, _ = engine._checked()
+    writer, _ = engine._guard.checked(engine._connections)
     writer.close()
     engine.close()
     assert "could not note that it was closed" in caplog.text

@@ -33,6 +33,7 @@ from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine import lmdb_file
 from actorcloud.store.engine.directory import FULL, StoreDirectory
+from actorcloud.store.engine.guard import Guard
 from actorcloud.store.engine.header import (
     CLEAN,
     EPOCH,
@@ -107,8 +108,7 @@ class LmdbEngine:
         self._random = random
         self._env: lmdb.Environment | None = None
         self._epoch = 0
-        self._pid = os.getpid()
-        self._writer: int | None = None
+        self._guard = Guard(self._directory.path)
         # Held during a commit and a close: an environment must not go while it is written to.
         self._closing = threading.Lock()
 
@@ -121,8 +121,7 @@ class LmdbEngine:
         """See `Engine.open`; an owner that was killed may have left this object open."""
         with self._closing:
             self._release()
-        self._pid = os.getpid()
-        self._writer = None
+        self._guard.begin()
         self._directory.lock(owner)
         try:
             if self._directory.is_new():
@@ -150,7 +149,7 @@ class LmdbEngine:
         """See `Engine.close`."""
         with self._closing:
             env = self._env
-            if env is None or os.getpid() != self._pid:
+            if env is None or not self._guard.is_ours():
                 return
             try:
                 with env.begin(write=True) as txn:
@@ -205,7 +204,7 @@ class LmdbEngine:
 
     def read(self, plan: ReadPlan) -> ReadView:
         """See `Engine.read`."""
-        env = self._checked_env()
+        env = self._guard.checked(self._env)
         try:
             return _read(env, plan)
         except lmdb.ReadersFullError:
@@ -224,8 +223,8 @@ class LmdbEngine:
     def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
         """See `Engine.commit`."""
         with self._closing:
-            env = self._checked_env()
-            self._check_writer()
+            env = self._guard.checked(self._env)
+            self._guard.check_writer("LMDB would deadlock")
             while True:
                 try:
                     self._write(env, batch, epoch, (expect, new))
@@ -237,14 +236,14 @@ class LmdbEngine:
 
     def resolve(self, *, epoch: int, expect: int, new: int) -> bool:  # noqa: ARG002  the port's
         """See `Engine.resolve`; here it only confirms, all that cannot be told is `EngineFailed`."""
-        return _read(self._checked_env(), ReadPlan()).seq == new
+        return _read(self._guard.checked(self._env), ReadPlan()).seq == new
 
     def renew(self) -> None:
         """See `Engine.renew`; here the lock lasts as long as the process."""
 
     def stats(self) -> EngineStats:
         """See `Engine.stats`."""
-        env = self._checked_env()
+        env = self._guard.checked(self._env)
         if not self._directory.is_there():
             # Commits would go on, into a file that nobody finds again.
             raise EngineFailed(f"the store {self._directory.path} was removed or replaced while it was open")
@@ -340,7 +339,7 @@ class LmdbEngine:
             if self._env is None:
                 self._copy_closed(place, compact=compact)
             else:
-                self._checked_env().copy(str(place), compact=compact)
+                self._guard.checked(self._env).copy(str(place), compact=compact)
         except lmdb.Error as error:
             if _is_full(error):
                 raise NoSpace(f"the copy of {self._directory.path} does not fit into {place}: {error}") from error
@@ -354,22 +353,6 @@ class LmdbEngine:
             with env.begin() as txn:
                 check_format(f"{self._directory.path} is an LMDB environment", txn.get(FORMAT))
             env.copy(str(place), compact=compact)
-
-    # -- guards -----------------------------------------------------------------------------------
-
-    def _checked_env(self) -> lmdb.Environment:
-        if self._env is None:
-            raise EngineFailed(f"the store {self._directory.path} is not open")
-        if os.getpid() != self._pid:
-            raise EngineFailed(f"the store {self._directory.path} was opened by process {self._pid}, before a fork")
-        return self._env
-
-    def _check_writer(self) -> None:
-        thread = threading.get_ident()
-        if self._writer is None:
-            self._writer = thread
-        if self._writer != thread:
-            raise EngineFailed(f"a second thread wants to write to {self._directory.path}; LMDB would deadlock")
 
 
 def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = False) -> lmdb.Environment:

@@ -45,6 +45,7 @@ from actorcloud.base.errors import (
     StoreUnreachable,
 )
 from actorcloud.store import keys
+from actorcloud.store.engine.guard import Guard
 from actorcloud.store.engine.header import EPOCH, INCARNATION, INCARNATION_BYTES, SEQ, pack_number
 from actorcloud.store.engine.home import Home
 from actorcloud.store.engine.port import (
@@ -140,7 +141,7 @@ class PostgresEngine:
         self._epoch = self._fence = 0
         # Number of the last commit that was acknowledged.
         self._acknowledged = 0
-        self._pid = os.getpid()
+        self._guard = Guard(self._writer.name)
         # Held during a read, one connection being one snapshot, and while the fence is lifted.
         self._reading = threading.Lock()
 
@@ -157,7 +158,7 @@ class PostgresEngine:
             StoreDamaged: tables or records are gone.
             StoreUnreachable, StoreForbidden: the server is away, or does not let us in.
         """
-        self._pid = os.getpid()
+        self._guard.begin()
         self._token = self._random(_TOKEN_BYTES)
         try:
             if self._home is not None:
@@ -172,7 +173,7 @@ class PostgresEngine:
 
     def close(self) -> None:
         """See `Engine.close`; the lease ends now, so that nobody need wait for it."""
-        if self._epoch and os.getpid() == self._pid:
+        if self._epoch and self._guard.is_ours():
             self._leave()
 
     def _leave(self) -> None:
@@ -283,7 +284,7 @@ class PostgresEngine:
     def read(self, plan: ReadPlan) -> ReadView:
         """See `Engine.read`; fenced in the same snapshot."""
         with self._reading:
-            self._check_open()
+            self._guard.checked(self._epoch)
             statement, values = self._sql.read(plan)
             rows = self._reader.run(statement, values).rows
             fence = self._fence
@@ -301,7 +302,7 @@ class PostgresEngine:
     def stats(self) -> EngineStats:
         """See `Engine.stats`; of a large store the number of keys is the server's estimate."""
         with self._reading:
-            self._check_open()
+            self._guard.checked(self._epoch)
             ((entries, used),) = self._reader.run(self._sql.stats).rows
         return EngineStats(entries, used, _LIMIT_BYTES)
 
@@ -380,7 +381,7 @@ class PostgresEngine:
         Raises:
             NoSpace, StoreUnreachable, EngineFailed: as it says; the records are then as they were.
         """
-        self._check_open()
+        self._guard.checked(self._epoch)
         link = self._writer.again()
         try:
             link.run("set statement_timeout = 0")
@@ -461,14 +462,8 @@ class PostgresEngine:
 
     # -- guards -----------------------------------------------------------------------------------
 
-    def _check_open(self) -> None:
-        if not self._epoch:
-            raise EngineFailed(f"the store {self._writer.name} is not open")
-        if os.getpid() != self._pid:
-            raise EngineFailed(f"the store {self._writer.name} was opened by process {self._pid}, before a fork")
-
     def _check_writer(self, epoch: int) -> None:
-        self._check_open()
+        self._guard.checked(self._epoch)
         if epoch != self._epoch:
             raise FencedOut(f"epoch {epoch} of the store {self._writer.name} is over: it was opened again")
         if self._home is not None and not self._home.is_there():

@@ -32,6 +32,7 @@ from typing import NoReturn
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine.directory import SQLITE_FILE, StoreDirectory, has_room
+from actorcloud.store.engine.guard import Guard
 from actorcloud.store.engine.header import (
     CLEAN,
     EPOCH,
@@ -108,8 +109,7 @@ class SqliteEngine:
         self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = None
         self._epoch = 0
         self._entries = 0
-        self._pid = os.getpid()
-        self._writer: int | None = None
+        self._guard = Guard(self._directory.path)
         # Held during a commit and a close: a connection must not go while it is written through.
         self._closing = threading.Lock()
         # Held during a read: one connection is one snapshot.
@@ -124,7 +124,7 @@ class SqliteEngine:
         """See `Engine.open`; an owner that was killed may have left this object open."""
         with self._closing, self._reading:
             self._release()
-        self._pid, self._writer = os.getpid(), None
+        self._guard.begin()
         self._directory.lock(owner)
         try:
             if self._directory.is_new():
@@ -147,7 +147,7 @@ class SqliteEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         with self._closing, self._reading:
-            if self._connections is None or os.getpid() != self._pid:
+            if self._connections is None or not self._guard.is_ours():
                 return
             writer, _ = self._connections
             try:
@@ -201,7 +201,7 @@ class SqliteEngine:
     def read(self, plan: ReadPlan) -> ReadView:
         """See `Engine.read`."""
         with self._reading:
-            _, reader = self._checked()
+            _, reader = self._guard.checked(self._connections)
             try:
                 with _transaction(reader, "deferred"):
                     seq = number_of(_get(reader, SEQ))
@@ -214,7 +214,7 @@ class SqliteEngine:
     def stats(self) -> EngineStats:
         """See `Engine.stats`."""
         with self._reading:
-            _, reader = self._checked()
+            _, reader = self._guard.checked(self._connections)
             if not self._directory.is_there():
                 # Commits would go on, into a file that nobody finds again.
                 raise EngineFailed(f"the store {self._directory.path} was removed or replaced while it was open")
@@ -234,8 +234,8 @@ class SqliteEngine:
     def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
         """See `Engine.commit`."""
         with self._closing:
-            writer, _ = self._checked()
-            self._check_writer()
+            writer, _ = self._guard.checked(self._connections)
+            self._guard.check_writer("there is one writer")
             try:
                 with _transaction(writer):
                     change = self._write(writer, batch, epoch, (expect, new))
@@ -328,22 +328,6 @@ class SqliteEngine:
                 return Report(level, problems, pages * size)
         except sqlite3.DatabaseError as error:
             return Report(level, (f"the file {file} is damaged: {error}",), file.stat().st_size)
-
-    # -- guards -----------------------------------------------------------------------------------
-
-    def _checked(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-        if self._connections is None:
-            raise EngineFailed(f"the store {self._directory.path} is not open")
-        if os.getpid() != self._pid:
-            raise EngineFailed(f"the store {self._directory.path} was opened by process {self._pid}, before a fork")
-        return self._connections
-
-    def _check_writer(self) -> None:
-        thread = threading.get_ident()
-        if self._writer is None:
-            self._writer = thread
-        if self._writer != thread:
-            raise EngineFailed(f"a second thread wants to write to {self._directory.path}; there is one writer")
 
 
 def write_copy(dest: str | os.PathLike[str], items: Iterable[tuple[bytes, bytes]]) -> None:
