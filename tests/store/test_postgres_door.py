@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from actorcloud.base.errors import ConfigError, NotAStore, StoreForbidden, StoreUnreachable
 from actorcloud.base.location import locate
 from actorcloud.store import PostgresEngine
-from actorcloud.store.engine.postgres_door import refusal
+from actorcloud.store.engine.postgres_door import one_line, refusal
 from actorcloud.store.engine.postgres_link import Link
 from tests.store.postgres import PostgresServer
 
@@ -122,6 +123,8 @@ def test_a_user_that_is_not_let_in_is_told_at_once(postgres: PostgresServer) -> 
         ("FATAL:  the database system is starting up", StoreUnreachable),
         ("FATAL:  sorry, too many clients already", StoreUnreachable),
         ("session is read-only", StoreUnreachable),
+        # It is not understood, but told.
+        ("FATAL:  Passwort-Authentifizierung für Benutzer »me« fehlgeschlagen", StoreUnreachable),
     ],
 )
 def test_what_a_server_says_at_the_door_decides_whether_another_try_helps(
@@ -133,7 +136,7 @@ def test_what_a_server_says_at_the_door_decides_whether_another_try_helps(
         raise psycopg.OperationalError(f"connection failed:\n{words}")
 
     monkeypatch.setattr(psycopg, "connect", refuse)
-    with pytest.raises(expected, match="connection failed: "):
+    with pytest.raises(expected, match=f"connection failed: .*{re.escape(one_line(words))}"):
         link.run("select 1")
 
 

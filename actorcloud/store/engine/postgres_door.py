@@ -3,7 +3,9 @@
 Of several hosts one may be a standby that is being made, or another server under an old address. So
 it counts only if each of them says that another try is of no use.
 
-Words of a server that speaks another language are not known: that only costs patience. Pure.
+Words of a server that speaks another language are not known: that only costs patience. It cannot be told to speak
+English at the door: `lc_messages` is taken from who has come in, and may be set by superusers only. Nor can
+the code be had otherwise: psycopg does not reach libpq's verbosity, and libpq 18 traces no error before the door. Pure.
 
 Reference: libpq's fe-connect.c; `Connection.connect` of psycopg, which begins a line for each host.
 """
