@@ -26,7 +26,7 @@ PROFILES = {"dev": 50, "ci": 300, "night": 10_000}
 _SESSION_PREFIX = "ac-"
 
 #: Seconds that processes of the last test may take to end.
-_LAST_WAY_OUT = 5.0
+_LAST_WAY_OUT = 30.0
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,9 +35,10 @@ def pytest_configure(config: pytest.Config) -> None:
         # No deadline: machines are shared, and a slow example is no bug.
         hypothesis.settings.register_profile(name, max_examples=examples, deadline=None)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Started in the background: programs that are interrupted by tests would ignore it, too.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # Started in the background, or by nohup: programs that tests send it to would ignore it, too.
+            signal.signal(number, handler)
     _open_session(config)
 
 

@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 #: Seconds that threads and processes which are ending get; a clean test waits for none of them.
-GRACE = 3.0
+GRACE = 30.0
 
 #: Between two looks at what is ending; there is no event for "a foreign descriptor was closed".
 LOOK_EVERY = 0.02

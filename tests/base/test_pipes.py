@@ -15,7 +15,7 @@ from actorcloud.base.starting import WORKER, start_process
 from actorcloud.protocol.message import decode, encode
 from actorcloud.protocol.worker import WorkerReady
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Ears:

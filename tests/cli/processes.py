@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 from tests.house.tree import ROOT
 
 #: Seconds that anything may take here; the machine may be busy.
-PATIENCE = 45.0
+PATIENCE = 90.0
 
 
 class Commands:
@@ -115,11 +114,3 @@ class Started:
         for line in self.process.stdout:
             self._lines.put(line)
         self._lines.put(None)
-
-
-def free_port() -> int:
-    """Return a port that nobody listened at a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -90,7 +90,6 @@ def run(store: Path, *arguments: str) -> Result:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_a_store_in_a_database_is_looked_after_beside_its_head_and_without(
     commands: Commands, postgres: PostgresServer
 ) -> None:
@@ -129,7 +128,6 @@ def test_a_store_in_a_database_is_looked_after_beside_its_head_and_without(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_a_backup_made_while_commits_go_on_is_a_consistent_store(commands: Commands) -> None:
     # Given: a head, and transfers without pause.
     place = commands.directory

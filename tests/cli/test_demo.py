@@ -44,7 +44,6 @@ def test_it_is_right_only_if_nothing_was_lost_or_counted_twice_and_the_average_i
 
 @pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.timeout(90)
 def test_the_demo_kills_a_node_and_the_head_and_loses_nothing(tmp_path: Path) -> None:
     # Given
     before = _runtime_directories()
@@ -61,7 +60,6 @@ def test_the_demo_kills_a_node_and_the_head_and_loses_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(90)
 def test_a_demo_that_is_interrupted_promises_nothing_of_its_jobs(tmp_path: Path) -> None:
     # Given
     commands = Commands(tmp_path)

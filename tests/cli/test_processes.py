@@ -17,10 +17,11 @@ from actorcloud.base.poll import wait_readable
 from actorcloud.cli.place import is_kept
 from actorcloud.cli.program import program
 from actorcloud.client import find_head, runtime_directory
-from tests.cli.processes import PATIENCE, Commands, Started, free_port
+from tests.cli.processes import PATIENCE, Commands, Started
 from tests.house.tree import ROOT
+from tests.port import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def commands(tmp_path: Path) -> Iterator[Commands]:
 
 
 def _start_head(commands: Commands, *options: str) -> Started:
-    head = commands.start("head", "--listen", "off", "--node-timeout", "2", *options)
+    head = commands.start("head", "--listen", "off", *options)
     head.wait_line("export ACTORCLOUD_HEAD=")
     return head
 

@@ -14,7 +14,7 @@ from actorcloud.integrations import pykka as ours
 from actorcloud.testing import Simulation
 
 #: Seconds that anything in these tests may take.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @contextlib.contextmanager

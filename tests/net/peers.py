@@ -13,7 +13,7 @@ from actorcloud.base.ports import Received, TransportEvent
 from actorcloud.net import Pins, Reactor, ReactorOptions, new_key_pair
 
 #: Seconds; a test that waits longer has failed.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 HEAD = Peer("head", 1)
 NODE = Peer("n1", 2)

@@ -23,6 +23,7 @@ from actorcloud.net import PinFile, Reactor, ReactorOptions, new_key_pair
 from actorcloud.net.curve import as_option
 from actorcloud.net.resolver import parse_tcp
 from tests.net.peers import HEAD, NODE, PATIENCE, Cluster, Log, cluster
+from tests.port import free_port
 
 TCP = "tcp://127.0.0.1:*"
 
@@ -191,9 +192,7 @@ def test_a_restarted_head_resets_its_nodes(ring: Cluster, ipc: str) -> None:
 
 def test_the_head_dials_a_waiting_node_and_again_after_a_break(ring: Cluster) -> None:
     # Given
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     head, head_log = ring.head("")
     node, node_log = ring.peer(listen=(f"tcp://127.0.0.1:{port}",))
     # When
@@ -214,9 +213,7 @@ def test_the_head_dials_a_waiting_node_and_again_after_a_break(ring: Cluster) ->
 
 def test_a_waiting_node_gives_an_impostor_nothing(ring: Cluster) -> None:
     # Given
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     _, node_log = ring.peer(listen=(f"tcp://127.0.0.1:{port}",))
     with cluster() as other:  # another cluster has another head key
         # When
@@ -318,7 +315,7 @@ def test_a_pending_peer_hears_only_that_it_is_refused(ring: Cluster) -> None:
     # When
     dealer.send(b"\x94\x01\x00\x91\xc4\x01x\x00")
     # Then
-    assert dealer.poll(5000)
+    assert dealer.poll(int(PATIENCE * 1000))
     assert b"no-session" in dealer.recv()
     dealer.close()
     context.destroy(linger=0)

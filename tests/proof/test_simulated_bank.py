@@ -22,7 +22,6 @@ story = chaos(acts.keep_a_bank, faults=FAULTS, chances=Chances(latency=0.02, no_
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_run_sees_a_wrong_sum(seed: int) -> None:
     story(seed)

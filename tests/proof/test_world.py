@@ -47,7 +47,6 @@ def judge_many(seed: int, goal: int, *conditions: Conditions) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_store_is_strictly_serializable(name: str, part: int) -> None:
@@ -103,7 +102,6 @@ def first_found(mutant: Callable[[], Any], conditions: Conditions, seeds: int = 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("mutant", ALL, ids=lambda mutant: mutant.__name__)
 def test_a_store_without_one_of_its_rules_is_found_out(mutant: Callable[[], Any]) -> None:
     conditions = RESTLESS if mutant is mutants.trusts_the_wall_clock else FIERCE

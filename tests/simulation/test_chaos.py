@@ -39,14 +39,12 @@ def survive(seeds: range) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("first", range(0, SEEDS, IN_ONE))
 def test_every_promise_holds_whatever_crashes(first: int) -> None:
     survive(range(first, first + IN_ONE))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_the_auditor_passes_no_step_over_in_which_anything_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     passed_over = []
 

@@ -47,7 +47,7 @@ from actorcloud.store.actor import Clean
 from tests.store.local import REF, raw, run_of
 
 DIGEST = b"f" * 16
-WAIT = 10.0
+WAIT = 30.0
 
 
 class Probe:

@@ -11,7 +11,7 @@ from actorcloud.store import Batch, MemoryEngine, StoreActor, encode_key, keys
 from actorcloud.store.actor import PENDING_LIMIT
 from actorcloud.store.sequencer import BATCH_REQUESTS
 
-WAIT = 20.0
+WAIT = 30.0
 
 
 class HeldEngine(MemoryEngine):

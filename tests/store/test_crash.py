@@ -21,7 +21,7 @@ from actorcloud.protocol.transaction import Commit, Committed, Read, Refused, Va
 from actorcloud.store import Batch, ReadPlan, StoreActor, encode_key, keys
 from actorcloud.testing.engine import Chances, CrashingDisk, CrashingEngine
 
-WAIT = 10.0
+WAIT = 30.0
 KEYS = [keys.user("bank", encode_key(number)) for number in range(4)]
 
 

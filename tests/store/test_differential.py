@@ -33,7 +33,6 @@ SCANS = st.builds(EngineScan, BOUNDS, BOUNDS, st.integers(0, 9), st.booleans(), 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_all_engines_give_the_same_answers(postgres: PostgresServer) -> None:  # noqa: C901  one machine
     class Engines(RuleBasedStateMachine):
         def __init__(self) -> None:

@@ -26,6 +26,10 @@ def without_standby(postgres: PostgresServer) -> Iterator[None]:
             admin.execute(f"alter system {change}")
             admin.execute("select pg_reload_conf()")
         wait_for(lambda: has_names(names), "the server's settings")
+        with psycopg.connect(postgres.dsn, autocommit=True) as admin:
+            # It is the checkpointer that lets commits wait: the second one begins after it has heard of them.
+            admin.execute("checkpoint")
+            admin.execute("checkpoint")
 
     def has_names(names: str) -> bool:
         with psycopg.connect(postgres.dsn, autocommit=True) as admin:

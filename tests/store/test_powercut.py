@@ -13,7 +13,7 @@ import pytest
 from tests.store.powercut import Findings, Record, compile_writelog, findings, read_log, run_program
 from tests.tools import need
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from actorcloud.store import (
 )
 from tests.store.local import raw
 
-WAIT = 10.0
+WAIT = 30.0
 KEY = keys.user("hushed", encode_key("hushed"))
 
 

@@ -23,7 +23,7 @@ from actorcloud.store import (
 )
 from actorcloud.store.actor import Clean
 
-WAIT = 10.0
+WAIT = 30.0
 
 
 class SlowReads(MemoryEngine):

@@ -9,14 +9,20 @@ import pytest
 
 from actorcloud.actor import ActorRef, Future, System
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, NotCommitted, Refused, Status
-from actorcloud.store import MemoryEngine, StoreActor, actor, encode_key, keys
+from actorcloud.store import MemoryEngine, StoreActor, actor, encode_key, keys, tickets
 
 KEY, COLD = (keys.user("s", encode_key(name)) for name in ("hot", "cold"))
-WAIT = 10.0
+WAIT = 30.0
+
+#: Seconds of a turn that no machine is too busy for.
+LONG = 60.0
 
 
 @pytest.fixture
-def store() -> Iterator[ActorRef[Any]]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ActorRef[Any]]:
+    # Turns end by the clock only where a test wants them to.
+    monkeypatch.setattr(tickets, "HOLD_MOST", LONG)
+    monkeypatch.setattr(tickets, "PARK_SECONDS", LONG)
     system = System()
     ref = StoreActor.options(system=system).start(MemoryEngine())
     yield ref
@@ -34,7 +40,7 @@ def ask(store: ActorRef[Any], message: object) -> Future[Any]:
     return future
 
 
-def lose(store: ActorRef[Any], number: int, pace: float = 0.5) -> Conflict:
+def lose(store: ActorRef[Any], number: int, pace: float = LONG) -> Conflict:
     """Conflict, and get the turn."""
     answer = store.ask(commit(number, seen=99, ticket=pace))
     assert isinstance(answer, Conflict)
@@ -49,7 +55,7 @@ def test_in_its_turn_a_transaction_wins_against_all_that_came_before_it(store: A
     elsewhere = store.ask(commit(9, key=COLD))
     assert isinstance(elsewhere, Committed)
     # When
-    mine = store.ask(commit(1, ticket=0.5))
+    mine = store.ask(commit(1, ticket=LONG))
     # Then
     assert isinstance(mine, Committed)
     assert all(isinstance(rival.get(timeout=WAIT), Conflict) for rival in rivals)
@@ -62,13 +68,13 @@ def test_the_turn_of_a_silent_holder_ends_by_the_clock(store: ActorRef[Any]) -> 
 
 def test_who_gives_up_gives_up_its_turn(store: ActorRef[Any]) -> None:
     # Given
-    lose(store, 1, pace=0.5)
+    lose(store, 1)
     rival = ask(store, commit(2))
     # When
     assert store.ask(Status(commit(1).txn)) == NotCommitted()
     # Then
     assert isinstance(rival.get(timeout=WAIT), Committed)
-    late = store.ask(commit(1, ticket=0.5))
+    late = store.ask(commit(1, ticket=LONG))
     assert isinstance(late, Refused)
 
 

@@ -22,7 +22,7 @@ from tests.store.local import REF
 
 KEY = keys.user("s", encode_key("k"))
 OF_JOB = keys.user(REF, encode_key("k"))
-WAIT = 10.0
+WAIT = 30.0
 
 # -- the pure file --------------------------------------------------------------------------------
 

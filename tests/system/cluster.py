@@ -18,7 +18,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,8 +38,8 @@ T = TypeVar("T")
 #: Seconds that anything may take that should happen soon: the machine is shared, no test is about speed.
 PATIENCE = 60.0
 
-#: Seconds of silence after which a node counts as lost; short, for tests that wait for it.
-NODE_TIMEOUT = 2.0
+#: Seconds of silence after which a node counts as lost: some tests wait for it, and busy machines stand still.
+NODE_TIMEOUT = 5.0
 
 #: Seconds between two looks at what another process does and nobody tells us.
 LOOK_EVERY = 0.02
@@ -281,12 +280,10 @@ def is_module(process: psutil.Process, module: str) -> bool:
     return False
 
 
-def free_port() -> int:
-    """Return a port of the loopback that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def has_stopped(pid: int) -> bool:
+    """Tell whether the last thread of a process has heard of SIGSTOP."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 @contextmanager

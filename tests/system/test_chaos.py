@@ -60,6 +60,8 @@ class Client:
 
     def run(self, endpoint: str, stop: threading.Event) -> None:
         with Cloud(endpoint) as cloud:
+            # Once at least, where all was killed before it had begun.
+            self.total += self._way(cloud, self.name)
             while not stop.is_set():
                 self.total += self._way(cloud, self.name)
 

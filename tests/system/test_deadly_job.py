@@ -31,7 +31,7 @@ from actorcloud.base.states import Crashed
 from actorcloud.protocol.job import GetJob, JobDetail
 from tests.system.cluster import Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 #: Seconds: the machine is shared.
 LONG = 60

@@ -51,12 +51,10 @@ def test_the_head_is_killed_fifty_times_and_every_job_counts_once() -> None:
     kill_heads(50, Chance())
 
 
-@pytest.mark.timeout(120)
 def test_a_head_on_sqlite_is_killed_and_every_job_counts_once() -> None:
     kill_heads(7, Chance(), SQLITE)
 
 
-@pytest.mark.timeout(120)
 def test_a_head_on_postgresql_is_killed_and_every_job_counts_once(postgres: PostgresServer) -> None:
     kill_heads(7, Chance(), postgres.database())
 
@@ -76,7 +74,6 @@ def _database(request: pytest.FixtureRequest) -> str:
     return server.database()
 
 
-@pytest.mark.timeout(180)
 def test_a_private_head_that_is_killed_is_started_again_by_its_client(tmp_path: Path) -> None:
     # Given
     runtime = runtime_directory((tmp_path / "store").resolve())
@@ -107,7 +104,6 @@ def test_a_private_head_that_is_killed_is_started_again_by_its_client(tmp_path: 
         verify(cloud, adder.refs)
 
 
-@pytest.mark.timeout(120)
 def test_jobs_whose_addition_is_sent_again_keep_their_place_in_the_queue() -> None:
     # Given a queue that nobody works on
     with Site() as site:

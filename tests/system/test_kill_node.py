@@ -47,7 +47,6 @@ def test_nodes_are_killed_a_thousand_times_and_every_job_counts_once() -> None:
     kill_nodes(1000, Chance())
 
 
-@pytest.mark.timeout(120)
 def test_a_node_that_never_comes_back_loses_its_jobs_to_another() -> None:
     # Given
     with Site() as site:
@@ -66,7 +65,6 @@ def test_a_node_that_never_comes_back_loses_its_jobs_to_another() -> None:
             verify(cloud, adder.refs)
 
 
-@pytest.mark.timeout(120)
 def test_the_end_of_a_node_ends_its_workers() -> None:
     with Site() as site:
         # Given

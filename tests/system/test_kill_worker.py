@@ -62,7 +62,6 @@ def add_and_die(once: str | None) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("once", "counted"), [(None, 2), ("tally", 1)])
 def test_without_once_a_job_that_is_run_again_counts_again(once: str | None, counted: int) -> None:
     with Cloud(workers=1) as cloud:

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from actorcloud import Cloud
-from tests.system.cluster import Site, is_module, wait_for
+from tests.system.cluster import Site, has_stopped, is_module, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 #: Seconds: the machine is shared.
 LONG = 60
@@ -97,7 +97,7 @@ def test_when_a_client_is_killed_head_node_and_workers_end_and_the_store_goes(si
     path = site.directory / "runs"
     script = site.python(SCRIPT.format(cloud="cloud = Cloud(workers=2)", then=then), str(path), environment=place(site))
     wait_for(path.exists, "the job")
-    assert len(others(site, script.pid)) == 4
+    wait_for(lambda: len(others(site, script.pid)) == 4, "head, node and both workers")
     # When
     script.signal(number)
     # Then: nobody has buried the client yet
@@ -127,6 +127,9 @@ def test_what_a_killed_client_and_a_killed_head_left_is_swept_by_the_next(site: 
     )
     script.wait_said("^result 1024$")
     head, node = module(site, "actorcloud.head"), module(site, "actorcloud.node")
+    # The head sleeps, so that it cannot see its client end, and end in order.
+    head.suspend()
+    wait_for(lambda: has_stopped(head.pid), "the head sleeps")
     script.kill()
     head.kill()
     # The node waits for a head as long as it was told to; this one has waited enough.
@@ -151,7 +154,7 @@ def test_a_node_whose_head_never_comes_back_ends(site: Site) -> None:
     head.kill()
     # Then
     assert node.wait() == 0
-    assert site.processes() == []
+    wait_for(lambda: not site.processes(), "the end of the worker")
 
 
 def test_a_head_that_is_killed_comes_back_with_the_node_and_the_running_job(site: Site) -> None:

@@ -24,7 +24,6 @@ def head_of(path: Path) -> int:
     return connection.pid
 
 
-@pytest.mark.timeout(60)
 def test_a_private_cloud_runs_jobs_and_leaves_nothing_behind() -> None:
     # When
     with Cloud(workers=2) as cloud:
@@ -41,7 +40,6 @@ def test_a_private_cloud_runs_jobs_and_leaves_nothing_behind() -> None:
     # The fixtures look for processes and files that are left.
 
 
-@pytest.mark.timeout(60)
 def test_a_killed_head_is_started_again_and_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
     # Given
     with tempfile.TemporaryDirectory(prefix="s-") as name, Cloud(path=name, workers=1) as cloud:
@@ -68,7 +66,6 @@ with Cloud(path=sys.argv[1]) as cloud:
 """
 
 
-@pytest.mark.timeout(60)
 def test_a_second_program_with_the_same_path_finds_the_same_head() -> None:
     # Given
     with tempfile.TemporaryDirectory(prefix="s-") as name, Cloud(path=name, workers=1) as cloud:
@@ -86,7 +83,6 @@ def test_a_second_program_with_the_same_path_finds_the_same_head() -> None:
         cloud.close()
 
 
-@pytest.mark.timeout(60)
 def test_a_durable_store_is_what_it_was_when_it_is_opened_again() -> None:
     # Given
     with tempfile.TemporaryDirectory(prefix="s-") as name:

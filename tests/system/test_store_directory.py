@@ -19,7 +19,7 @@ from actorcloud.base.errors import ConfigError, NoSpace, NotAStore, StoreDamaged
 from actorcloud.store import keys
 from tests.system.cluster import Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 #: Seconds: the machine is shared.
 LONG = 60

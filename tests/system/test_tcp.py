@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -23,9 +24,10 @@ from actorcloud.base.errors import (
 )
 from actorcloud.net import JoinString, new_key_pair
 from actorcloud.protocol.handshake import Reject, decode_handshake
-from tests.system.cluster import Process, Site, free_port, wait_for
+from tests.port import free_port
+from tests.system.cluster import Process, Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.slow
 
 #: Seconds: the machine is shared.
 LONG = 60
@@ -178,8 +180,14 @@ def bytes_from(port: int, greeting: bytes) -> bytes:
     return said
 
 
-def zmq_message_from(port: int, **options: bytes | int) -> list[bytes] | None:
-    """Return the first message that a ZeroMQ peer with these options gets in answer to its own; None: none."""
+def zmq_message_from(port: int, wait: float = 1.0, **options: bytes) -> list[bytes] | None:
+    """Return the first message that a ZeroMQ peer with these options gets in answer to its own; None: none.
+
+    Args:
+        port: of the head.
+        wait: seconds for it.
+        options: of the socket.
+    """
     context = zmq.Context()
     try:
         peer = context.socket(zmq.DEALER)
@@ -188,7 +196,7 @@ def zmq_message_from(port: int, **options: bytes | int) -> list[bytes] | None:
             setattr(peer, name, value)
         peer.connect(f"tcp://127.0.0.1:{port}")
         peer.send(b"hello")
-        return peer.recv_multipart() if peer.poll(1000) else None
+        return peer.recv_multipart() if peer.poll(int(wait * 1000)) else None
     finally:
         context.destroy(linger=0)
 
@@ -199,10 +207,10 @@ def test_a_peer_without_a_valid_key_gets_not_one_byte_of_data(cluster: Cluster, 
     # Then: plain ZeroMQ gets nothing,
     assert zmq_message_from(cluster.port) is None
     # nor who has a key, but another head's,
-    keys = {"curve_publickey": stranger.public, "curve_secretkey": stranger.secret}
+    keys: dict[str, Any] = {"curve_publickey": stranger.public, "curve_secretkey": stranger.secret}
     assert zmq_message_from(cluster.port, curve_serverkey=wrong.public, **keys) is None
     # and who has the head's key, as join strings have it, but none that the head knows: a refusal.
-    answer = zmq_message_from(cluster.port, curve_serverkey=head_key, **keys)
+    answer = zmq_message_from(cluster.port, LONG, curve_serverkey=head_key, **keys)
     assert answer is not None
     refusal = decode_handshake(answer[0])
     assert (len(answer), type(refusal)) == (1, Reject)

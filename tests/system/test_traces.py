@@ -13,7 +13,7 @@ from actorcloud.head.place import engine_at
 from actorcloud.store import Bulk, keys
 from tests.system.cluster import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.slow
 
 NAMES = [f"<secret {number} of the job that is deleted>" for number in range(5)]
 

@@ -13,10 +13,11 @@ import pytest
 from actorcloud import Cloud
 from actorcloud.base.location import Location, locate
 from actorcloud.client import find_head, runtime_directory
-from tests.cli.processes import Commands, free_port
+from tests.cli.processes import Commands
+from tests.port import free_port
 from tests.system.cluster import Site, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 
 @pytest.fixture(params=["lmdb", "postgres"])

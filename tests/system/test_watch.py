@@ -29,7 +29,6 @@ def follow_in_a_job(last: int) -> list[int]:
     return follow(current().cloud, last)
 
 
-@pytest.mark.timeout(120)
 def test_no_change_is_missed_over_the_deaths_of_the_head() -> None:
     # Given
     seen: list[list[int]] = []

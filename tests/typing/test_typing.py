@@ -24,7 +24,6 @@ WRONG = re.compile(r"  # wrong: ")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", ["actor", "client", "pykka_program"])
 def test_each_mistake_is_found_where_it_is(page: str, tmp_path: Path) -> None:
     # Given the page without what keeps mypy quiet
@@ -38,7 +37,6 @@ def test_each_mistake_is_found_where_it_is(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_guide_tells_what_is_found(tmp_path: Path) -> None:
     (text,) = fenced((ROOT / "docs" / "types.md").read_text(encoding="utf-8"), "python")
     mistakes = {number for number, line in _lines(text) if WRONG.search(line)}

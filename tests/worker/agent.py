@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Message)
 ROOT = Path(actorcloud.base.__file__).parents[2]
 
 #: Seconds for anything that a worker does; reached only by a test that fails.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class WorkerGone(EOFError):
