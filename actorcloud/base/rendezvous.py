@@ -27,6 +27,10 @@ NODE_LOCK: Final = "node.lock"
 #: In the same: held by an `actorcloud head` as long as it lives, also while its head is away.
 KEEPER_LOCK: Final = "keeper.lock"
 
+#: Seconds for which a head was ready, after which its end says nothing about how long the next one will live:
+#: that one is started at once. Time enough to read what is stored, and what clients and nodes send again.
+SERVED_AFTER: Final = 1.0
+
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -4,7 +4,7 @@
 
     start --> ready --> ended well, or with a code that a new start would end with too --> end
       ^                   | otherwise
-      +---- pause <-------+            0, then 0.2 s doubling to 30 s while it keeps dying
+      +---- pause <-------+            0 after one that has served; 0.2 s doubling to 30 s while it keeps dying
 
 The head has a session of its own, so that a Ctrl-C at the terminal reaches it only through here:
 the first signal lets it end in order, the second kills it, which loses nothing that was acknowledged.
@@ -27,6 +27,7 @@ from typing import Any
 
 from actorcloud.base.exitcode import FINAL_CODES, ExitCode
 from actorcloud.base.poll import wait_readable
+from actorcloud.base.rendezvous import SERVED_AFTER
 
 #: Seconds before the second new start; it doubles from there.
 PAUSE_FIRST = 0.2
@@ -48,7 +49,7 @@ def pause(code: int, starts: Sequence[float], now: float, *, was_ready: bool) ->
 
     Args:
         code: with which the process ended; negative: the signal that killed it.
-        starts: when it was started, ascending, the last being the one that ended.
+        starts: when it was started without having served, ascending, the last being the one that ended.
         now: on the same clock.
         was_ready: whether any start has been ready.
     """
@@ -67,6 +68,7 @@ class Keeper:
         tell: says something to the person who started this.
         on_ready: called once, when it serves for the first time.
         on_killed: called once, when the process was killed and is not started again: what it leaves behind is to go.
+        served_after: seconds; see `base.rendezvous`.
     """
 
     def __init__(
@@ -77,12 +79,14 @@ class Keeper:
         tell: Callable[[str], None],
         on_ready: Callable[[], None],
         on_killed: Callable[[], None] = lambda: None,
+        served_after: float = SERVED_AFTER,
     ) -> None:
         self._start = start
         self._is_ready = is_ready
         self._tell = tell
         self._on_ready = on_ready
         self._on_killed = on_killed
+        self._served_after = served_after
         self._starts: list[float] = []
         self._was_ready = False
         self._signals: list[int] = []
@@ -137,13 +141,16 @@ class Keeper:
                 child.wait()
 
     def _watch(self, child: subprocess.Popen[bytes]) -> int:
-        is_ready, passed_on = False, len(self._signals)
+        ready_at, passed_on = None, len(self._signals)
         while (code := child.poll()) is None:
-            is_ready = is_ready or self._look(child.pid)
-            self._wait(None if is_ready else _LOOK_EVERY)
+            if ready_at is None and self._look(child.pid):
+                ready_at = time.monotonic()
+            self._wait(_LOOK_EVERY if ready_at is None else None)
             if len(self._signals) > passed_on:
                 passed_on = len(self._signals)
                 self._end(child)
+        if ready_at is not None and time.monotonic() - ready_at >= self._served_after:
+            self._starts.clear()
         return code
 
     def _look(self, pid: int) -> bool:

@@ -42,6 +42,7 @@ from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.headnode import end_node
 from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
+from actorcloud.base.rendezvous import SERVED_AFTER
 from actorcloud.client.headcommand import COMMAND, start_head
 from actorcloud.client.localhead import LOCK_FILE, Connection, is_alive, is_locked, owner_of, read_connection
 
@@ -57,8 +58,8 @@ DECISION_TIMEOUT = 0.5
 #: Seconds between two looks.
 _LOOK_EVERY = 0.02
 
-#: Ends within `_ENDS_SECONDS` after which a head that keeps dying is started again only after a pause:
-#: as many as a supervisor would forgive.
+#: Ends within `_ENDS_SECONDS` after which a head that keeps dying before it has served is started again only after
+#: a pause: as many as a supervisor would forgive.
 _ENDS_LIMIT, _ENDS_SECONDS = 3, 60.0
 
 #: Seconds of the longest such pause: it must leave waits, which give up after a minute, some tries.
@@ -87,10 +88,11 @@ class HeadProcess:
         workers: worker processes of its own node.
         temporary: whether the store goes with its last client.
         start_timeout: seconds; see `START_TIMEOUT_DEFAULT`.
+        served_after: seconds; see `base.rendezvous`.
         command: what starts a head; tests have one of their own.
     """
 
-    def __init__(  # noqa: PLR0913  the last two are for tests
+    def __init__(  # noqa: PLR0913  the last three are for tests
         self,
         store: Location,
         runtime: Path,
@@ -98,6 +100,7 @@ class HeadProcess:
         *,
         temporary: bool = False,
         start_timeout: float = START_TIMEOUT_DEFAULT,
+        served_after: float = SERVED_AFTER,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.store = store
@@ -107,6 +110,9 @@ class HeadProcess:
         if temporary:
             self._arguments.append("--temporary")
         self._start_timeout = start_timeout
+        self._served_after = served_after
+        #: Since when the head is known to be ready.
+        self._ready_at: float | None = None
         self._has_been_ready = False
         self._child: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
@@ -141,6 +147,7 @@ class HeadProcess:
             found = self._connection()
             if found is not None:
                 self._has_been_ready = True
+                self._ready_at = time.monotonic()
                 return found
             if time.monotonic() >= deadline:
                 raise HeadUnreachable(
@@ -242,7 +249,11 @@ class HeadProcess:
         self._child = None
         told = "" if code is None else f" with exit code {code}"
         logger.warning("the private head (pid %d) ended%s; starting it again", pid, told)
-        self._ends.append(time.monotonic())
+        now, ready_at, self._ready_at = time.monotonic(), self._ready_at, None
+        if ready_at is not None and now - ready_at >= self._served_after:
+            self._ends.clear()
+        else:
+            self._ends.append(now)
 
     def _start_again(self) -> Connection | None:
         """Return the connection to another head; None: we are leaving."""
@@ -259,14 +270,15 @@ class HeadProcess:
                 self._ends.append(time.monotonic())
 
     def _pause_after_ends(self) -> float:
-        """Return the seconds to wait before another start: none, unless it ends again and again."""
+        """Return the seconds to wait before another start: none, unless it ends again and again and never serves."""
         now = time.monotonic()
         self._ends = [end for end in self._ends if end > now - _ENDS_SECONDS]
         excess = len(self._ends) - _ENDS_LIMIT
         if excess <= 0:
             return 0.0
         pause = min(_PAUSE_LIMIT, 2.0 ** (excess - 1))
-        text = "the private head ended %d times in %g s; it is started again in %g s; what it said is on stderr"
+        text = "the private head ended %d times within %g s, soon after its start; it is started again in %g s; "
+        text += "what it said is on stderr"
         logger.error(text, len(self._ends), _ENDS_SECONDS, pause)
         return pause
 

@@ -108,6 +108,31 @@ def test_what_was_killed_is_started_again_and_a_signal_ends_it(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("served_after", "pauses"), [(0.0, 0), (1000.0, 3)])
+def test_only_what_dies_before_it_has_served_is_waited_for(tmp_path: Path, served_after: float, pauses: int) -> None:
+    # Given
+    kept = Kept(tmp_path, "while True: signal.pause()", "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))")
+
+    def is_ready(pid: int) -> bool:
+        if pid not in kept.pids:
+            return False
+        if len(kept.pids) < 5:
+            os.kill(pid, signal.SIGKILL)
+        else:
+            _interrupt()
+        return True
+
+    kept.keeper._is_ready = is_ready
+    kept.keeper._served_after = served_after
+    # When
+    kept.keeper.run()
+    # Then
+    ends = [text for text in kept.said if text.startswith("the head was killed")]
+    assert len(ends) == 4
+    assert sum(text.endswith(" s") for text in ends) == pauses
+
+
+@pytest.mark.slow
 def test_a_second_signal_kills_what_does_not_end(tmp_path: Path) -> None:
     # Given
     kept = Kept(tmp_path, "while True: signal.pause()", "signal.signal(signal.SIGTERM, signal.SIG_IGN)")

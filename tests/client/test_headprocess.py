@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import select
 import signal
 import socket
@@ -195,7 +196,7 @@ def test_a_head_that_is_never_ready_is_killed(place: Path) -> None:
 def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     # Given
     warned = threading.Semaphore(0)
-    head = head_in(place)
+    head = head_in(place, served_after=1000.0)
 
     def emit(record: logging.LogRecord) -> None:
         warned.release()
@@ -224,7 +225,33 @@ def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.L
     # Then each but the first was told that there is a store.
     assert starts(place, "existing") == died[1:]
     assert f"(pid {died[0]}) ended with exit code -9; starting it again" in caplog.text
-    assert "ended 4 times in 60 s; it is started again in 1 s" in caplog.text
+    assert "ended 4 times within 60 s, soon after its start; it is started again in 1 s" in caplog.text
+
+
+def test_a_head_that_has_served_is_started_again_at_once_however_often_it_dies(
+    place: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    head = head_in(place, served_after=0.0)
+    watched: queue.Queue[int] = queue.Queue()
+    wait_death = head._wait_death
+
+    def watch(pid: int) -> bool:
+        watched.put(pid)
+        return wait_death(pid)
+
+    monkeypatch.setattr(head, "_wait_death", watch)
+    head.begin()
+    head.watch(head.wait_ready())
+    # When
+    for _ in range(6):
+        os.kill(watched.get(timeout=20), signal.SIGKILL)
+    assert watched.get(timeout=20)
+    last = listening(place, [])
+    head.leave()
+    end(last)
+    # Then
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 6
 
 
 def test_leaving_ends_the_watch_before_the_head_ends(place: Path) -> None:
