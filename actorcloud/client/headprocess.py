@@ -29,6 +29,7 @@ import contextlib
 import logging
 import os
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -64,6 +65,9 @@ _ENDS_LIMIT, _ENDS_SECONDS = 3, 60.0
 
 #: Seconds of the longest such pause: it must leave waits, which give up after a minute, some tries.
 _PAUSE_LIMIT = 10.0
+
+#: Times that a head may be killed, not end by itself, before it is ready until that is an error.
+KILLS_LIMIT = 3
 
 #: Seconds between two tries while another head is on its way up or down.
 _PAUSE = 0.02
@@ -136,14 +140,17 @@ class HeadProcess:
         """Return once a head listens, started by whomever.
 
         Raises:
-            HeadUnreachable: it ended, or did not listen within the start timeout.
+            HeadUnreachable: it ended, was killed `KILLS_LIMIT` times, or did not listen within the start timeout.
             StoreLocked: a head that listens elsewhere has the store; `StoreLeased` if on another machine.
             ActorCloudError: what the head said before it ended: `NotAStore`, `StoreTooNew`, `NoSpace` and more.
         """
         deadline = time.monotonic() + self._start_timeout
+        kills = 0
         while True:
-            if self._child is not None:
-                self._wait_child_ready(deadline)
+            killed_by = 0 if self._child is None else self._wait_child_ready(deadline)
+            if killed_by:
+                kills += 1
+                self._tell_kill(killed_by, kills)
             found = self._connection()
             if found is not None:
                 self._has_been_ready = True
@@ -154,16 +161,17 @@ class HeadProcess:
                     f"no head listens at {self.endpoint} after {self._start_timeout:g} s, but another one has the "
                     f"store {self.store}; see what holds {self.store.home / LOCK_FILE}"
                 )
+            has_died = killed_by or self._has_died_ready()
             # The one that has the store is on its way up or down; nothing tells us when.
-            self._is_stopped(max(_PAUSE, self._pause_after_early_end()))
+            self._is_stopped(max(_PAUSE, self._pause_after_ends() if has_died else 0.0))
             self._start()
 
-    def _pause_after_early_end(self) -> float:
-        """Return the seconds to wait before another start, if ours has died as soon as it was ready."""
+    def _has_died_ready(self) -> bool:
+        """Tell whether our head has died as soon as it was ready; note it."""
         if self._child is None or self._child.poll() is None:
-            return 0.0
+            return False
         self._tell_end(self._child.pid)
-        return self._pause_after_ends()
+        return True
 
     def _connection(self) -> Connection | None:
         """Return what `head.json` says if the head that wrote it has the store."""
@@ -190,7 +198,8 @@ class HeadProcess:
             os.close(writer)
         self._ready_fd = reader
 
-    def _wait_child_ready(self, deadline: float) -> None:
+    def _wait_child_ready(self, deadline: float) -> int:
+        """Return the number of the signal that killed our head before it was ready, else 0."""
         child = self._child
         assert child is not None
         try:
@@ -199,7 +208,7 @@ class HeadProcess:
             os.close(self._ready_fd)
             self._ready_fd = -1
         if said == b"1":
-            return
+            return 0
         if said is None:
             child.kill()
         code = child.wait()
@@ -209,11 +218,29 @@ class HeadProcess:
         error = _failure(said)
         if error is not None and not (type(error) is StoreLocked and not self._has_a_stranger()):
             raise error
+        if code < 0:
+            return -code
         if code != ExitCode.TRY_AGAIN:
             raise HeadUnreachable(
                 f"the private head for {self.store} ended with exit code {code} before it was ready; "
                 "what it said is on stderr"
             )
+        return 0
+
+    def _tell_kill(self, number: int, times: int) -> None:
+        """Say that our head was killed before it was ready, and give up if that happens too often.
+
+        Raises:
+            HeadUnreachable: it has happened `KILLS_LIMIT` times.
+        """
+        name = f"the private head for {self.store} was killed by signal {number} ({signal.strsignal(number)})"
+        if times >= KILLS_LIMIT:
+            raise HeadUnreachable(
+                f"{name} before it was ready, {times} times in a row: see who kills it (often the kernel, for want of "
+                "memory: `dmesg` tells), and what it said on stderr; nothing in its store is lost"
+            )
+        self._ends.append(time.monotonic())
+        logger.warning("%s before it was ready; starting it again", name)
 
     def _read_ready(self, deadline: float) -> bytes | None:
         """Return what it said about being ready; empty: it ended; None: neither until the deadline."""

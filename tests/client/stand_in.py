@@ -1,7 +1,8 @@
 """Stands in for `python -m actorcloud.head`: keeps the contract of `client.headprocess`, and does nothing else.
 
 It locks the store, listens at head.sock, writes head.json, says that it is ready, and ends when
-something connects and sends "end <code>". With STAND_IN_FAILS it ends before it is ready.
+something connects and sends "end <code>". With STAND_IN_FAILS it ends before it is ready, and so often as
+STAND_IN_KILLED says it is killed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -36,6 +38,8 @@ def main() -> int:
             existing.write(f"{os.getpid()}\n")
     if "STAND_IN_FAILS" in os.environ:
         return 9
+    if len((given.store / "started").read_text().split()) <= int(os.environ.get("STAND_IN_KILLED", "0")):
+        os.kill(os.getpid(), signal.SIGKILL)
     lock = os.open(given.store / "head.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

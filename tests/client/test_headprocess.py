@@ -23,7 +23,7 @@ from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import locate
 from actorcloud.base.poll import wait_readable
 from actorcloud.base.rendezvous import NODE_LOCK
-from actorcloud.client.headprocess import HeadProcess
+from actorcloud.client.headprocess import KILLS_LIMIT, HeadProcess
 from actorcloud.client.localhead import LOCK_FILE, Connection, owner_of
 from tests.system.cluster import wait_for
 
@@ -179,6 +179,39 @@ def test_a_head_that_cannot_start_says_its_exit_code(place: Path, monkeypatch: p
     # Then
     with pytest.raises(HeadUnreachable, match="exit code 9"):
         head.wait_ready()
+    head.leave()
+
+
+def test_a_head_that_is_killed_before_it_is_ready_is_started_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    monkeypatch.setenv("STAND_IN_KILLED", str(KILLS_LIMIT - 1))
+    head = head_in(place)
+    # When
+    head.begin()
+    connection = head.wait_ready()
+    # Then
+    assert len(starts(place)) == KILLS_LIMIT
+    assert connection.pid == starts(place)[-1]
+    assert (
+        caplog.text.count("was killed by signal 9 (Killed) before it was ready; starting it again") == KILLS_LIMIT - 1
+    )
+    end(connection)
+    head.leave()
+
+
+def test_a_head_that_is_killed_again_and_again_before_it_is_ready_is_an_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    monkeypatch.setenv("STAND_IN_KILLED", "1000")
+    head = head_in(place)
+    head.begin()
+    # Then
+    with pytest.raises(HeadUnreachable, match=f"signal 9 .* before it was ready, {KILLS_LIMIT} times in a row"):
+        head.wait_ready()
+    assert len(starts(place)) == KILLS_LIMIT
     head.leave()
 
 
