@@ -111,7 +111,7 @@ def close_default_system(known: object) -> None:
 
 def default_system() -> Any:
     """Return the process's own actor system; None if nothing has made it yet."""
-    module = sys.modules.get("actorcloud.actor.system")
+    module = sys.modules.get("actorcloud.actor.system.system")
     return module.System._default if module else None
 
 

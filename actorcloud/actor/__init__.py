@@ -1,52 +1,33 @@
 """Actors: mailboxes and refs, links and monitors, supervisors, and the system they live in.
 
-The door of the package; it alone imports Pykka. From the ground up:
+The door of the package; it alone imports Pykka. From the ground up, as a contract of `lint-imports` has it:
 
-==================  ============================================================================
-errors              errors of this floor; the exceptions that steer an actor
-name                names of actors
-latch, ports        the one way to block; where actors run and threads wait
-context             what the running thread does; the one lock; the fence
-signals             signals between actors and the table of exits (pure)
-future, completion  answers; waiting for several
-awaiting            answers on an asyncio loop
-extra, mail         what few actors have; the queues of messages
-mailbox             an actor's state, as others reach it
-idle                idle timeouts
-tracing             what is told to those who follow actors
-life, mourned       what telemetry is told; dead letters by actor
-report, event       crashes and what debug functions see, as text
-instrument          what debug calls have set up at an actor
-bonds               links, monitors, exit signals, the order of death
-cell                how an actor starts, takes turns and ends
-watcher             who outside actors watches one
-view                an actor's inbox and end, as Pykka's programs look at them
-info, footprint     what can be told about an actor from outside; its memory
-request, ref        what actors know of each other; `deliver` and `signal` are the primitives
-name, named_ref     the same by a name, found at every send
-proxy, typed_proxy  methods as asks, attributes as futures
-alias               addresses that can be taken back
-timers              the timer thread; `Timer`
-dispatch            where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
-names, farewell     what a system's actors are found under; how they end together
-system              registry, clock, random, and what else is injected
-party               what whoever has an identity can do
-kind                what a class says of itself, checked
-starter, actor      starting; the class that users subclass
-async_cell          how an actor of coroutines takes turns
-async_actor         its class
-process             the identity of a plain thread
-child               child specs
-actor_registry      the live actors, by class and by URN
-thread_report       what every thread does, and for which actor
-isolation           actors in processes of their own: warden here, host there; `spawner` starts them
-debug               looking at actors and at what they do: a door of its own
-supervision         intensity and strategy (pure); what supervisors share; their kinds
-statemachine        state machines: what is next (pure), and the actor
-group               named multisets of actors that peers share: what a scope knows (pure), the scope, `groups`
-registry            actors found by key: tables, partitions, the ref that reads and writes them
-task                functions as actors: outcome (pure), process, claim, stream; `Task`; its supervisor
-==================  ============================================================================
+================  ==============================================================================
+errors            errors of this floor; the exceptions that steer an actor
+signals           signals between actors and the table of exits (pure)
+thread            what the running thread does, the one way to block, where actors run (ports)
+name              what actors can be found under
+future            answers; waiting for several, or on an asyncio loop
+mailbox           an actor's mail and state, as others reach them
+dispatch          where actors run: pool, watchdog, guest of a host's thread, pinned threads, asyncio
+cell              how an actor starts, takes turns and ends; its links and monitors; what is seen of it
+ref               what actors know of each other: refs, also by name; proxies, aliases, facts
+system            registry, clock, random, and what else is injected; names, timers, dead letters
+child             child specs
+party             what whoever has an identity can do
+debug             looking at actors and at what they do: a door of its own
+process           the identity of a plain thread
+starter           starting
+actor             the class that users subclass
+async_actor       the same with coroutines
+actor_registry    the live actors, by class and by URN
+isolation         actors in processes of their own: warden here, host there
+supervision       intensity and strategy (pure); what supervisors share; their kinds
+statemachine      state machines: what is next (pure), and the actor
+task              functions as actors: outcome (pure), process, claim, stream; `Task`; its supervisor
+registry          actors found by key: tables, partitions, the ref that reads and writes them
+group             named multisets of actors that peers share: what a scope knows (pure), the scope, `groups`
+================  ==============================================================================
 
 A message: `ref.tell(m)` -> `cell.mail` -> the dispatcher gives the cell a turn -> `on_receive`.
 """
@@ -57,10 +38,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.alias import Alias
+from actorcloud.actor.cell.report import ReportFormat, Status
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, ChildSpec
-from actorcloud.actor.context import check_exit, wait_as_actor
-from actorcloud.actor.context import local as thread_context
 from actorcloud.actor.dispatch.pool import Pool
 from actorcloud.actor.errors import (
     ActorDeadError,
@@ -82,17 +61,15 @@ from actorcloud.actor.errors import (
     Stop,
     Unwound,
 )
-from actorcloud.actor.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import MailboxLimit
-from actorcloud.actor.mailbox import NoReply
-from actorcloud.actor.named_ref import NamedRef, named
-from actorcloud.actor.ports import Dispatcher, Home, Waits
+from actorcloud.actor.future.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
+from actorcloud.actor.mailbox.mail import MailboxLimit
+from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.process import Process, process
-from actorcloud.actor.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
-from actorcloud.actor.ref import ActorRef, resolve
-from actorcloud.actor.report import ReportFormat, Status
-from actorcloud.actor.request import Request
+from actorcloud.actor.ref.alias import Alias
+from actorcloud.actor.ref.named_ref import NamedRef, named
+from actorcloud.actor.ref.proxy import ActorProxy, CallableProxy, ProxyCall, ProxyGetAttr, ProxySetAttr, traversable
+from actorcloud.actor.ref.ref import ActorRef, resolve
+from actorcloud.actor.ref.request import Request
 from actorcloud.actor.signals import (
     Demonitor,
     Down,
@@ -119,16 +96,21 @@ from actorcloud.actor.supervision.supervisor_ref import (
     SupervisorRef,
     TerminateChild,
 )
-from actorcloud.actor.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
-from actorcloud.actor.timers import Cancelled, Expired, Timer, TimerRef, TimerThread
+from actorcloud.actor.system.system import CLOSE_TIMEOUT_DEFAULT, System, current_system
+from actorcloud.actor.system.timers import Cancelled, Expired, Timer, TimerRef, TimerThread
+from actorcloud.actor.thread.context import check_exit, wait_as_actor
+from actorcloud.actor.thread.context import local as thread_context
+from actorcloud.actor.thread.latch import Latch
+from actorcloud.actor.thread.ports import Dispatcher, Home, Waits
 
 if TYPE_CHECKING:
     from actorcloud.actor.actor_registry import ActorRegistry
     from actorcloud.actor.async_actor import AsyncActor
-    from actorcloud.actor.completion import as_completed, wait_any
+    from actorcloud.actor.future.completion import as_completed, wait_any
     from actorcloud.actor.group import groups
     from actorcloud.actor.group.scope import Joined, Left
     from actorcloud.actor.isolation.ref import IsolatedRef
+    from actorcloud.actor.ref.typed_proxy import TypedProxy, proxy_field, proxy_method
     from actorcloud.actor.registry.ledger import Registered, Unregistered
     from actorcloud.actor.registry.registry import Registry
     from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef
@@ -141,8 +123,7 @@ if TYPE_CHECKING:
     from actorcloud.actor.task.stream import TaskStream
     from actorcloud.actor.task.supervisor import NamedTaskSupervisorRef, TaskSupervisor, TaskSupervisorRef
     from actorcloud.actor.task.task import TASK_TIMEOUT_DEFAULT, Task
-    from actorcloud.actor.thread_report import log_thread_tracebacks
-    from actorcloud.actor.typed_proxy import TypedProxy, proxy_field, proxy_method
+    from actorcloud.actor.thread.report import log_thread_tracebacks
 
 __all__ = [
     "ASK_TIMEOUT_DEFAULT",
@@ -280,7 +261,7 @@ __all__ = [
 _LATE = {
     "actor_registry": ("ActorRegistry",),
     "async_actor": ("AsyncActor",),
-    "completion": ("as_completed", "wait_any"),
+    "future.completion": ("as_completed", "wait_any"),
     "group.scope": ("Joined", "Left"),
     "isolation.ref": ("IsolatedRef",),
     "registry.ledger": ("Registered", "Unregistered"),
@@ -295,8 +276,8 @@ _LATE = {
     "task.stream": ("TaskStream",),
     "task.supervisor": ("NamedTaskSupervisorRef", "TaskSupervisor", "TaskSupervisorRef"),
     "task.task": ("TASK_TIMEOUT_DEFAULT", "Task"),
-    "thread_report": ("log_thread_tracebacks",),
-    "typed_proxy": ("TypedProxy", "proxy_field", "proxy_method"),
+    "thread.report": ("log_thread_tracebacks",),
+    "ref.typed_proxy": ("TypedProxy", "proxy_field", "proxy_method"),
 }
 #: Likewise, modules that are used as such.
 _LATE_MODULES = {"debug": "debug", "groups": "group.groups"}

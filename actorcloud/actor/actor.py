@@ -16,20 +16,20 @@ from typing import Any, ClassVar, Literal, ParamSpec, Self, TypeVar
 
 import pykka
 
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
+from actorcloud.actor.cell.kind import check_kind
+from actorcloud.actor.cell.report import Status
 from actorcloud.actor.child import ChildSpec, spec_of
 from actorcloud.actor.errors import Stop
-from actorcloud.actor.future import Future, ReplyTo
-from actorcloud.actor.kind import check_kind
-from actorcloud.actor.mail import MailboxLimit
-from actorcloud.actor.named_ref import NamedRef
+from actorcloud.actor.future.future import Future, ReplyTo
+from actorcloud.actor.mailbox.mail import MailboxLimit
 from actorcloud.actor.party import Party, check
-from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.report import Status
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
+from actorcloud.actor.ref.view import Inbox, Stopped
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.starter import Starter
-from actorcloud.actor.system import System
-from actorcloud.actor.view import Inbox, Stopped
+from actorcloud.actor.system.system import System
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any, Literal, TypeVar, overload
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.context import current_system
-from actorcloud.actor.future import Future
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.ref.ref import ActorRef
+from actorcloud.actor.thread.context import current_system
 from actorcloud.base.ids import ActorId
 
 A = TypeVar("A", bound=Actor)

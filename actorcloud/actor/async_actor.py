@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 import pykka
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.async_cell import AsyncCell
+from actorcloud.actor.cell.async_cell import AsyncCell
 from actorcloud.actor.errors import CallingSelf
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit
 
 A = TypeVar("A", bound=pykka.Actor)

@@ -13,8 +13,8 @@ import msgspec
 import pykka
 
 from actorcloud.actor.errors import Stop
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.base.errors import BadChildSpec, StartError
 
 Restart = Literal["permanent", "transient", "temporary"]

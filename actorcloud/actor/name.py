@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actorcloud.actor.context import current_system
+from actorcloud.actor.thread.context import current_system
 from actorcloud.base.errors import ConfigError
 
 

@@ -10,22 +10,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from actorcloud.actor import alias as aliases
-from actorcloud.actor import bonds
-from actorcloud.actor.alias import Alias
-from actorcloud.actor.cell import Cell
-from actorcloud.actor.context import GUARD, local
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit
-from actorcloud.actor.extra import Extra
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mail import copied
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.mailbox.extra import Extra
+from actorcloud.actor.mailbox.mail import copied
+from actorcloud.actor.ref import alias as aliases
+from actorcloud.actor.ref.alias import Alias
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
-from actorcloud.actor.timers import Expired, Timer
+from actorcloud.actor.system.timers import Expired, Timer
+from actorcloud.actor.thread.context import GUARD, local
 
 if TYPE_CHECKING:
-    from actorcloud.actor.system import System
+    from actorcloud.actor.system.system import System
 
 
 class Party:

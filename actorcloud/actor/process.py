@@ -27,18 +27,18 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar, overload
 
-from actorcloud.actor import bonds
-from actorcloud.actor.cell import Cell
-from actorcloud.actor.context import GUARD, current_system, fenced, local
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit, ReceiveTimeout, Stop, Unwound
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Ask, StopOrder, Tied
-from actorcloud.actor.mailbox import BUSY, IDLE
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.mailbox.mail import Ask, StopOrder, Tied
+from actorcloud.actor.mailbox.mailbox import BUSY, IDLE
 from actorcloud.actor.party import Party, check
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down
-from actorcloud.actor.system import System
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.context import GUARD, current_system, fenced, local
+from actorcloud.actor.thread.latch import Latch
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import Crash, ExitReason
 

@@ -13,16 +13,16 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
-from actorcloud.actor import bonds
-from actorcloud.actor.cell import Cell
-from actorcloud.actor.context import check_fence, current_system, fenced, local
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
-from actorcloud.actor.mail import MailboxLimit
+from actorcloud.actor.mailbox.mail import MailboxLimit
 from actorcloud.actor.name import check_name
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
-from actorcloud.actor.system import System
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.context import check_fence, current_system, fenced, local
 from actorcloud.base.errors import ActorError, StartError
 from actorcloud.base.exits import ExitReason
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from actorcloud.actor import Actor, ActorRef, System
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
 
 #: What a fault may aim at: one actor, every actor of a class, or every actor of a process.
 Target = ActorRef[Any] | type[Actor] | System

@@ -22,8 +22,11 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from actorcloud.actor import bonds, cell, mailbox, ref, thread_context
-from actorcloud.actor.context import GUARD
+from actorcloud.actor import thread_context
+from actorcloud.actor.cell import bonds, cell
+from actorcloud.actor.mailbox import mailbox
+from actorcloud.actor.ref import ref
+from actorcloud.actor.thread.context import GUARD
 from actorcloud.testing.scheduler import Scheduler
 
 #: The files whose lines are traced: all through which mail, signals and turns go.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from actorcloud.actor import Home, Latch, System, check_exit, thread_context
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.base.ports import TimerHandle
 from actorcloud.testing.scheduler import Crashed, Scheduler
 

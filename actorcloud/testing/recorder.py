@@ -18,7 +18,7 @@ import msgspec
 
 from actorcloud.actor import ActorRef, ReplyTo, Signal, System, thread_context
 from actorcloud.actor.isolation.ref import IsolatedRef
-from actorcloud.actor.mail import StopOrder, Tied
+from actorcloud.actor.mailbox.mail import StopOrder, Tied
 from actorcloud.testing.probe import PRIVATE
 
 #: Records that are kept, the last ones: a long test's, at a hundred bytes each.

@@ -23,7 +23,7 @@ from random import Random
 from typing import Protocol
 
 from actorcloud.actor import Latch, System, Unwound, thread_context
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.base.clock import ManualClock
 from actorcloud.testing.baton import Gate, Threads
 

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast
 
 from actorcloud.actor import Actor, ActorRef, Future, System, thread_context
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.exits import ExitReason
 from actorcloud.testing.fault import Fault, Target

@@ -9,16 +9,8 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import (
-    BRUTAL_KILL,
-    ActorRef,
-    Exit,
-    Exited,
-    Stop,
-    Task,
-    context,
-    current_system,
-)
+from actorcloud.actor import BRUTAL_KILL, ActorRef, Exit, Exited, Stop, Task, current_system
+from actorcloud.actor.thread import context
 from actorcloud.base.exits import Crash, ExitReason
 from tests.actor.cast import Boom, Probe, end_of, log, run
 

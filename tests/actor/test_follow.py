@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import Actor, ActorDeadError, AsyncActor, Stop, System, debug, named, tracing
-from actorcloud.actor.context import current_system, fenced
+from actorcloud.actor import Actor, ActorDeadError, AsyncActor, Stop, System, debug, named
+from actorcloud.actor.cell import tracing
 from actorcloud.actor.debug import TraceEvent
+from actorcloud.actor.thread.context import current_system, fenced
 from actorcloud.base.errors import ActorError, ConfigError
 from actorcloud.base.exits import ExitReason
 from actorcloud.testing import Simulation

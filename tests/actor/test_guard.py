@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, AlreadyStarted, System
-from actorcloud.actor.context import Guard, fenced
-from actorcloud.actor.mailbox import _resting
+from actorcloud.actor.mailbox.mailbox import _resting
+from actorcloud.actor.thread.context import Guard, fenced
 from actorcloud.base.errors import Unpicklable
 from tests.actor.cast import PATIENCE
 

@@ -12,7 +12,7 @@ import pytest
 from actorcloud.actor import Actor, AsyncActor, System, named, process
 from actorcloud.actor.debug.call import get_state, resume, suspend
 from actorcloud.actor.debug.watch import get_statistics, statistics
-from actorcloud.actor.footprint import OBJECTS_LIMIT
+from actorcloud.actor.ref.footprint import OBJECTS_LIMIT
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.errors import ActorError
 from tests.actor.cast import PATIENCE, Probe, Run, boom, end_of, run, tell_run

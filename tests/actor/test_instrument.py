@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import AskTimeout, Future, NoReply, System, SystemRequest, debug, instrument
+from actorcloud.actor import AskTimeout, Future, NoReply, System, SystemRequest, debug
+from actorcloud.actor.cell import instrument
 from actorcloud.base.errors import ActorError
 from tests.actor.cast import PATIENCE, Probe, Run, run
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from actorcloud.actor import farewell
+from actorcloud.actor.system import farewell
 from actorcloud.net.reactor import DRAIN_TIMEOUT
 
 #: Seconds that the program may take to end, on a busy machine; its actor is stuck for far longer.
@@ -17,7 +17,8 @@ _PATIENCE = 30.0
 
 _PROGRAM = """
 import sys, time
-from actorcloud.actor import Actor, NoReply, System, farewell, process
+from actorcloud.actor import Actor, NoReply, System, process
+from actorcloud.actor.system import farewell
 
 farewell.NOTE_AFTER = 0.2
 System.close.__defaults__ = (float(sys.argv[2]),)

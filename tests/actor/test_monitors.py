@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from actorcloud.actor import AskTimeout, Down, System, future, watcher
+from actorcloud.actor import AskTimeout, Down, System
+from actorcloud.actor.future import future
+from actorcloud.actor.ref import watcher
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Probe, end_of, log, run, tell_run

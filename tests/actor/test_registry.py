@@ -27,7 +27,7 @@ from actorcloud.actor import (
     named,
     register,
 )
-from actorcloud.actor.context import running
+from actorcloud.actor.thread.context import running
 from actorcloud.base.errors import ActorError, ConfigError, NoSuchName
 from tests.actor.cast import PATIENCE, Boom, Probe, boom, end_of, log, run, tell_run
 from tests.actor.entries import calling, enter, found, is_bare, leave, raised

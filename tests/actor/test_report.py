@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actorcloud.actor import Actor, AsyncActor, ReportFormat, Status, Supervisor, System, debug
-from actorcloud.actor.report import CrashReport
+from actorcloud.actor.cell.report import CrashReport
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import Crash, ExitReason
 from tests.actor.cast import PATIENCE, Boom, end_of

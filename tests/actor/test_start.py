@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, ActorExit, AlreadyStarted, Future, Stop, System
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.dispatch import pinned
 from actorcloud.base.errors import ActorError, NameTaken, NoSuchName, StartError
 from actorcloud.base.exits import ExitReason

@@ -26,9 +26,9 @@ from actorcloud.actor import (
     Task,
     TaskReply,
     callers,
-    context,
     process,
 )
+from actorcloud.actor.thread import context
 from actorcloud.base.errors import BadChildSpec, NodeDown
 from actorcloud.base.exits import ExitReason
 from tests.actor.cast import PATIENCE, Boom, Probe, end_of, log, run, tell_run

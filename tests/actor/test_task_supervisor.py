@@ -25,10 +25,10 @@ from actorcloud.actor import (
     TaskSupervisor,
     TaskSupervisorRef,
     callers,
-    context,
 )
 from actorcloud.actor.child import ChildSpec
 from actorcloud.actor.task.process import HANDOVER_TIMEOUT, AwaitingProcess
+from actorcloud.actor.thread import context
 from actorcloud.base.errors import BadChildSpec, NoSuchChild
 from actorcloud.base.exits import Crash, ExitReason, Shutdown
 from tests.actor.cast import PATIENCE, Boom, Probe, log, run, tell_run

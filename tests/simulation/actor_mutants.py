@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from actorcloud.actor import Supervisor, bonds, cell
-from actorcloud.actor.cell import Cell
-from actorcloud.actor.mail import Ask
-from actorcloud.actor.mailbox import Mailbox
+from actorcloud.actor import Supervisor
+from actorcloud.actor.cell import bonds, cell
+from actorcloud.actor.cell.cell import Cell
+from actorcloud.actor.mailbox.mail import Ask
+from actorcloud.actor.mailbox.mailbox import Mailbox
 from actorcloud.actor.supervision import supervisor
 from actorcloud.actor.supervision.intensity import Intensity
 from actorcloud.actor.supervision.procedure import Procedural

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, ActorRef, ExitSignal, Link, Monitor, NoReply, ReplyTo, System, Task, TaskReply
-from actorcloud.actor.mail import StopOrder
+from actorcloud.actor.mailbox.mail import StopOrder
 from actorcloud.base.exits import ExitReason
 from actorcloud.testing import Probe, Recorder, Simulation
 

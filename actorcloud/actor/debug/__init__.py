@@ -13,6 +13,8 @@ tree, table         the actors of a system, for people; its dead letters
     debug.get_state(ref)
 """
 
+from actorcloud.actor.cell.event import Event
+from actorcloud.actor.cell.instrument import DONE, ActorStatus, DebugFunction
 from actorcloud.actor.debug.call import (
     get_state,
     get_status,
@@ -38,9 +40,7 @@ from actorcloud.actor.debug.watch import (
     statistics,
     trace,
 )
-from actorcloud.actor.event import Event
-from actorcloud.actor.instrument import DONE, ActorStatus, DebugFunction
-from actorcloud.actor.mourned import DeadLetters
+from actorcloud.actor.system.dead_letter import DeadLetters
 
 __all__ = [
     "DONE",

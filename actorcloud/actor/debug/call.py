@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from actorcloud.actor.context import current_system
+from actorcloud.actor.cell.instrument import ActorStatus, DebugFunction
 from actorcloud.actor.errors import ActorDeadError, AskTimeout, CallingSelf
-from actorcloud.actor.future import Future, check_timeout
-from actorcloud.actor.instrument import ActorStatus, DebugFunction
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import Future, check_timeout
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import SystemRequest
+from actorcloud.actor.thread.context import current_system
 from actorcloud.base.exits import ExitReason
 
 #: Seconds that a debug call waits for an actor to come out of its handler; as an ask.

@@ -18,17 +18,17 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from actorcloud.actor import tracing
-from actorcloud.actor.context import GUARD, as_nobody_in, current_system
+from actorcloud.actor.cell import tracing
+from actorcloud.actor.cell.event import Event
+from actorcloud.actor.cell.instrument import DONE, Instrument
+from actorcloud.actor.cell.tracing import TraceKind
 from actorcloud.actor.errors import ActorDeadError, Unwound
-from actorcloud.actor.event import Event
-from actorcloud.actor.future import Future
-from actorcloud.actor.instrument import DONE, Instrument
-from actorcloud.actor.named_ref import holder_of
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.ref.named_ref import holder_of
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import SystemRequest
-from actorcloud.actor.system import System
-from actorcloud.actor.tracing import TraceKind
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.context import GUARD, as_nobody_in, current_system
 from actorcloud.base.brief import brief
 from actorcloud.base.errors import ActorError, ConfigError
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from actorcloud.actor.context import GUARD
+from actorcloud.actor.cell.instrument import STATISTICS, Instrument
 from actorcloud.actor.debug.call import install, is_id
 from actorcloud.actor.debug.watch import (
     LOG_DEFAULT,
@@ -23,7 +23,7 @@ from actorcloud.actor.debug.watch import (
     no_statistics,
     print_event,
 )
-from actorcloud.actor.instrument import STATISTICS, Instrument
+from actorcloud.actor.thread.context import GUARD
 from actorcloud.base.errors import ActorCloudError
 
 logger = logging.getLogger("actorcloud.actor")

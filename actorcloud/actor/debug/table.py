@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.context import current_system
-from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.system import System
+from actorcloud.actor.ref.ref import ActorRef
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.context import current_system
 from actorcloud.base.brief import brief
 
 #: Characters of a message that are shown.

@@ -17,14 +17,14 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.completion import as_completed
-from actorcloud.actor.context import current_system
 from actorcloud.actor.errors import AskTimeout
-from actorcloud.actor.future import Future
-from actorcloud.actor.mourned import DeadLetters
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.completion import as_completed
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import SystemRequest
-from actorcloud.actor.system import System
+from actorcloud.actor.system.dead_letter import DeadLetters
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.context import current_system
 from actorcloud.base.brief import brief
 from actorcloud.base.errors import ActorError
 

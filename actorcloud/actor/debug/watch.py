@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
+from actorcloud.actor.cell.event import Event
+from actorcloud.actor.cell.instrument import STATISTICS
 from actorcloud.actor.debug.call import TIMEOUT_DEFAULT, install, remove, request
-from actorcloud.actor.event import Event
-from actorcloud.actor.instrument import STATISTICS
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.base.errors import ConfigError
 
 #: Events that `log` keeps unless told otherwise: OTP's.

@@ -23,8 +23,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from actorcloud.actor.context import as_nobody, local
-from actorcloud.actor.latch import Latch
+from actorcloud.actor.thread.context import as_nobody, local
+from actorcloud.actor.thread.latch import Latch
 from actorcloud.base.ports import HostThread
 
 #: Seconds of turns between two turns of the host.

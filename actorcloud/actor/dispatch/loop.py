@@ -20,8 +20,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from actorcloud.actor.errors import Unwound
-from actorcloud.actor.future import Future
-from actorcloud.actor.ports import Runnable, Waits
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.thread.ports import Runnable, Waits
 from actorcloud.base.errors import StartError
 from actorcloud.base.frames import current_frames
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from actorcloud.actor.errors import Unwound
-from actorcloud.actor.future import Future
-from actorcloud.actor.ports import Runnable
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.thread.ports import Runnable
 from actorcloud.base.errors import StartError
 
 R = TypeVar("R")

@@ -27,13 +27,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorcloud.actor.context import here, local, wait_as_actor
 from actorcloud.actor.dispatch.guest import PoolGuest
 from actorcloud.actor.dispatch.pinned import PinnedThread
 from actorcloud.actor.dispatch.watchdog import Turn, Watchdog
 from actorcloud.actor.errors import Unwound
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.ports import Home, Runnable
+from actorcloud.actor.thread.context import here, local, wait_as_actor
+from actorcloud.actor.thread.latch import Latch
+from actorcloud.actor.thread.ports import Home, Runnable
 
 if TYPE_CHECKING:
     from actorcloud.actor.dispatch.loop import LoopThread

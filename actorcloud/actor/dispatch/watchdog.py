@@ -8,8 +8,8 @@ import threading
 import time
 from typing import Any, Protocol
 
-from actorcloud.actor.context import GUARD
-from actorcloud.actor.ports import Runnable
+from actorcloud.actor.thread.context import GUARD
+from actorcloud.actor.thread.ports import Runnable
 
 logger = logging.getLogger("actorcloud.actor")
 

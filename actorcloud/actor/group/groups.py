@@ -23,16 +23,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from actorcloud.actor import bonds
+from actorcloud.actor.cell import bonds
 from actorcloud.actor.child import ChildSpec
-from actorcloud.actor.context import caller, current_system
 from actorcloud.actor.errors import ActorDeadError
 from actorcloud.actor.group.overlay import Join, Leave
 from actorcloud.actor.group.roll import Group, keyed, unkeyed
 from actorcloud.actor.group.scope import ALL, Joined, Left, Scope, Settle, Subscribe
-from actorcloud.actor.named_ref import holder_of
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import holder_of
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef, new_monitor
+from actorcloud.actor.thread.context import caller, current_system
 
 #: The scope that is meant where none is named.
 SCOPE_DEFAULT = "groups"

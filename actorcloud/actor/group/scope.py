@@ -30,7 +30,7 @@ from actorcloud.actor.group.overlay import (
     Watch,
 )
 from actorcloud.actor.group.roll import Group, unkeyed
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down, MonitorRef
 
 

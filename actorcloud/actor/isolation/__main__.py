@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from actorcloud.actor.isolation.host import Host
 from actorcloud.actor.isolation.memory import lift_limit, limit_memory
-from actorcloud.actor.system import System
+from actorcloud.actor.system.system import System
 from actorcloud.base import lifeline
 from actorcloud.base.pipe import Pipe, PipeClosed
 from actorcloud.protocol.isolation import OUT_OF_MEMORY, Launch

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorcloud.actor.cell import Cell
-from actorcloud.actor.context import GUARD, here
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit, Unwound
-from actorcloud.actor.mailbox import DEAD, IDLE
+from actorcloud.actor.mailbox.mailbox import DEAD, IDLE
+from actorcloud.actor.thread.context import GUARD, here
 
 
 class WardenCell(Cell):

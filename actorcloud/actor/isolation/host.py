@@ -16,18 +16,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from actorcloud.actor import bonds
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
-from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.future.future import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.hosted import hosted
 from actorcloud.actor.isolation.outside import OutsideRef
 from actorcloud.actor.isolation.reply import Reply
 from actorcloud.actor.isolation.window import MESSAGES_LIMIT
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.ports import Home, Waits
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import (
     Demonitor,
     Down,
@@ -39,7 +37,9 @@ from actorcloud.actor.signals import (
     SystemRequest,
     Unlink,
 )
-from actorcloud.actor.system import System
+from actorcloud.actor.system.system import System
+from actorcloud.actor.thread.latch import Latch
+from actorcloud.actor.thread.ports import Home, Waits
 from actorcloud.base.errors import ActorError, StartError
 from actorcloud.base.exits import Crash, ExitReason, MemoryExceeded
 from actorcloud.base.ids import ActorId

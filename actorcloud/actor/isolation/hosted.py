@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actorcloud.actor.async_cell import AsyncCell
-from actorcloud.actor.cell import Cell
+from actorcloud.actor.cell.async_cell import AsyncCell
+from actorcloud.actor.cell.cell import Cell
 
 
 class Reporting(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.context import as_nobody_in
+from actorcloud.actor.thread.context import as_nobody_in
 from actorcloud.base import codec
 from actorcloud.base.errors import PayloadTooLarge
 from actorcloud.base.exits import Crash, safe_str

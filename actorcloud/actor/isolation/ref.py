@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from actorcloud.actor import bonds
-from actorcloud.actor.context import GUARD
-from actorcloud.actor.mailbox import BUSY, DEAD
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.mailbox.mailbox import BUSY, DEAD
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import ExitSignal, Link, Signal, SystemRequest, Unlink
+from actorcloud.actor.thread.context import GUARD
 from actorcloud.base.errors import ActorError
 from actorcloud.base.exits import ExitReason
 

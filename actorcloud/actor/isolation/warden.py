@@ -22,21 +22,20 @@ import itertools
 import logging
 from typing import Any, ClassVar
 
-from actorcloud.actor import bonds
 from actorcloud.actor.actor import Actor
+from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell.report import CrashReport
 from actorcloud.actor.errors import Ignore
-from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.future.future import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.cell import WardenCell
 from actorcloud.actor.isolation.ref import IsolatedRef
 from actorcloud.actor.isolation.reply import Reply
 from actorcloud.actor.isolation.watcher import Watcher
 from actorcloud.actor.isolation.window import Window
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Ask
-from actorcloud.actor.mailbox import DEAD
-from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.report import CrashReport
+from actorcloud.actor.mailbox.mail import Ask
+from actorcloud.actor.mailbox.mailbox import DEAD
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import (
     Demonitor,
     Down,
@@ -48,6 +47,7 @@ from actorcloud.actor.signals import (
     new_monitor,
 )
 from actorcloud.actor.starter import Isolation
+from actorcloud.actor.thread.latch import Latch
 from actorcloud.base.errors import ActorCloudError, StartError
 from actorcloud.base.exits import Crash, MemoryExceeded, ProcessDied, is_normal
 from actorcloud.base.ports import Child, Exited, Said

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor import bonds
-from actorcloud.actor.context import GUARD
+from actorcloud.actor.cell import bonds
 from actorcloud.actor.errors import ActorDeadError, ActorExit, AlreadyRegistered
-from actorcloud.actor.mailbox import DEAD, Mailbox
+from actorcloud.actor.mailbox.mailbox import DEAD, Mailbox
 from actorcloud.actor.registry.table import Entry, Table
+from actorcloud.actor.thread.context import GUARD
 from actorcloud.base.stablehash import spread
 
 

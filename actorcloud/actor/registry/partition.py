@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.context import GUARD
 from actorcloud.actor.errors import CallingSelf
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.table import Table
 from actorcloud.actor.signals import Down, Exit, MonitorRef
+from actorcloud.actor.thread.context import GUARD
 
 
 class Lock(msgspec.Struct, frozen=True, eq=False):

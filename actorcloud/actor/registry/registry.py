@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from actorcloud.actor.named_ref import NamedRef, named
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef, named
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Partition
 from actorcloud.actor.registry.registry_ref import NamedRegistryRef, RegistryRef

@@ -9,16 +9,16 @@ import itertools
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from actorcloud.actor.context import caller, current_system, running
 from actorcloud.actor.errors import ActorDeadError
-from actorcloud.actor.named_ref import NamedRef, holder_of
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef, holder_of
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.ledger import Ledger
 from actorcloud.actor.registry.partition import Lock, Unlock
 from actorcloud.actor.registry.table import Entry
 from actorcloud.actor.supervision.supervisor_ref import NamedSupervisorRef, SupervisorRef
 from actorcloud.actor.task.task import Task
+from actorcloud.actor.thread.context import caller, current_system, running
 from actorcloud.base.errors import ActorError, NoSuchName
 
 R = TypeVar("R")

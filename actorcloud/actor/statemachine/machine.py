@@ -16,13 +16,13 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mail import MailboxLimit
-from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.mailbox.mail import MailboxLimit
+from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.party import check
 from actorcloud.actor.statemachine.agenda import NOW, Agenda, Effect, Outcome, Start, StartTimer, Update
 from actorcloud.actor.statemachine.event import Enter, Event, EventTimeout, StateTimeout, TimeoutKey
-from actorcloud.actor.timers import Timer
+from actorcloud.actor.system.timers import Timer
 from actorcloud.base.coroutine import is_coroutine
 from actorcloud.base.errors import ActorError
 

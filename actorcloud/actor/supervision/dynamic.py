@@ -17,9 +17,9 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import Ignore, MaxChildren
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
 from actorcloud.actor.supervision.oversight import Overseer
 from actorcloud.actor.supervision.procedure import Procedure, Steps

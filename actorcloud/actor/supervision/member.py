@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor.child import ChildSpec
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.report import Offender
 from actorcloud.actor.supervision.supervisor_ref import ChildCount, ChildInfo
 

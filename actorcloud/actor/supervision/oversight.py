@@ -19,9 +19,9 @@ import msgspec
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, SHUTDOWN_DEFAULT, ChildSpec
 from actorcloud.actor.errors import AlreadyStarted
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.named_ref import NamedRef, named
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.ref.named_ref import NamedRef, named
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef
 from actorcloud.actor.supervision.intensity import MAX_RESTARTS_DEFAULT, MAX_SECONDS_DEFAULT, Intensity
 from actorcloud.actor.supervision.member import Child, Ended, count

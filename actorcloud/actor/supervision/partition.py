@@ -22,10 +22,10 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import ActorDeadError, BadSize, NoPartition
-from actorcloud.actor.future import ReplyTo
+from actorcloud.actor.future.future import ReplyTo
 from actorcloud.actor.name import Name
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
 from actorcloud.actor.supervision.procedure import Procedure
 from actorcloud.actor.supervision.supervisor import Flags, Supervisor

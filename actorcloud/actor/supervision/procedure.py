@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.future import ReplyTo
-from actorcloud.actor.mailbox import NoReply
+from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.signals import Down, Exit
-from actorcloud.actor.timers import Timer
+from actorcloud.actor.system.timers import Timer
 from actorcloud.base.ids import ActorId
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from actorcloud.actor.report import CrashReport, join_lines, traceback_of
+from actorcloud.actor.cell.report import CrashReport, join_lines, traceback_of
 from actorcloud.base.brief import brief, cut
 from actorcloud.base.exits import Crash, safe_str
 

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
-from actorcloud.actor.request import Request
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
+from actorcloud.actor.ref.request import Request
 
 
 class StartChild(msgspec.Struct, frozen=True, eq=False):

@@ -19,16 +19,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
-from actorcloud.actor import bonds
-from actorcloud.actor.context import current_system, local
+from actorcloud.actor.cell import bonds
 from actorcloud.actor.errors import ActorDeadError, NotOwner
-from actorcloud.actor.future import Future
-from actorcloud.actor.latch import Latch
-from actorcloud.actor.mail import Tied
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.mailbox.mail import Tied
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import ExitSignal, MonitorRef, new_monitor
 from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome, Returned, TaskReply
 from actorcloud.actor.task.process import Work
+from actorcloud.actor.thread.context import current_system, local
+from actorcloud.actor.thread.latch import Latch
 from actorcloud.base.exits import Crash, ExitReason
 
 T = TypeVar("T")

@@ -25,11 +25,11 @@ from typing import Any, ClassVar
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.context import local
 from actorcloud.actor.errors import Stop
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down
 from actorcloud.actor.task.outcome import TIMEOUT
+from actorcloud.actor.thread.context import local
 from actorcloud.base.exits import Shutdown, is_normal
 
 logger = logging.getLogger("actorcloud.actor")

@@ -23,11 +23,11 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 import msgspec
 
-from actorcloud.actor.context import current_system
 from actorcloud.actor.errors import AskTimeout
-from actorcloud.actor.latch import Latch
 from actorcloud.actor.task.claim import Claim
 from actorcloud.actor.task.outcome import TIMEOUT, Exited, Outcome
+from actorcloud.actor.thread.context import current_system
+from actorcloud.actor.thread.latch import Latch
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.ports import TimerHandle
 

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, Unpack
 
 from actorcloud.actor.child import ChildSpec
-from actorcloud.actor.context import local
-from actorcloud.actor.named_ref import NamedRef
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.ref.named_ref import NamedRef
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.dynamic import DynamicSupervisor
 from actorcloud.actor.supervision.supervisor_ref import NamedSupervisorRef, StartChild, SupervisorRef
 from actorcloud.actor.task.claim import Bond, Claim
 from actorcloud.actor.task.process import AwaitingProcess, TaskProcess, Work
 from actorcloud.actor.task.stream import StreamOptions, TaskStream
 from actorcloud.actor.task.task import Task
+from actorcloud.actor.thread.context import local
 
 T = TypeVar("T")
 

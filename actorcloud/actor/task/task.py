@@ -11,16 +11,16 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, get_args
 
 from actorcloud.actor.child import BRUTAL_KILL, SHUTDOWN_DEFAULT, ChildSpec
-from actorcloud.actor.context import local
 from actorcloud.actor.errors import ActorDeadError, AskTimeout
-from actorcloud.actor.future import DEFAULT, Timeout, Unset
-from actorcloud.actor.ref import ActorRef
+from actorcloud.actor.future.future import DEFAULT, Timeout, Unset
+from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef
 from actorcloud.actor.starter import Starter
 from actorcloud.actor.task.claim import Bond, Claim, wait_for
 from actorcloud.actor.task.outcome import Exited, Outcome, Returned, checked, value_of
 from actorcloud.actor.task.process import TaskProcess, Work, check_function
 from actorcloud.actor.task.stream import StreamOptions, TaskStream
+from actorcloud.actor.thread.context import local
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.exits import ExitReason
 
@@ -189,7 +189,7 @@ class Task(Generic[R]):
         claim = self._claim
         claim.check_owner()
         if not claim.is_taken and not claim.future.is_done():
-            from actorcloud.actor import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
+            from actorcloud.actor.future import awaiting  # noqa: PLC0415  asyncio: 30 ms, and most programs never await
 
             yield from awaiting.until_done(claim.future).__await__()
         return _value(claim)
