@@ -59,14 +59,10 @@ def loses_wake_ups() -> Iterator[None]:
 @contextmanager
 def runs_an_actor_twice() -> Iterator[None]:
     """Two that find an actor idle both give it a turn."""
-    atomic = """        try:
-            _resting.remove(self)
-        except KeyError:
-            return False
-"""
-    in_two_steps = """        if self not in _resting:
-            return False
-        _resting.discard(self)
+    atomic = "            _resting.remove(self)\n"
+    in_two_steps = """            if self not in _resting:
+                return False
+            _resting.discard(self)
 """
     with edited(Mailbox, "claim", atomic, in_two_steps):
         yield
