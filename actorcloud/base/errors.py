@@ -219,9 +219,12 @@ class ConditionFailed(TransactionError):
 
 
 class CommitUnknown(StoreError):
-    """The head went away before it answered: the transaction was committed, or it was not."""
+    """The head went away before it answered: what was asked was committed, or it was not."""
 
     code = "commit-unknown"
+
+    #: The `JobRef`s of the jobs that were, or were not, added.
+    refs: Sequence[object] = ()
 
 
 class NotInTransaction(StoreError):

@@ -48,6 +48,8 @@ Item = tuple[bytes, bytes]
 class AddRequest(Request):
     """One AddJobs, until it is durable.
 
+    Added again after a day, a job that was deleted meanwhile would be there again.
+
     Args:
         session: where it is asked.
         function: (digest, code), as `dump_function` gives them.
@@ -55,6 +57,8 @@ class AddRequest(Request):
         options: of all of them.
         then: called when it is finished, on the thread that delivers answers.
     """
+
+    counts_once = True
 
     def __init__(
         self,
@@ -123,6 +127,8 @@ class AddRequest(Request):
 
 class FunctionRequest(AddRequest):
     """Sends a function alone, as an AddJobs without jobs: a transaction that adds jobs needs it there."""
+
+    counts_once = False
 
     def __init__(self, session: Session, function: tuple[bytes, bytes]) -> None:
         super().__init__(session, function, (), JobOptions())

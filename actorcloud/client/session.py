@@ -2,7 +2,8 @@
 
 A `Request` is one question to the head. It stays open until it is answered: when the head was lost
 and another one answers, every open request is asked again, as it then is (all requests are
-idempotent; see `protocol.job`).
+idempotent; see `protocol.job`). But the head remembers for a day only what it has committed, added and
+deleted: of a program that was stopped for so long, what `counts_once` ends with `CommitUnknown`.
 
 ::
 
@@ -22,7 +23,14 @@ from collections.abc import Callable, Sequence
 from random import SystemRandom
 from typing import Any, TypeVar
 
-from actorcloud.base.errors import ClosedCloud, ForkedCloud, HeadUnreachable, ResultTimeout, WireError
+from actorcloud.base.errors import (
+    ClosedCloud,
+    CommitUnknown,
+    ForkedCloud,
+    HeadUnreachable,
+    ResultTimeout,
+    WireError,
+)
 from actorcloud.base.ids import JobRef, JobRefs
 from actorcloud.base.ports import Random
 from actorcloud.client.info import CloudInfo, logger
@@ -30,6 +38,7 @@ from actorcloud.client.link import Asking, Head
 from actorcloud.protocol.job import JOBS, GetInfo, Info
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Fence
+from actorcloud.protocol.transaction import Commit, Status
 
 M = TypeVar("M", bound=Message)
 
@@ -38,6 +47,9 @@ HEAD_TIMEOUT_DEFAULT = 60.0
 
 #: Seconds of waiting after which a person begins to wonder; one WARNING says what is waited for.
 WARNING_AFTER_DEFAULT = 5.0
+
+#: Seconds after which what counts once is not asked again: the head remembers it for a day, by a clock of its own.
+ASK_AGAIN_LIMIT = 43_200.0
 
 #: Seconds that the question behind such a warning may take.
 _INFO_TIMEOUT = 2.0
@@ -48,8 +60,12 @@ class Request:
 
     #: The actor that answers.
     to: str = JOBS
+    #: Whether it does harm, asked again of a head that has forgotten that it was asked before.
+    counts_once: bool = False
 
     def __init__(self) -> None:
+        #: When it was opened: seconds of the monotonic clock, and since 1970.
+        self.opened_at = (0.0, 0.0)
         #: Answered; set last, and read by whoever waits.
         self.finished = False
         #: Why there is no answer and never will be.
@@ -79,6 +95,7 @@ class Question(Request):
     def __init__(self, message: Message, to: str = JOBS) -> None:
         super().__init__()
         self.to = to
+        self.counts_once = isinstance(message, Commit | Status)
         self.reply: Message | None = None
         self._message = message
 
@@ -150,6 +167,7 @@ class Session:
 
     def open(self, request: Request) -> None:
         """Ask `request` until it is answered or forgotten; does not block."""
+        request.opened_at = self._now()
         self._open[request] = None
         self._ask(request)
 
@@ -185,8 +203,13 @@ class Session:
     def wait_finished(self, request: Request, refs: Callable[[], Sequence[JobRef[Any]]] = tuple) -> None:
         """Wait for the answer to `request`, and raise the error if it is one."""
         self.wait(lambda: request.finished, about=lambda: "an answer of the head", refs=refs)
+        if isinstance(request.error, CommitUnknown):
+            request.error.refs = tuple(refs())
         if request.error is not None:
             raise request.error
+
+    def _now(self) -> tuple[float, float]:
+        return self.head.clock.monotonic(), self.head.clock.time()
 
     def _ask(self, request: Request) -> None:
         asking = self.head.ask(request.to, request.message(), functools.partial(self._on_reply, request))
@@ -212,7 +235,13 @@ class Session:
         for forget in self.on_new_head:
             forget()
         for request in list(self._open):
-            self._ask(request)
+            # One of the two clocks stands still while the machine sleeps, the other one may be set.
+            age = max(now - then for now, then in zip(self._now(), request.opened_at, strict=True))
+            if request.counts_once and age > ASK_AGAIN_LIMIT:
+                request.on_error(_forgotten(age))
+                self._drop_finished(request)
+            else:
+                self._ask(request)
 
     def info(self, timeout: float = _INFO_TIMEOUT, unless: Callable[[], bool] = lambda: False) -> CloudInfo | None:
         """Return the statistics, None if they cannot be had soon or `unless` becomes true before."""
@@ -311,3 +340,11 @@ class Session:
         # In a forked child the connection is the parent's.
         if not self.is_forked:
             self.head.close()
+
+
+def _forgotten(age: float) -> CommitUnknown:
+    return CommitUnknown(
+        f"the answer to a call of {age / 3600:.0f} h ago was lost, and whether the head did what it asked for is not "
+        f"known: it is not asked again after {ASK_AGAIN_LIMIT / 3600:.0f} h, as it may have forgotten; look for what "
+        "the call was to change"
+    )

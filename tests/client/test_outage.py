@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from actorcloud.base.errors import HeadUnreachable
+from actorcloud.base.errors import CommitUnknown, HeadUnreachable
 from actorcloud.client import Cloud
 from actorcloud.protocol.job import AddJobs, Await
+from actorcloud.protocol.transaction import Commit
 from tests.client.fakes import FakeHead
 
 
@@ -35,6 +36,57 @@ def test_unacknowledged_jobs_are_added_again_under_the_same_reference(cloud: Clo
     assert list(head.records) == [ref.raw]
     assert head.count(AddJobs) == 2
     assert cloud.result(ref) == 42
+
+
+HOUR = 3600.0
+
+
+def sleep(head: FakeHead, hours: float) -> None:
+    """The head commits; before its answer arrives the client sleeps, and then loses it."""
+    head.drop_answers(1, then=[head.pass_time(hours * HOUR), head.lose, head.come_back])
+
+
+def test_a_job_is_not_added_again_when_its_deletion_may_have_been_forgotten(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    sleep(head, 12.1)
+    # When
+    with pytest.raises(CommitUnknown, match="a call of 12 h ago was lost") as caught:
+        cloud.add_job(double, 21)
+    # Then
+    assert head.count(AddJobs) == 1
+    assert [ref.raw for ref in caught.value.refs] == list(head.records)  # type: ignore[attr-defined]  # JobRefs
+
+
+def test_a_commit_is_not_sent_again_when_it_may_have_been_forgotten(cloud: Cloud, head: FakeHead) -> None:
+    # Given: one that the store would not know from a new one
+    sleep(head, 12.1)
+    # When
+    with pytest.raises(CommitUnknown):
+        cloud.mutate_store(lambda: cloud.add("visits", "all"))
+    # Then
+    assert head.count(Commit) == 1
+    assert cloud.fetch("visits", "all") == 1
+
+
+def test_a_commit_is_sent_again_after_a_night(cloud: Cloud, head: FakeHead) -> None:
+    # Given
+    sleep(head, 11.9)
+    # When
+    cloud.mutate_store(lambda: cloud.add("visits", "all"))
+    # Then
+    assert head.count(Commit) == 2
+    assert cloud.fetch("visits", "all") == 1
+
+
+def test_a_sleep_that_only_the_calendar_has_noticed_counts(cloud: Cloud, head: FakeHead) -> None:
+    # Given: the monotonic clock stands still while a machine sleeps
+    def wake_up() -> None:
+        head.clock._epoch += 13 * HOUR
+
+    head.drop_answers(1, then=[wake_up, head.lose, head.come_back])
+    # Then
+    with pytest.raises(CommitUnknown):
+        cloud.mutate_store(lambda: cloud.add("visits", "all"))
 
 
 def test_a_new_head_without_the_function_is_sent_it_again(cloud: Cloud, head: FakeHead) -> None:
