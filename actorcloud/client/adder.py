@@ -19,6 +19,9 @@ P = ParamSpec("P")
 A = TypeVar("A")
 T = TypeVar("T")
 
+#: What a transaction may do instead of adding jobs in another way.
+_ADD_THERE = "use add_job or add_jobs there"
+
 
 class JobAdder:
     """Adds jobs with certain options; made by `Cloud.options`.
@@ -92,7 +95,7 @@ class JobAdder:
 
         Blocks: until all jobs are durable; the iterator blocks for values.
         """
-        self._refuse_in_transaction("map")
+        self._refuse_in_transaction("map", _ADD_THERE)
         refs = self._add_jobs(fun, iterable)
         session = self._room.session
         return (read(session, ref, outcome) for ref, outcome in ordered(session, refs))
@@ -108,7 +111,7 @@ class JobAdder:
 
         Blocks: while more jobs are submitted than the head commits; with `key`, for one commit.
         """
-        self._refuse_in_transaction("submit")
+        self._refuse_in_transaction("submit", _ADD_THERE)
         function = self._room.function(fun)
         arguments = dump_call(args, kwargs)
         submitter = self._room.submitter
@@ -145,9 +148,9 @@ class JobAdder:
         # Asking must not load the store: a program that has none open has not loaded it.
         return "transactions" in self._room.__dict__ and self._room.transactions.current() is not None
 
-    def _refuse_in_transaction(self, call: str) -> None:
+    def _refuse_in_transaction(self, call: str, advice: str) -> None:
         if self._in_transaction():
-            raise NestedTransaction(f"{call} was called inside a transaction; use add_job or add_jobs there")
+            raise NestedTransaction(f"{call} was called inside a transaction; {advice}")
 
     def __repr__(self) -> str:
         return f"<JobAdder {self._options!r}>"

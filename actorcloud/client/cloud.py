@@ -54,6 +54,9 @@ _REPR_TIMEOUT = 0.5
 #: A job may have been handed on as "there is no such job", which is None.
 _NOT_HANDED = Outcome("failed")
 
+#: What a transaction may do instead of what it could not take back.
+_CALL_AFTER = "it would be done at once, and again with each run: call it after mutate_store"
+
 #: Outcomes kept between `as_completed` and the `result` that usually follows.
 _HANDED_LIMIT = 64
 
@@ -243,7 +246,9 @@ class Cloud(JobAdder, StoreCalls):
 
         Raises:
             NoSuchJob: it was deleted, or never was.
+            NestedTransaction: inside a transaction.
         """
+        self._refuse_in_transaction("cancel", _CALL_AFTER)
         return self._change(CancelJob(self._raw(ref), self._room.session.fence))
 
     def delete_job(self, ref: JobRef[Any] | str) -> bool:
@@ -254,7 +259,9 @@ class Cloud(JobAdder, StoreCalls):
 
         Raises:
             NoSuchJob: it was deleted before, or never was.
+            NestedTransaction: inside a transaction.
         """
+        self._refuse_in_transaction("delete_job", _CALL_AFTER)
         raw = self._raw(ref)
         self._handed.pop(raw, None)
         self._change(DeleteJob(raw, self._room.session.fence))
@@ -303,8 +310,12 @@ class Cloud(JobAdder, StoreCalls):
         Returns:
             Its name, once it has joined.
 
+        Raises:
+            NestedTransaction: inside a transaction.
+
         Blocks: until then.
         """
+        self._refuse_in_transaction("add_node", _CALL_AFTER)
         request = AddNode(host, port, self._room.session.fence)
         return NodeRef(self._room.session.call(request, NodeAdded, to=NODES).name)
 
@@ -313,7 +324,9 @@ class Cloud(JobAdder, StoreCalls):
 
         Raises:
             NoSuchNode: no node of this name has joined.
+            NestedTransaction: inside a transaction.
         """
+        self._refuse_in_transaction("remove_node", _CALL_AFTER)
         request = RemoveNode(str(node), self._room.session.fence)
         return self._room.session.call(request, Answer, to=NODES).changed
 

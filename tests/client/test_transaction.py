@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actorcloud.base.errors import NotInJob, NotInTransaction, OnceReused, ReadOnlyTransaction
+from actorcloud.base.errors import NestedTransaction, NotInJob, NotInTransaction, OnceReused, ReadOnlyTransaction
 from actorcloud.base.ids import JobRef
 from actorcloud.client import Cloud, finish_job
 from actorcloud.protocol.job import AddJobs, Finished, FinishJob
@@ -135,6 +135,29 @@ def test_storing_needs_a_transaction(cloud: Cloud) -> None:
         cloud.add("s", "n", 1)
     with pytest.raises(NotInTransaction, match="`txn` was used outside"):
         _ = cloud.txn
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cloud, ref: cloud.delete_job(ref),
+        lambda cloud, ref: cloud.cancel(ref),
+        lambda cloud, _: cloud.add_node("n9", 7),
+        lambda cloud, _: cloud.remove_node("n9"),
+    ],
+    ids=["delete_job", "cancel", "add_node", "remove_node"],
+)
+def test_what_no_transaction_can_take_back_is_refused_in_one(
+    cloud: Cloud, head: FakeHead, call: Callable[[Cloud, JobRef[int]], object]
+) -> None:
+    # Given
+    ref = cloud.add_job(double, 1)
+    told = len(head.received)
+    # When
+    with pytest.raises(NestedTransaction, match="call it after mutate_store"):
+        cloud.mutate_store(lambda: call(cloud, ref))
+    # Then
+    assert len(head.received) == told
 
 
 def test_once_needs_a_job(cloud: Cloud) -> None:
