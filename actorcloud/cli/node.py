@@ -17,7 +17,7 @@ from actorcloud.base.errors import ConfigError, HeadUnreachable
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
-from actorcloud.cli.option import option
+from actorcloud.cli.option import option, stronger
 from actorcloud.cli.place import local_head
 from actorcloud.client import hide_store, usable_cpus
 
@@ -51,6 +51,8 @@ def node(
     # The parts of a node are loaded only where one runs.
     from actorcloud.node import NodeOptions, serve_node  # noqa: PLC0415
 
+    if stronger("join", "store") == "store":
+        join = None
     if settings["listen"] == LISTEN_OFF:
         settings["listen"] = None
     options = NodeOptions(

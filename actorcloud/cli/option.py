@@ -65,6 +65,35 @@ def option(name: str, *aliases: str, default: Any = None, text: str | None = Non
     )
 
 
+#: Where an option may be said, the strongest first.
+_PLACES = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+
+
+def stronger(name: str, other: str) -> str | None:
+    """Return which of two options that contradict each other counts: the one that was said in the stronger place.
+
+    Args:
+        name: of the option that counts where both were said outside the command line, in the same place.
+        other: of the other.
+
+    Returns:
+        Its name, None if neither was said.
+
+    Raises:
+        UsageError: both are on the command line.
+    """
+    context = click.get_current_context()
+    for place in _PLACES:
+        said = [option for option in (name, other) if context.get_parameter_source(option) is place]
+        if place is ParameterSource.COMMANDLINE and len(said) > 1:
+            raise click.UsageError(
+                f"{SETTINGS[name].option} or {SETTINGS[other].option}, not both: each says which head"
+            )
+        if said:
+            return said[0]
+    return None
+
+
 def file_settings(working: Path | None = None, user: Path | None = None) -> dict[str, Resolved]:
     """Return the settings of the configuration files.
 

@@ -24,7 +24,7 @@ from actorcloud.base.location import Location, default_location, locate
 from actorcloud.base.rendezvous import KEEPER_LOCK, holding, is_held
 from actorcloud.cli import report
 from actorcloud.cli.look import wait_for
-from actorcloud.cli.option import option
+from actorcloud.cli.option import option, stronger
 from actorcloud.client import Cloud, Connection, find_head, read_connection, runtime_directory
 
 #: Seconds without an answer after which a person begins to wonder.
@@ -76,7 +76,8 @@ def speaks_to_head(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(*args: Any, head: str | None, store: str | None, quiet: bool, **kwargs: Any) -> None:
-        command(*args, place=Place(head, store, quiet), **kwargs)
+        named = head if stronger("head", "store") == "head" else None
+        command(*args, place=Place(named, store, quiet), **kwargs)
 
     for add in (option("quiet", "-q"), option("store"), option("head")):
         run = add(run)

@@ -98,6 +98,39 @@ def test_the_head_is_named_by_option_before_environment() -> None:
     assert desk_asked("status", ACTORCLOUD_HEAD="db2:7710") == ["db2:7710"]
 
 
+@pytest.mark.parametrize("command", [["status"], ["store", "ls"], ["node"]])
+def test_a_store_on_the_command_line_is_not_that_of_the_head_in_the_environment(
+    command: list[str], tmp_path: Path
+) -> None:
+    # Given
+    store = tmp_path / "store"
+    store.mkdir()
+    # When
+    with open_desk() as desk:
+        result = desk.run(*command, "--store", str(store), env={"ACTORCLOUD_JOIN": "ac1.nonsense"})
+    # Then
+    assert desk.asked == []
+    assert result.exit_code in {69, 73}, result.stderr
+
+
+def test_a_head_in_the_environment_is_not_that_of_the_store_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "actorcloud.toml").write_text('store = "elsewhere"\n')
+    assert desk_asked("status", ACTORCLOUD_HEAD="db2:7710") == ["db2:7710"]
+    assert desk_asked("status", ACTORCLOUD_HEAD="db2:7710", ACTORCLOUD_STORE="elsewhere") == ["db2:7710"]
+
+
+@pytest.mark.parametrize("command", [["status", "--head", "db1:7710"], ["node", "--join", "ac1.nonsense"]])
+def test_a_head_and_a_store_on_the_command_line_are_wrong_usage(command: list[str]) -> None:
+    with open_desk() as desk:
+        result = desk.run(*command, "--store", "here")
+    assert result.exit_code == 2
+    assert f"{command[1]} or --store, not both" in result.stderr
+    assert desk.asked == []
+
+
 def test_status_tells_how_the_store_is() -> None:
     with open_desk() as desk:
         # Given
