@@ -271,6 +271,27 @@ def test_a_full_disk_refuses_and_goes_on(engine: LmdbEngine, path: Path) -> None
     assert engine.read(ReadPlan([b"k"])) == (2, {b"k": b"v"}, [])
 
 
+@pytest.mark.parametrize("room_bytes", [4096, 100_000])
+def test_a_disk_that_becomes_full_in_the_middle_of_a_commit_refuses_and_goes_on(
+    engine: LmdbEngine, path: Path, room_bytes: int
+) -> None:
+    # Given: a write that is cut short, which LMDB calls EIO
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (path / "data" / "data.mdb").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + room_bytes, hard))
+    # When
+    try:
+        with pytest.raises(NoSpace, match="disk"):
+            engine.commit(Batch({b"big": bytes(1_000_000)}, ()), epoch=1, expect=1, new=2)
+        engine.commit(Batch({b"k": b"w"}, ()), epoch=1, expect=1, new=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Then
+    engine.commit(Batch({b"big": bytes(1_000_000)}, ()), epoch=1, expect=2, new=3)
+    assert engine.read(ReadPlan([b"k"])) == (3, {b"k": b"w"}, [])
+
+
 def test_any_other_error_of_a_commit_is_the_end(engine: LmdbEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*_: object) -> None:
         raise lmdb.Error("mdb_txn_commit", errno.EIO)

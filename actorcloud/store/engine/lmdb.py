@@ -8,14 +8,15 @@ Thread: `commit` only ever from one thread: LMDB lets a second one through once 
 for ever, so the second is refused here. `read` from any. A forked child is refused too.
 
 What a failed commit means: a full map grows and the batch is applied again; a full disk is
-`NoSpace` and life goes on; anything else (EIO, a panic) is `EngineFailed`: LMDB may have written
-part of it, and only opening the file again can tell.
+`NoSpace` and life goes on; anything else (EIO where there is room, a panic) is `EngineFailed`: LMDB
+may have written part of it, and only opening the file again can tell.
 
 Reference: store-design section 1; lmdb.h and mdb.c of LMDB 0.9.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import mmap
@@ -32,7 +33,7 @@ import lmdb
 from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine import lmdb_file
-from actorcloud.store.engine.directory import FULL, StoreDirectory
+from actorcloud.store.engine.directory import FULL, StoreDirectory, has_room
 from actorcloud.store.engine.guard import Guard
 from actorcloud.store.engine.header import (
     CLEAN,
@@ -289,7 +290,7 @@ class LmdbEngine:
 
     def _explain(self, env: lmdb.Environment, error: lmdb.Error, expect: int) -> NoReturn:
         """Raise what this failed commit means."""
-        if not _is_full(error):
+        if not _is_full(error) and not self._is_cut_short(error):
             raise EngineFailed(f"LMDB could not commit to {self._directory.path}: {error}") from error
         try:
             applied = _read(env, ReadPlan()).seq != expect
@@ -298,6 +299,13 @@ class LmdbEngine:
         if applied:
             raise Unresolved(f"the disk of {self._directory.path} is full, but the commit is there") from error
         raise NoSpace(f"the disk of {self._directory.path} is full: {error}; make room, or delete jobs") from error
+
+    def _is_cut_short(self, error: lmdb.Error) -> bool:
+        """Tell whether a disk that became full cut a write short: LMDB says EIO then, as of a broken one.
+
+        Nothing of the commit counts: its last page, which names the others, was not written.
+        """
+        return getattr(error, "code", 0) == errno.EIO and not has_room(self._directory.data)
 
     # -- administration ---------------------------------------------------------------------------
 
