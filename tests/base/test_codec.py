@@ -81,7 +81,7 @@ def elsewhere(function: Callable[[], object]) -> bytes:
     )
     sent = codec.dump(function, "the function")
     done = subprocess.run(
-        [sys.executable, "-c", program], input=sent, stdout=subprocess.PIPE, cwd=ROOT, timeout=20, check=True
+        [sys.executable, "-c", program], input=sent, stdout=subprocess.PIPE, cwd=ROOT, timeout=120, check=True
     )
     return done.stdout
 
@@ -119,7 +119,7 @@ def test_plain_values_and_library_objects_never_load_cloudpickle() -> None:
     )
 
     # When
-    out = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT, timeout=20, check=True)
+    out = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT, timeout=120, check=True)
 
     # Then
     assert out.stdout.split() == [b"False"]

@@ -53,7 +53,7 @@ def test_a_terminal_that_stands_still_holds_nobody_up_and_what_was_left_out_is_s
     left_out = 100 - shown.count(b"\n")
     assert left_out > 0
     with console._changed:
-        assert console._changed.wait_for(lambda: not console._waiting_bytes, 10)
+        assert console._changed.wait_for(lambda: not console._waiting_bytes, 60)
     console.write("last\n")
     assert read_until(reading, b"last\n") == b"[%d lines were not shown here]\nlast\n" % left_out
     console.close()

@@ -230,7 +230,7 @@ def test_a_second_run_of_a_script_catches_its_own_class(tmp_path: Path) -> None:
     def run(mode: str, data: bytes = b"") -> bytes:
         command = [sys.executable, str(script), mode]
         environment = {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, input=data, stdout=subprocess.PIPE, env=environment, timeout=20, check=True)
+        done = subprocess.run(command, input=data, stdout=subprocess.PIPE, env=environment, timeout=120, check=True)
         return done.stdout
 
     # When

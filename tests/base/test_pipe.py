@@ -67,7 +67,7 @@ def test_messages_of_two_threads_do_not_mix(ends: tuple[Pipe, Pipe]) -> None:
     while len(got) < 40:
         got += theirs.receive()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     # Then
     assert {len(set(message)) for message in got} == {1}
 
@@ -98,5 +98,5 @@ def test_close_wakes_a_reader_that_waits(ends: tuple[Pipe, Pipe]) -> None:
     # When
     ours.close()
     # Then
-    assert ended.wait(10)
-    reader.join(10)
+    assert ended.wait(60)
+    reader.join(60)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.house.tree import ROOT
 
 #: Seconds that anything may take here; the machine may be busy.
-PATIENCE = 90.0
+PATIENCE = 120.0
 
 
 class Commands:

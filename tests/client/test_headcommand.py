@@ -29,7 +29,7 @@ print(json.dumps({"argv": sys.argv[1:], "store": os.environ.get("ACTORCLOUD_STOR
 def told_to_a_head(store: str, *arguments: str, existing: bool = False) -> dict[str, Any]:
     command = (sys.executable, "-c", PROGRAM)
     child = start_head(locate(store), arguments, existing=existing, command=command, stdout=subprocess.PIPE)
-    said, _ = child.communicate(timeout=30)
+    said, _ = child.communicate(timeout=120)
     told: dict[str, Any] = json.loads(said)
     return told
 

@@ -249,9 +249,9 @@ def test_a_watched_head_that_dies_is_started_again(place: Path, caplog: pytest.L
         current = listening(place, died)
         died.append(current.pid)
         os.kill(current.pid, signal.SIGKILL)
-        assert warned.acquire(timeout=20)
+        assert warned.acquire(timeout=120)
     # Then
-    assert warned.acquire(timeout=20)
+    assert warned.acquire(timeout=120)
     head.leave()
     logging.getLogger("actorcloud.client").removeHandler(handler)
     assert starts(place) == died
@@ -297,9 +297,9 @@ def test_leaving_ends_the_watch_before_the_head_ends(place: Path) -> None:
     # When
     left.start()
     assert head._watcher is not None
-    head._watcher.join(20)
+    head._watcher.join(60)
     end(connection)
-    left.join(20)
+    left.join(60)
     # Then
     assert starts(place) == [connection.pid]
 

@@ -226,14 +226,14 @@ def test_a_job_that_another_thread_runs_is_waited_for(cloud: Cloud) -> None:
     values: list[object] = []
     thread = threading.Thread(target=lambda: values.append(cloud.result(ref)))
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     future = cloud.future(ref)
     assert not future.done()
     # When
     go_on.set()
     # Then
-    assert cloud.result(ref, timeout=10) == "through"
-    thread.join(10)
+    assert cloud.result(ref, timeout=60) == "through"
+    thread.join(60)
     assert values == ["through"]
 
 
@@ -245,7 +245,7 @@ def _pass_gates() -> str:
 
     entered, go_on = test_inline._gates
     entered.set()
-    assert go_on.wait(10)
+    assert go_on.wait(60)
     return "through"
 
 

@@ -28,7 +28,7 @@ def test_a_waiting_thread_is_woken_when_its_condition_is_true() -> None:
     result: list[bool] = []
     thread = threading.Thread(target=lambda: result.append(waiters.wait(ready, 10)))
     thread.start()
-    assert looks.acquire(timeout=10)
+    assert looks.acquire(timeout=60)
     # When something else happens, it sleeps on
     waiters.check()
     # When it becomes true
@@ -36,7 +36,7 @@ def test_a_waiting_thread_is_woken_when_its_condition_is_true() -> None:
     waiters.check()
     waiters.check()
     # Then
-    thread.join(10)
+    thread.join(60)
     assert result == [True]
 
 

@@ -338,7 +338,7 @@ def test_two_processes_speak_over_real_sockets(tmp_path: Path) -> None:
         node.whereis("gateway").tell(Subscribe(listener))  # type: ignore[union-attr]  # started above
         # When
         node_side.dial(endpoint)
-        assert connected.wait(10)
+        assert connected.wait(60)
         ref = node_side.ref(head.peer, "counter")
         # Then
         assert ref.ask(Add(1)) == 2
@@ -365,7 +365,7 @@ def test_the_successor_of_a_killed_gateway_frees_its_sockets_first(tmp_path: Pat
         ended = first.monitor()
         # When
         first.kill()
-        ended.get(10)
+        ended.get(60)
         second = Gateway.start(lambda: Reactor(options), neighbours)
         # Then
         assert second.is_alive()

@@ -30,4 +30,4 @@ def test_an_ask_that_the_connection_does_not_take_fails_as_to_a_dead_actor() -> 
 
 def test_refs_load_no_zmq() -> None:
     code = "import sys, actorcloud.cluster; sys.exit('zmq' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0

@@ -27,7 +27,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeProcess:
 def wait_dead(node: NodeProcess) -> None:
     child = node._child
     assert child is not None
-    child.wait(10)
+    child.wait(60)
 
 
 def test_a_node_that_ends_at_once_is_left_alone_after_some_tries(broken: NodeProcess) -> None:
@@ -81,7 +81,7 @@ def test_a_node_has_its_lock_and_number_from_its_first_moment_on(
     assert child.poll() is None
     # And whoever is to end it finds it
     end_node(str(tmp_path), at_once=True)
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(60) == -signal.SIGKILL
 
 
 HOLDER = """

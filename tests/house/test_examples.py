@@ -21,7 +21,7 @@ LINES_OF_AN_EXAMPLE = 80
 PROGRAMS = ["actors.md", "names.md", "statemachines.md", "supervision.md"]
 
 #: Seconds until an example must have ended by itself.
-PATIENCE = 25
+PATIENCE = 120
 
 
 def _run(path: Path, directory: Path | None = None) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.house.tree import ROOT, fenced
 
 #: Seconds until the pieces must have ended by themselves.
-PATIENCE = 25
+PATIENCE = 120
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_importing_it_loads_no_engine_of_the_network_or_the_store(module: str) -
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     # Then

@@ -50,7 +50,7 @@ def test_a_child_process_left_running_is_found_with_its_command() -> None:
     # When
     left = wait_gone(before, grace=0)
     # Then
-    child.communicate(b"\n", timeout=10)
+    child.communicate(b"\n", timeout=60)
     assert f"process {child.pid}: " in left[0]
     assert "input()" in left[0]
 

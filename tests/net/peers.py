@@ -63,7 +63,7 @@ class Cluster:
         self.reactors: list[Reactor] = []
 
     def head(
-        self, listen: str, *, pins: Pins | None = None, incarnation: int = 1, timeout: float = 3.0
+        self, listen: str, *, pins: Pins | None = None, incarnation: int = 1, timeout: float = 30.0
     ) -> tuple[Reactor, Log]:
         options = ReactorOptions(
             name="head",

@@ -112,7 +112,7 @@ class Stage:
                 # One after the other: what they do on their way out is in order, too.
                 self._running = fiber
                 fiber.gate.release()
-                fiber.thread.join(10.0)
+                fiber.thread.join(60)
                 assert not fiber.thread.is_alive(), "a program does not end"
 
     def _turn_to_events(self, me: Fiber) -> None:

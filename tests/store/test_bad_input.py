@@ -211,7 +211,7 @@ def test_another_threads_transaction_is_not_touched(client: Transactions) -> Non
         context = copy_context()
         thread = threading.Thread(target=run)
         thread.start()
-        thread.join(10.0)
+        thread.join(60)
 
     def work() -> None:
         txn = txn_of(client)

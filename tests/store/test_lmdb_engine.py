@@ -457,7 +457,7 @@ def test_a_map_that_may_not_grow_refuses_and_goes_on(path: Path) -> None:
     """LMDB would not survive the attempt."""
     # When
     command = [sys.executable, "-c", LIMITED, str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     # Then
     assert "limit of 16777216 bytes" in said
     engine = LmdbEngine(path)

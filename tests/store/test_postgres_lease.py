@@ -96,7 +96,7 @@ def test_the_writer_renews_the_lease(make: Make) -> None:
     engine.renew = renew  # type: ignore[method-assign]
     with System() as system:
         WriterActor.options(system=system).start(engine)
-        assert renewed.wait(10)
+        assert renewed.wait(60)
 
 
 @pytest.mark.parametrize("mode", ["share", "exclusive"])
@@ -139,7 +139,7 @@ def test_a_renewal_that_fails_does_not_end_what_takes_long(make: Make, monkeypat
     monkeypatch.setattr(logging.getLogger("actorcloud.store"), "warning", lambda *_: failed.set())
     # When
     with engine._kept():
-        assert failed.wait(10)
+        assert failed.wait(60)
     # Then
     put(engine, 1, 0)
 

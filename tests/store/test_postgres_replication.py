@@ -98,13 +98,13 @@ def test_a_commit_that_no_standby_has_is_not_resolved(make: Make, postgres: Post
             answer = pool.submit(act)
             cancel(wait_for(lambda: waiting_for_standby(postgres), "a write"), postgres)
             with pytest.raises(Unresolved, match="standby was cancelled"):
-                answer.result(10)
+                answer.result(60)
         # When
         again = pool.submit(resolve)
         # Then we wait on
         wait_for(lambda: waiting_for_standby(postgres), "another write")
         assert not again.done()
-    assert again.result(10)
+    assert again.result(60)
 
 
 # -- another history ---------------------------------------------------------------------------------

@@ -402,7 +402,7 @@ def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
         assert child.stdout is not None
         acked = [int(child.stdout.readline()) for _ in range(count)]
         child.send_signal(signal.SIGKILL)
-        rest, _ = child.communicate(timeout=10)
+        rest, _ = child.communicate(timeout=60)
         acked += [int(line) for line in rest.splitlines() if line.strip().isdigit()]
         # Then
         engine = SqliteEngine(path)

@@ -67,7 +67,7 @@ def test_a_store_that_sees_commits_of_another_one_ends(store: ActorRef[Any], dis
     usurp(disk)
     with pytest.raises(ActorDeadError):
         store.ask(message)
-    reason = ended.get(10.0).reason
+    reason = ended.get(60).reason
     assert isinstance(reason, Crash)
     assert isinstance(reason.exception, FencedOut)
     assert disk.get(KEY) == pack(2, b"other")
@@ -87,7 +87,7 @@ def test_a_store_that_reads_less_than_was_acknowledged_ends(disk: MemoryDisk, me
         # Then
         with pytest.raises(ActorDeadError):
             store.ask(message)
-        reason = ended.get(10.0).reason
+        reason = ended.get(60).reason
     assert isinstance(reason, Crash)
     assert isinstance(reason.exception, EngineFailed)
     assert "read at commit 0, but 1 was acknowledged" in str(reason.exception)

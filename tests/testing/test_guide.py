@@ -21,7 +21,7 @@ def test_the_blocks_of_the_guide_are_tests_that_pass(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider", "-W", "error", "."]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=25, check=False
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     # Then
     assert run.returncode == 0, run.stdout + run.stderr

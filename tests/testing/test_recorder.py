@@ -114,7 +114,7 @@ def test_signals_of_an_isolated_actor_are_recorded() -> None:
         isolated = Echo.options(isolation="process").start()
         ended = isolated.monitor()
         isolated.kill()
-        ended.get(10.0)
+        ended.get(60)
     assert {type(record.message) for record in recorder.records("signal", receiver=isolated)} >= {Monitor, ExitSignal}
 
 

@@ -64,7 +64,7 @@ def test_taking_and_revoking_at_once_loses_nothing_and_doubles_nothing() -> None
     taker.start()
     given_back = [fence for item in reversed(queued) for fence in backlog.revoke([fence_of(item)])]
     backlog.add([end])
-    taker.join(10)
+    taker.join(60)
 
     # Then
     assert sorted([*given_back, *map(fence_of, taken)]) == sorted(map(fence_of, queued))

@@ -130,7 +130,7 @@ def test_a_wait_ends_with_the_answer() -> None:
 
     # When
     replier.start()
-    answered = head.wait(lambda: bool(parts), 10)
+    answered = head.wait(lambda: bool(parts), 60)
     replier.join()
 
     # Then
@@ -155,11 +155,11 @@ def test_a_wait_does_not_end_while_the_head_is_away() -> None:
 
     # When
     waiter.start()
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     waiter.join(0.05)
     assert waiter.is_alive()
     agent.reply(1, Answer(changed=True))
-    waiter.join(10)
+    waiter.join(60)
 
     # Then
     assert results == [True]
