@@ -27,7 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar, overload
 
-from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell import death
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit, ReceiveTimeout, Stop, Unwound
 from actorcloud.actor.future.future import ReplyTo
@@ -204,7 +204,7 @@ class Process(Party):
 
     def _end(self, reason: object, outer: Any) -> None:
         cell = self._cell
-        bonds.die(cell, cell.end_reason() if cell.is_ending() else reason)
+        death.die(cell, cell.end_reason() if cell.is_ending() else reason)
         local.cell = outer
         cell.quit_thread()
         cell.actor = None

@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
-from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell import bonds, death
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
 from actorcloud.actor.mailbox.mail import MailboxLimit
@@ -101,7 +101,7 @@ class Starter(Generic[P, A]):
         cell.parent = parent.ref
         if not bonds.link(parent, cell.ref):
             # Killed since it was looked at, while this handler of it runs: nobody would ever end the child.
-            bonds.die(cell, ExitReason.NOPROC)
+            death.die(cell, ExitReason.NOPROC)
             raise ActorExit(parent.end_reason())
         return self._run(cell, args, kwargs)
 
@@ -160,8 +160,8 @@ class Starter(Generic[P, A]):
             # Not in the type: only who writes such a class meets it.
             return None  # type: ignore[return-value]  # as said
         except StartError:
-            bonds.kill(cell)
-            bonds.die(cell, ExitReason.KILLED)
+            death.kill(cell)
+            death.die(cell, ExitReason.KILLED)
             if cell.kind.dispatcher != "pool":
                 # `__init__` may have ended just now: its thread is to see that its actor has ended, too.
                 cell.schedule()

@@ -23,14 +23,14 @@ from types import FrameType
 from typing import Any
 
 from actorcloud.actor import thread_context
-from actorcloud.actor.cell import bonds, cell
+from actorcloud.actor.cell import bonds, cell, death, ending, handler
 from actorcloud.actor.mailbox import mailbox
 from actorcloud.actor.ref import ref
 from actorcloud.actor.thread.context import GUARD
 from actorcloud.testing.scheduler import Scheduler
 
 #: The files whose lines are traced: all through which mail, signals and turns go.
-_FILES = frozenset(module.__file__ for module in (bonds, cell, mailbox, ref))
+_FILES = frozenset(module.__file__ for module in (bonds, cell, death, ending, handler, mailbox, ref))
 
 _Trace = Callable[[FrameType, str, Any], Any]
 

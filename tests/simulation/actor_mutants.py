@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from actorcloud.actor import Supervisor
-from actorcloud.actor.cell import bonds, cell
+from actorcloud.actor.cell import death, handler
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.mailbox.mail import Ask
 from actorcloud.actor.mailbox.mailbox import Mailbox
@@ -72,8 +72,8 @@ def runs_an_actor_twice() -> Iterator[None]:
 def forgets_the_ask_at_hand() -> Iterator[None]:
     """Who asks an actor that is killed before its handler begins waits for ever."""
     with (
-        edited(cell, "_on_ask", "if cell.state == DEAD:", "if False:"),
-        patch.dict(cell._SPECIAL, {Ask: cell._on_ask}),
+        edited(handler, "_on_ask", "if cell.state == DEAD:", "if False:"),
+        patch.dict(handler.HANDLERS, {Ask: handler._on_ask}),
     ):
         yield
 
@@ -85,13 +85,13 @@ def forgets_the_ask_at_hand() -> Iterator[None]:
 def releases_names_after_down() -> Iterator[None]:
     """Who hears of a death may find the name taken still."""
     forget, refuse = "    cell.system.forget(cell)\n", "    cell.refuse_all(reason)\n"
-    with edited(bonds, "_bury", forget, ""), edited(bonds, "_settle", refuse, forget + refuse):
+    with edited(death, "_bury", forget, ""), edited(death, "_settle", refuse, forget + refuse):
         yield
 
 
 @contextmanager
 def tells_links_nothing() -> Iterator[None]:
-    with edited(bonds, "_settle", "(estate.links or {}).values()", "()"):
+    with edited(death, "_settle", "(estate.links or {}).values()", "()"):
         yield
 
 

@@ -8,8 +8,11 @@ life        what telemetry is told
 event       what debug functions see
 report      crashes, as text
 instrument  what debug calls have set up at the actor
-bonds       links, monitors, exit signals, the order of death
-cell        how the actor starts, takes turns and ends
+death       what happens at once when an actor dies, in which order
+bonds       links, monitors, and what signals do
+ending      how the actor ends: in order or by a crash; what it owes
+handler     handlers of the messages that are not the user's
+cell        how the actor starts and takes turns
 async_cell  the same, where handlers are coroutines
 ==========  ===============================================================
 """

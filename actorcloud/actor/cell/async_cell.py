@@ -22,7 +22,8 @@ from collections.abc import Coroutine, Generator
 from threading import get_ident
 from typing import Any, ClassVar
 
-from actorcloud.actor.cell.cell import Cell, answer, refuse
+from actorcloud.actor.cell.cell import Cell
+from actorcloud.actor.cell.handler import answer, refuse
 from actorcloud.actor.errors import ActorExit, Stop, Unwound
 from actorcloud.actor.mailbox.mail import Ask
 from actorcloud.actor.mailbox.mailbox import DEAD
@@ -168,7 +169,7 @@ class AsyncCell(Cell):
     async def _handle_ask(self, ask: Ask) -> None:
         self.asking = ask
         if self.state == DEAD:
-            self.refuse_all(self.reason)  # as `cell._on_ask`
+            self.refuse_all(self.reason)  # as `handler._on_ask`
             return
         try:
             value = await _result(self.handle(ask.message))
@@ -194,15 +195,15 @@ class AsyncCell(Cell):
     aside: ClassVar[types.CodeType] = _see_to_urgent.__code__
 
     async def _end_by(self, error: BaseException) -> None:
-        """See `Cell._end`."""
+        """See `Ending.end`."""
         error = self._translated(error)
         if isinstance(error, Stop) and self.state != DEAD:
             await self._finish_by(error.reason)
         else:
-            self._end(error)
+            self.end(error)
 
     async def _finish_by(self, reason: object) -> None:
-        """See `Cell._finish`."""
+        """See `Ending.finish`."""
         self.reason = reason
         actor = self.actor
         try:
@@ -212,10 +213,10 @@ class AsyncCell(Cell):
                 await _result(actor.on_stop())
         except (Unwound, GeneratorExit):
             raise
-        except BaseException as error:  # noqa: BLE001  as in `Cell`
-            self._end_failed(self._translated(error))
+        except BaseException as error:  # noqa: BLE001  as in `Ending`
+            self.end_failed(self._translated(error))
             return
-        self._finished(reason)
+        self.finished(reason)
 
     def _translated(self, error: BaseException) -> BaseException:
         """Return what a cancellation means: the exit it was for, or the failure of what was awaited."""

@@ -36,9 +36,9 @@ class _HostedCell(Cell):
         finally:
             self.host.rested()
 
-    def _crash(self, error: BaseException) -> None:
+    def crash(self, error: BaseException) -> None:
         self.host.crashing(error)
-        super()._crash(error)
+        super().crash(error)
 
 
 class _HostedAsyncCell(AsyncCell):
@@ -52,9 +52,9 @@ class _HostedAsyncCell(AsyncCell):
         super().leave()
         self.host.rested()
 
-    def _crash(self, error: BaseException) -> None:
+    def crash(self, error: BaseException) -> None:
         self.host.crashing(error)
-        super()._crash(error)
+        super().crash(error)
 
 
 def hosted(kind: Any) -> Any:

@@ -23,7 +23,7 @@ import logging
 from typing import Any, ClassVar
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.cell import bonds
+from actorcloud.actor.cell import bonds, death
 from actorcloud.actor.cell.report import CrashReport
 from actorcloud.actor.errors import Ignore
 from actorcloud.actor.future.future import ReplyTo
@@ -280,10 +280,10 @@ class Warden(Actor):
             return
         if self._is_refused:
             return
-        is_reported = cell.exiting is not None or is_normal(reason) or cell._is_supervised()  # noqa: SLF001  as Cell does
+        is_reported = cell.exiting is not None or is_normal(reason) or cell.is_supervised()
         if not is_reported and cell.state != DEAD:
             self._report(reason)
-        bonds.die(cell, reason)
+        death.die(cell, reason)
         cell.actor = None
         self._make_room()
         for number in list(self._watches):
