@@ -61,7 +61,9 @@ from actorcloud.actor.errors import (
     Stop,
     Unwound,
 )
-from actorcloud.actor.future.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, get_all
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.reply import ReplyTo
+from actorcloud.actor.future.timeout import ASK_TIMEOUT_DEFAULT, DEFAULT, Timeout
 from actorcloud.actor.mailbox.mail import MailboxLimit
 from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.process import Process, process
@@ -106,7 +108,7 @@ from actorcloud.actor.thread.ports import Dispatcher, Home, Waits
 if TYPE_CHECKING:
     from actorcloud.actor.actor_registry import ActorRegistry
     from actorcloud.actor.async_actor import AsyncActor
-    from actorcloud.actor.future.completion import as_completed, wait_any
+    from actorcloud.actor.future.completion import as_completed, get_all, wait_any
     from actorcloud.actor.group import groups
     from actorcloud.actor.group.scope import Joined, Left
     from actorcloud.actor.isolation.ref import IsolatedRef
@@ -261,7 +263,7 @@ __all__ = [
 _LATE = {
     "actor_registry": ("ActorRegistry",),
     "async_actor": ("AsyncActor",),
-    "future.completion": ("as_completed", "wait_any"),
+    "future.completion": ("as_completed", "get_all", "wait_any"),
     "group.scope": ("Joined", "Left"),
     "isolation.ref": ("IsolatedRef",),
     "registry.ledger": ("Registered", "Unregistered"),

@@ -21,7 +21,8 @@ from actorcloud.actor.cell.kind import check_kind
 from actorcloud.actor.cell.report import Status
 from actorcloud.actor.child import ChildSpec, spec_of
 from actorcloud.actor.errors import Stop
-from actorcloud.actor.future.future import Future, ReplyTo
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mail import MailboxLimit
 from actorcloud.actor.party import Party, check
 from actorcloud.actor.ref.named_ref import NamedRef

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorcloud.actor.cell import bonds
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.extra import Extra
 from actorcloud.actor.mailbox.mail import copied
 from actorcloud.actor.ref import alias as aliases

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from actorcloud.actor.cell import death
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit, ReceiveTimeout, Stop, Unwound
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mail import Ask, StopOrder, Tied
 from actorcloud.actor.mailbox.mailbox import BUSY, IDLE
 from actorcloud.actor.party import Party, check

@@ -17,7 +17,7 @@ import msgspec
 from actorcloud.actor.cell import death
 from actorcloud.actor.cell.report import CrashReport, handled_at, report_crash
 from actorcloud.actor.errors import ActorExit, Stop, Unwound
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mailbox import DEAD, Mailbox
 from actorcloud.base.exits import Crash, ExitReason, is_normal
 

@@ -28,7 +28,7 @@ from actorcloud.actor.cell import idle
 from actorcloud.actor.cell.event import Event, Kind
 from actorcloud.actor.cell.report import Status, shown
 from actorcloud.actor.errors import CallbackFailed, Stop, Unwound
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mail import Ask, StopOrder
 from actorcloud.actor.signals import Exit, SystemRequest
 from actorcloud.actor.thread.context import GUARD, local

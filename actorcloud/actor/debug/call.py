@@ -16,7 +16,8 @@ from typing import Any
 
 from actorcloud.actor.cell.instrument import ActorStatus, DebugFunction
 from actorcloud.actor.errors import ActorDeadError, AskTimeout, CallingSelf
-from actorcloud.actor.future.future import Future, check_timeout
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.timeout import check_timeout
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import SystemRequest
 from actorcloud.actor.thread.context import current_system

@@ -1,4 +1,4 @@
-"""Waiting for several futures at once, in the order in which they are done.
+"""Waiting for several futures: for all, or for each as it is done.
 
 What is not done when the time is over goes on: its future may be waited for again, or dropped, and
 then its answer is dropped too.
@@ -15,8 +15,11 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+import pykka
+
 from actorcloud.actor.errors import AskTimeout
-from actorcloud.actor.future.future import Future, check_timeout
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.timeout import DEFAULT, Timeout, Unset, check_timeout
 from actorcloud.actor.thread.context import current_system
 from actorcloud.actor.thread.latch import Latch
 
@@ -114,3 +117,25 @@ def wait_any(futures: Iterable[Future[T]], *, timeout: float | None = None) -> F
         return next(as_completed(known, timeout=timeout))
     except AskTimeout:
         return None
+
+
+def get_all(futures: Iterable[pykka.Future[T]], *, timeout: Timeout = DEFAULT) -> list[T]:
+    """Return the values of futures, in their order.
+
+    Args:
+        futures: any.
+        timeout: seconds for all together; None waits for ever, each future's own limit unless given.
+
+    Raises:
+        AskTimeout: one was not there in time.
+        Exception: what the first of them raised.
+    Blocks:
+        until all are there.
+    """
+    if isinstance(timeout, Unset):
+        return [future.get() for future in futures]
+    if timeout is None:
+        return [future.get(timeout=None) for future in futures]
+    clock = current_system().clock
+    deadline = clock.monotonic() + timeout
+    return [future.get(timeout=max(0.0, deadline - clock.monotonic())) for future in futures]

@@ -19,7 +19,9 @@ from typing import Any, Protocol, TypeVar
 import pykka
 
 from actorcloud.actor.errors import AskTimeout, CallingSelf
-from actorcloud.actor.thread.context import current_system, local
+from actorcloud.actor.future.reply import Keeper
+from actorcloud.actor.future.timeout import DEFAULT, Timeout, Unset
+from actorcloud.actor.thread.context import local
 from actorcloud.actor.thread.latch import Latch
 from actorcloud.actor.thread.ports import Waits
 
@@ -30,66 +32,7 @@ J = TypeVar("J")
 M = TypeVar("M")
 T_co = TypeVar("T_co", covariant=True)
 
-#: How long an ask waits unless told otherwise: Erlang's five seconds, long enough for a healthy answer.
-ASK_TIMEOUT_DEFAULT = 5.0
-
 _LOCK = threading.Lock()
-
-
-class Unset:
-    """The type of `DEFAULT`."""
-
-    def __repr__(self) -> str:
-        return "DEFAULT"
-
-
-#: As a timeout: the usual one. `None` means to wait for ever.
-DEFAULT = Unset()
-
-Timeout = float | None | Unset
-
-
-def check_timeout(timeout: object) -> None:
-    """Refuse what is no time to wait.
-
-    Raises:
-        ValueError: it is neither None nor a number of seconds >= 0.
-    """
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise ValueError(f"timeout is {timeout!r}; it must be seconds >= 0, or None to wait for ever")
-
-
-class ReplyTo(Protocol):
-    """Where the answer to an ask goes; a `Future` here, a message back for an asker elsewhere.
-
-    Thread: any; the methods never raise but as said and never block.
-    """
-
-    def set(self, value: Any = None, /) -> object:
-        """Answer; ignored if there was an answer already."""
-        ...
-
-    def set_exception(self, error: BaseException, /) -> object:
-        """Answer with an error; ignored if there was an answer already."""
-        ...
-
-    def push(self, value: Any, /) -> None:
-        """Send a part of the answer, more to follow.
-
-        Raises:
-            TypeError: if the asker takes only one answer.
-        """
-        ...
-
-
-class Keeper(Protocol):
-    """Who owes an answer, and wants to know when another gave it."""
-
-    def release(self, reply_to: ReplyTo, /) -> None:
-        """Forget this debt."""
-        ...
 
 
 class _Gives(Protocol[T_co]):
@@ -439,25 +382,3 @@ def _waits_here() -> Waits | None:
     """Return how this thread waits; None, plainly, if no system is current."""
     system: Any = local.system if local.cell is None else local.cell.system
     return None if system is None else system.dispatcher
-
-
-def get_all(futures: Iterable[pykka.Future[T]], *, timeout: Timeout = DEFAULT) -> list[T]:
-    """Return the values of futures, in their order.
-
-    Args:
-        futures: any.
-        timeout: seconds for all together; None waits for ever, each future's own limit unless given.
-
-    Raises:
-        AskTimeout: one was not there in time.
-        Exception: what the first of them raised.
-    Blocks:
-        until all are there.
-    """
-    if isinstance(timeout, Unset):
-        return [future.get() for future in futures]
-    if timeout is None:
-        return [future.get(timeout=None) for future in futures]
-    clock = current_system().clock
-    deadline = clock.monotonic() + timeout
-    return [future.get(timeout=max(0.0, deadline - clock.monotonic())) for future in futures]

@@ -19,7 +19,7 @@ from typing import Any
 from actorcloud.actor.cell import bonds
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorDeadError, ActorExit, Ignore, Stop
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.hosted import hosted
 from actorcloud.actor.isolation.outside import OutsideRef

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Demonitor, ExitSignal, Link, Monitor, Signal, Unlink
 from actorcloud.actor.thread.ports import Waits

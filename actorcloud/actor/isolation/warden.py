@@ -26,7 +26,7 @@ from actorcloud.actor.actor import Actor
 from actorcloud.actor.cell import bonds, death
 from actorcloud.actor.cell.report import CrashReport
 from actorcloud.actor.errors import Ignore
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.isolation import parcel
 from actorcloud.actor.isolation.cell import WardenCell
 from actorcloud.actor.isolation.ref import IsolatedRef

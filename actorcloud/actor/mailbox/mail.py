@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from actorcloud.actor.future.future import Keeper, ReplyTo
+from actorcloud.actor.future.reply import Keeper, ReplyTo
 from actorcloud.actor.signals import MonitorRef
 from actorcloud.actor.thread.context import as_nobody_in
 from actorcloud.base.errors import Unpicklable

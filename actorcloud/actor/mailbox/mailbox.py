@@ -24,7 +24,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorcloud.actor.errors import ActorDeadError
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.extra import Extra
 from actorcloud.actor.mailbox.mail import Ask, ClosedMail, MailboxLimit, StopOrder, Tied, new_mail
 from actorcloud.actor.name import Listing

@@ -6,7 +6,9 @@ from typing import Any, cast
 
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorDeadError
-from actorcloud.actor.future.future import DEFAULT, Future, ReplyTo, Timeout
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.reply import ReplyTo
+from actorcloud.actor.future.timeout import DEFAULT, Timeout
 from actorcloud.actor.name import Name, PlainName, check_name
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down, DownSignal, Monitor, Signal, SystemRequest

@@ -17,7 +17,9 @@ import pykka
 from actorcloud.actor.cell import bonds, tracing
 from actorcloud.actor.cell.cell import Cell
 from actorcloud.actor.errors import ActorExit, CallingSelf
-from actorcloud.actor.future.future import ASK_TIMEOUT_DEFAULT, DEFAULT, Future, ReplyTo, Timeout, Unset, check_timeout
+from actorcloud.actor.future.future import Future
+from actorcloud.actor.future.reply import ReplyTo
+from actorcloud.actor.future.timeout import ASK_TIMEOUT_DEFAULT, DEFAULT, Timeout, Unset, check_timeout
 from actorcloud.actor.mailbox.mail import Ask, StopOrder
 from actorcloud.actor.mailbox.mailbox import BUSY, IDLE
 from actorcloud.actor.ref import info

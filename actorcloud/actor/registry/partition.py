@@ -18,7 +18,7 @@ import msgspec
 
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.errors import CallingSelf
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.registry.key import exact
 from actorcloud.actor.registry.table import Table

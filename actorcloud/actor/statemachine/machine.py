@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mail import MailboxLimit
 from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.party import check

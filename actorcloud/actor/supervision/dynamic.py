@@ -17,7 +17,7 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import Ignore, MaxChildren
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.ref.named_ref import NamedRef
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.member import Child

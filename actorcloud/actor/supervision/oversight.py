@@ -19,7 +19,7 @@ import msgspec
 from actorcloud.actor.actor import Actor
 from actorcloud.actor.child import BRUTAL_KILL, INFINITY, SHUTDOWN_DEFAULT, ChildSpec
 from actorcloud.actor.errors import AlreadyStarted
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.ref.named_ref import NamedRef, named
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import Down, Exit, MonitorRef

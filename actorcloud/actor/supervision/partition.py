@@ -22,7 +22,7 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_spec
 from actorcloud.actor.errors import ActorDeadError, BadSize, NoPartition
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.name import Name
 from actorcloud.actor.ref.named_ref import NamedRef
 from actorcloud.actor.ref.ref import ActorRef

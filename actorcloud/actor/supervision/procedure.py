@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from actorcloud.actor.actor import Actor
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.mailbox.mailbox import NoReply
 from actorcloud.actor.signals import Down, Exit
 from actorcloud.actor.system.timers import Timer

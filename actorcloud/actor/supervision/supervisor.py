@@ -16,7 +16,7 @@ import msgspec
 
 from actorcloud.actor.child import ChildSpec, to_specs
 from actorcloud.actor.errors import AlreadyPresent, AlreadyStarted, ChildRestarting, ChildRunning, Ignore
-from actorcloud.actor.future.future import ReplyTo
+from actorcloud.actor.future.reply import ReplyTo
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.supervision.member import Child
 from actorcloud.actor.supervision.oversight import Overseer

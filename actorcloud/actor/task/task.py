@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, get_args
 
 from actorcloud.actor.child import BRUTAL_KILL, SHUTDOWN_DEFAULT, ChildSpec
 from actorcloud.actor.errors import ActorDeadError, AskTimeout
-from actorcloud.actor.future.future import DEFAULT, Timeout, Unset
+from actorcloud.actor.future.timeout import DEFAULT, Timeout, Unset
 from actorcloud.actor.ref.ref import ActorRef
 from actorcloud.actor.signals import MonitorRef
 from actorcloud.actor.starter import Starter
