@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from actorcloud.cli import report
 from actorcloud.cli.exits import Failure
 from actorcloud.cli.option import option
 from actorcloud.cli.place import keeping, local_command, location_of
-from actorcloud.cli.respawn import Keeper
+from actorcloud.cli.respawn import PASSED_ON, Keeper
 from actorcloud.client import find_head, runtime_directory, start_head, sweep_runtime_directories
 
 #: Where a head listens unless told otherwise: outside the range of ephemeral ports.
@@ -67,6 +68,9 @@ def head(
     )
     sweep_runtime_directories(place.parent)
     with keeping(place):
+        for number in PASSED_ON:
+            # After the keeper's time there is nothing left to end, and the exit code is to be ours.
+            signal.signal(number, signal.SIG_IGN)
         code = keeper.run()
     if code != ExitCode.OK:
         raise Failure(None, ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED)

@@ -41,7 +41,8 @@ FORGIVEN_AFTER = 60.0
 #: Seconds between two looks whether the new process is ready.
 _LOOK_EVERY = 0.05
 
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: What a person or a service manager ends us with.
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def pause(code: int, starts: Sequence[float], now: float, *, was_ready: bool) -> float | None:
@@ -101,7 +102,7 @@ class Keeper:
         os.set_blocking(writer, False)
         os.set_blocking(reader, False)
         self._wake = reader
-        handled = (*_PASSED_ON, signal.SIGCHLD)
+        handled = (*PASSED_ON, signal.SIGCHLD)
         known: list[Any] = [signal.signal(number, self._on_signal) for number in handled]
         known_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         try:
@@ -168,6 +169,7 @@ class Keeper:
             self._tell("ending; once more ends at once")
             child.terminate()
         else:
+            self._tell("ended at once; nothing that was acknowledged is lost")
             child.kill()
 
     def _sleep(self, seconds: float) -> bool:
@@ -183,5 +185,5 @@ class Keeper:
             os.read(self._wake, 4096)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number in _PASSED_ON:
+        if number in PASSED_ON:
             self._signals.append(number)

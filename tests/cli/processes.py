@@ -44,6 +44,10 @@ class Commands:
 
     def start(self, *arguments: str) -> Started:
         """Start a command that stays."""
+        return self.start_program("-m", "actorcloud", *arguments)
+
+    def start_program(self, *arguments: str) -> Started:
+        """Start Python with these arguments, as something that stays."""
         started = Started(list(arguments), self.directory, self._environment)
         self._started.append(started)
         return started
@@ -70,7 +74,7 @@ class Started:
 
     def __init__(self, arguments: list[str], directory: Path, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "actorcloud", *arguments],
+            [sys.executable, *arguments],
             cwd=directory,
             env=environment,
             stdout=subprocess.PIPE,

@@ -127,6 +127,27 @@ def test_a_signal_ends_head_and_node_in_order(commands: Commands, number: int) -
     assert not runtime.exists()
 
 
+INTERRUPTED_AS_IT_EXITS = """
+import atexit, os, signal
+from actorcloud.cli import main
+
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main()
+"""
+
+
+def test_a_second_ctrl_c_as_the_command_exits_leaves_its_code(commands: Commands) -> None:
+    # Given
+    (commands.directory / "interrupted.py").write_text(INTERRUPTED_AS_IT_EXITS)
+    head = commands.start_program("interrupted.py", "head", "--listen", "off")
+    head.wait_line("export ACTORCLOUD_HEAD=")
+    # When
+    code = head.end(signal.SIGINT)
+    # Then
+    assert code == 0
+    assert "Interrupt" not in head.rest()
+
+
 @pytest.mark.chaos
 def test_a_second_ctrl_c_ends_the_heads_own_node_too(commands: Commands) -> None:
     # Given a head that does not end in order
