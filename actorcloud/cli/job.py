@@ -47,8 +47,11 @@ def add_job(function: str, arguments: tuple[str, ...], *, place: Place, **option
 @option("json")
 @speaks_to_head
 def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
-    """List jobs, the newest first."""
-    with place.open() as cloud:
+    """List jobs, the newest first.
+
+    A store that --store names is looked at without a head where none has it; no job runs then.
+    """
+    with place.open_store() as cloud:
         count = 0
         # One more than is shown tells whether there are more.
         for ref, record in listed(cloud.room.session, state, limit + 1):
@@ -71,7 +74,7 @@ def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
 def job(ref: str, *, json: bool, place: Place) -> None:
     """Show one job: its state, attempts, error and what it printed."""
     raw = JobRef[Any].parse(ref).raw
-    with place.open() as cloud:
+    with place.open_store() as cloud:
         detail = _detail(cloud, raw)
     if json:
         report.write_json({**report.job_fields(raw, detail.record, detail.outcome), "output": report.output(detail)})

@@ -53,7 +53,7 @@ class Place(msgspec.Struct, frozen=True):
         return opener(self.head or local_head(self.store).endpoint)
 
     def open_store(self) -> AbstractContextManager[Cloud]:
-        """Open the cloud for a command about what is stored: without its head where a named store has none.
+        """Open the cloud for a command that looks at what is stored: without its head where a named store has none.
 
         Raises:
             HeadUnreachable: there is no head, and no store was named.

@@ -8,7 +8,7 @@
 `nodeprocess`     the head's own node
 `options`         its settings
 `place`           the engine of a store, and what lies beside it
-`offline`         a store without its head
+`offline`         a store without its head; `jobreader`: its jobs
 `administration`  looking after a store: backups, exports, compaction
 ================  ================================================================================
 """

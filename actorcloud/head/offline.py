@@ -1,7 +1,8 @@
 """A store without its head: for commands about a store that no head has.
 
 The store actor is the head's own, with its rules and its lock; whoever comes meanwhile is told that
-this process has the store. Nothing else of a head is there: no jobs run, no node can join.
+this process has the store. Nothing else of a head is there: jobs can be looked at, but none runs, is added
+or changed, and no node can join.
 
 Owns an actor system, for as long as the store is open. Blocks: each ask, until it is answered.
 """
@@ -17,8 +18,9 @@ from actorcloud.base.clock import Clock, SystemClock
 from actorcloud.base.errors import ActorCloudError, HeadUnreachable
 from actorcloud.base.location import Where
 from actorcloud.client import Asking, Cloud, OnReply, Waiters
+from actorcloud.head.jobreader import JobReader
 from actorcloud.head.place import engine_at, existing, plan_at
-from actorcloud.protocol.job import STORE
+from actorcloud.protocol.job import STORE, GetJob, ListJobs
 from actorcloud.protocol.message import Message
 from actorcloud.store import StoreActor
 
@@ -28,7 +30,7 @@ _ASK_TIMEOUT = 60.0
 
 @contextlib.contextmanager
 def open_offline(store: Where) -> Iterator[Cloud]:
-    """Open a store that no head has, as a cloud with a store and nothing else.
+    """Open a store that no head has, as a cloud with a store, jobs to look at, and nothing else.
 
     Args:
         store: see `base.location`; it must be there.
@@ -41,7 +43,7 @@ def open_offline(store: Where) -> Iterator[Cloud]:
     place = existing(store)
     with System(name="offline") as system:
         options = StoreActor.options(system=system)
-        actor = options.start(engine_at(place, create=False), owner="an actorcloud store command", plan=plan_at(place))
+        actor = options.start(engine_at(place, create=False), owner="an actorcloud command", plan=plan_at(place))
         cloud = Cloud.over(_OfflineHead(actor))
         try:
             yield cloud
@@ -58,24 +60,33 @@ class _Answered:
 
 
 class _OfflineHead:
-    """See `client.Head`: answers what is asked of the store, at once; there are no jobs to ask about."""
+    """See `client.Head`: answers what is asked of the store, at once, and what its jobs are."""
 
     def __init__(self, store: ActorRef[Any]) -> None:
         self.clock: Clock = SystemClock()
         self.away_since: float | None = None
         self._store = store
+        self._jobs = JobReader(store)
         self._waiters = Waiters()
 
     def ask(self, to: str, message: Message, on_reply: OnReply) -> Asking:
         """See `client.Head`."""
         try:
-            if to != STORE:
-                raise HeadUnreachable(f"no head runs: {type(message).__name__} is about jobs and nodes; start it first")
-            on_reply(self._store.ask(message, timeout=_ASK_TIMEOUT), False)
+            on_reply(self._answer(to, message), False)
         except ActorCloudError as error:
             on_reply(error, False)
         self._waiters.check()
         return _Answered()
+
+    def _answer(self, to: str, message: Message) -> Any:  # noqa: ANN401  any message
+        if to == STORE:
+            return self._store.ask(message, timeout=_ASK_TIMEOUT)
+        match message:
+            case GetJob():
+                return self._jobs.detail(message)
+            case ListJobs():
+                return self._jobs.jobs(message)
+        raise HeadUnreachable(f"no head runs: {type(message).__name__} is about jobs and nodes; start it first")
 
     def on_reset(self, callback: Callable[[], None]) -> None:
         """See `client.Head`; it is never lost."""

@@ -36,11 +36,11 @@ from actorcloud.jobs.dispatch import Dispatch
 from actorcloud.jobs.ledger import Step
 from actorcloud.jobs.loading import Loading
 from actorcloud.jobs.message import Attached, Dead, Detached, Ended, Parted, Paused, Placed, Unrun, Withdraw
-from actorcloud.jobs.query import SETTLED, Query
+from actorcloud.jobs.query import Query
 from actorcloud.jobs.removal import KillExpired, Removal
 from actorcloud.jobs.reply import Reply
 from actorcloud.protocol.job import AddJobs, Await, CancelJob, DeleteJob, FinishJob, GetInfo, GetJob, ListJobs
-from actorcloud.protocol.record import JobRecord
+from actorcloud.protocol.record import SETTLED, JobRecord
 from actorcloud.store import Applied, Fed, Got, Page
 
 #: Requests kept while the records are read; more are refused, and clients send them again.

@@ -17,11 +17,8 @@ from actorcloud.jobs.loading import PAGE
 from actorcloud.jobs.reply import Reply
 from actorcloud.jobs.waiters import Stream
 from actorcloud.protocol.job import Await, GetJob, Info, JobDetail, JobList, ListJobs, NodeLine
-from actorcloud.protocol.record import JobRecord, Outcome
+from actorcloud.protocol.record import SETTLED, JobRecord, Outcome
 from actorcloud.store import Page, keys
-
-#: States in which a job has an outcome to tell; it may leave "suspended" again.
-SETTLED = frozenset({"done", "failed", "suspended"})
 
 #: Jobs in one answer to `ListJobs`.
 LIST_LIMIT = 10_000

@@ -20,6 +20,9 @@ StateName = Literal["queued", "running", "done", "failed", "suspended"]
 #: States that no transition but deletion leaves.
 FINAL: frozenset[str] = frozenset({"done", "failed"})
 
+#: States in which a job has an outcome to tell; it may leave "suspended" again.
+SETTLED: frozenset[str] = FINAL | {"suspended"}
+
 #: (job, run): who may commit for a job. `run` is compared for equality only.
 Fence = tuple[bytes, bytes]
 

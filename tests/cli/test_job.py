@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from actorcloud.base.ids import JobRef
+from actorcloud.cli.program import program
+from actorcloud.client import Cloud
 from tests.cli.runner import Desk, open_desk
 
 UNKNOWN = "0" * 26
@@ -80,6 +84,27 @@ def test_a_limited_list_has_the_newest_and_says_on_stderr_where_there_are_more(d
     assert "--limit" in two.stderr
     assert len(three.stdout.splitlines()) == 3
     assert three.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_jobs_that_a_program_left_behind_are_looked_at_without_a_head(tmp_path: Path) -> None:
+    # Given
+    store = str(tmp_path / "store")
+    with Cloud(path=store, workers=1) as cloud:
+        done, failed = cloud.add_job(pow, 2, 10), cloud.add_job(divmod, 1, 0)
+        assert len(list(cloud.as_completed([done, failed], 60))) == 2
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(program, [*arguments, "--store", store], env={"ACTORCLOUD_HEAD": None})
+
+    # When
+    listed, shown, cancelled = run("jobs"), run("job", str(failed)), run("cancel", str(done))
+    # Then
+    assert [line.split()[:2] for line in listed.stdout.splitlines()] == [[str(failed), "failed"], [str(done), "done"]]
+    assert "no head has the store" in listed.stderr
+    assert "ZeroDivisionError" in shown.stdout
+    assert cancelled.exit_code == 69
 
 
 def test_quiet_leaves_the_talk_away(desk: Desk) -> None:

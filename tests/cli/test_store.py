@@ -269,4 +269,4 @@ def test_a_store_that_another_process_has_is_not_opened_a_second_time(store: Pat
     with open_offline(store):
         told = offline(store, "get", "--space", "s", "tea")
     assert told.exit_code == 75
-    assert "an actorcloud store command" in told.stderr
+    assert "an actorcloud command" in told.stderr

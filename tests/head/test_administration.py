@@ -244,7 +244,7 @@ def test_a_store_that_is_in_use_is_copied_and_exported_and_nothing_else(store: P
             lambda: check_store(store, "quick"),
             lambda: compact_store(store),
         ):
-            with pytest.raises(StoreLocked, match="an actorcloud store command"):
+            with pytest.raises(StoreLocked, match="an actorcloud command"):
                 refused()
 
 

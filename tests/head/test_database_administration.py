@@ -207,7 +207,7 @@ def test_a_store_that_a_head_has_is_not_opened_beside_it(store: str, live: Postg
     live.close()
     with open_offline(store) as cloud:
         assert cloud.room.store_figures().seq == 7
-        with pytest.raises(StoreLocked, match="an actorcloud store command"):
+        with pytest.raises(StoreLocked, match="an actorcloud command"):
             import_store(tmp_path / "file", store)
 
 
