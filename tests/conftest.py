@@ -32,8 +32,9 @@ _LAST_WAY_OUT = 30.0
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the hypothesis profile, and keep this session apart from others and from the user's settings."""
     for name, examples in PROFILES.items():
-        # No deadline: machines are shared, and a slow example is no bug.
-        hypothesis.settings.register_profile(name, max_examples=examples, deadline=None)
+        # No deadline, and no complaint of slowness: machines are shared, and a slow example is no bug.
+        slowness = [hypothesis.HealthCheck.too_slow]
+        hypothesis.settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=slowness)
     hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:

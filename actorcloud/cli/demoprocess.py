@@ -23,8 +23,8 @@ from actorcloud.client import Connection, child_environment, find_head, runtime_
 
 T = TypeVar("T")
 
-#: Seconds that a head may take to start, or to come back.
-START_TIMEOUT = 20.0
+#: Seconds that a head may take to start, or to come back, on a busy machine.
+START_TIMEOUT = 60.0
 
 #: Seconds that a process may take to end.
 END_TIMEOUT = 5.0

@@ -33,6 +33,9 @@ _WONDERING_AFTER = 3.0
 #: Seconds that a head which was killed may take to be back.
 _RETURN_TIMEOUT = 3.0
 
+#: Seconds that it may take where somebody starts it again: as long as a program waits for a head.
+_KEPT_TIMEOUT = 20.0
+
 
 class Place(msgspec.Struct, frozen=True):
     """What the options say about the head to speak to, and how much to say."""
@@ -151,7 +154,7 @@ def find_local_head(store: Location) -> Connection | None:
         is_returning = found is None and read_connection(runtime) is not None
         return None if is_returning else (found,)
 
-    (found,) = wait_for(look, _RETURN_TIMEOUT) or (None,)
+    (found,) = wait_for(look, _KEPT_TIMEOUT if is_kept(runtime) else _RETURN_TIMEOUT) or (None,)
     return found
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from actorcloud.base.errors import HeadUnreachable, JoinRefused, UnknownHead
 from actorcloud.base.version import VERSION
+from actorcloud.cli import place
 from actorcloud.cli.place import keeping, local_head
-from actorcloud.client import runtime_directory
+from actorcloud.client import Connection, runtime_directory
 from tests.cli.runner import open_desk
 
 
@@ -142,6 +143,21 @@ def test_status_tells_how_the_store_is() -> None:
     assert {"commits", "conflicts", "busy", "batch_p99", "commit_p50", "commit_p99", "used_bytes", "pending"} <= set(
         told["store"]
     )
+
+
+def test_a_head_that_is_kept_may_take_long_to_be_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a head that was killed, and takes longer than one that nobody starts again may
+    found = Connection(endpoint="ipc:///run/head.sock", incarnation=1, pid=7)
+    looks = iter([None, None, found])
+    monkeypatch.setattr(place, "_RETURN_TIMEOUT", 0.0)
+    monkeypatch.setattr(place, "read_connection", lambda _: found)
+    monkeypatch.setattr(place, "find_head", lambda _: next(looks))
+    store = tmp_path / "store"
+    # Then
+    with pytest.raises(HeadUnreachable):
+        local_head(str(store))
+    with keeping(runtime_directory(store)):
+        assert local_head(str(store)) == found
 
 
 def test_a_head_that_is_kept_and_away_is_not_to_be_started(tmp_path: Path) -> None:

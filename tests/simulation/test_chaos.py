@@ -97,7 +97,7 @@ def test_a_seed_repeats_in_another_process_too() -> None:
     def run(hash_seed: str) -> str:
         env = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
-            [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=240, check=True
         )
         return done.stdout
 

@@ -126,7 +126,7 @@ def burst_with(path: Path, injection: str, count: int) -> tuple[int, int]:
 def _strace(code: str, injection: str) -> subprocess.CompletedProcess[str]:
     traced = ["-e", f"trace={injection.partition(':')[0]}", "-e", f"inject={injection}"]
     command = ["strace", "-f", "-qqq", "-o", os.devnull, *traced, sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 
 
 def left(path: Path) -> list[int]:
