@@ -2,6 +2,7 @@
 
 The server's half (`StoreActor`, `WriterActor`, the engines) lives in the head; the callers' half
 (`Transactions`) in clients and workers, which never load lmdb: `LmdbEngine` is imported at its first use.
+What is done to a store as a whole, by its administrator or at its opening, is `maintenance`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from actorcloud.store.engine import (
 from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.engine.memory import MemoryDisk, MemoryEngine
 from actorcloud.store.key_codec import KEY_LIMIT_BYTES, Key, decode_key, encode_key
-from actorcloud.store.migration import PLAN_DEFAULT, Plan
+from actorcloud.store.maintenance.migration import PLAN_DEFAULT, Plan
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.single import SingleStore
 from actorcloud.store.stored import pack_time, time_of
@@ -56,15 +57,15 @@ from actorcloud.store.validation import check_footprint
 from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
-    from actorcloud.store.bulk import Bulk
-    from actorcloud.store.census import recount
     from actorcloud.store.engine.lmdb import LmdbEngine
     from actorcloud.store.engine.postgres import PostgresEngine
     from actorcloud.store.engine.sqlite import SqliteEngine
-    from actorcloud.store.export import ExportReader, write_export
-    from actorcloud.store.renewal import header_of, import_items, renew
-    from actorcloud.store.replacement import find_store, has_store, is_sqlite, new_store, replaced_store
-    from actorcloud.store.soundness import find_problems
+    from actorcloud.store.maintenance.bulk import Bulk
+    from actorcloud.store.maintenance.census import recount
+    from actorcloud.store.maintenance.export import ExportReader, write_export
+    from actorcloud.store.maintenance.renewal import header_of, import_items, renew
+    from actorcloud.store.maintenance.replacement import find_store, has_store, is_sqlite, new_store, replaced_store
+    from actorcloud.store.maintenance.soundness import find_problems
 
 __all__ = [
     "KEY_LIMIT_BYTES",
@@ -147,22 +148,22 @@ __all__ = [
 
 #: What only a head, or whoever administers a store, needs.
 _HOMES = {
-    "Bulk": "bulk",
-    "ExportReader": "export",
+    "Bulk": "maintenance.bulk",
+    "ExportReader": "maintenance.export",
     "LmdbEngine": "engine.lmdb",
-    "find_problems": "soundness",
+    "find_problems": "maintenance.soundness",
     "PostgresEngine": "engine.postgres",
     "SqliteEngine": "engine.sqlite",
-    "header_of": "renewal",
-    "recount": "census",
-    "import_items": "renewal",
-    "find_store": "replacement",
-    "has_store": "replacement",
-    "is_sqlite": "replacement",
-    "new_store": "replacement",
-    "renew": "renewal",
-    "replaced_store": "replacement",
-    "write_export": "export",
+    "header_of": "maintenance.renewal",
+    "recount": "maintenance.census",
+    "import_items": "maintenance.renewal",
+    "find_store": "maintenance.replacement",
+    "has_store": "maintenance.replacement",
+    "is_sqlite": "maintenance.replacement",
+    "new_store": "maintenance.replacement",
+    "renew": "maintenance.renewal",
+    "replaced_store": "maintenance.replacement",
+    "write_export": "maintenance.export",
 }
 
 

@@ -48,8 +48,8 @@ from actorcloud.store.engine import Scan as EngineScan
 from actorcloud.store.extension import check_read
 from actorcloud.store.intake import Intake
 from actorcloud.store.janitor import FUNCTIONS_AFTER, SWEEP_AFTER, SWEEP_EVERY, Janitor
+from actorcloud.store.maintenance.migration import PLAN_DEFAULT, Plan, prepare
 from actorcloud.store.metrics import Metrics
-from actorcloud.store.migration import PLAN_DEFAULT, Plan, prepare
 from actorcloud.store.query import (
     PAGE_LIMIT,
     Answers,

@@ -31,7 +31,7 @@ from actorcloud.head.place import engine_at
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import Bulk, Opened, PostgresEngine, keys
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FormatRecord, check_format, pack_format
-from actorcloud.store.migration import UNFINISHED
+from actorcloud.store.maintenance.migration import UNFINISHED
 from actorcloud.store.quota import Usage, pack_usage
 from actorcloud.store.stored import pack, payload_of
 from tests.store.postgres import PostgresServer

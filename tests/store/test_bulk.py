@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.store import MemoryEngine, keys
-from actorcloud.store.bulk import BULK_BYTES, BULK_ITEMS, Bulk
+from actorcloud.store.maintenance.bulk import BULK_BYTES, BULK_ITEMS, Bulk
 
 
 def filled(items: dict[bytes, bytes]) -> Bulk:
@@ -32,8 +32,8 @@ def test_whatever_a_part_may_hold_each_item_is_read_once_and_in_order(
 ) -> None:
     bulk = filled(items)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("actorcloud.store.bulk.BULK_ITEMS", most)
-        patch.setattr("actorcloud.store.bulk.BULK_BYTES", most_bytes)
+        patch.setattr("actorcloud.store.maintenance.bulk.BULK_ITEMS", most)
+        patch.setattr("actorcloud.store.maintenance.bulk.BULK_BYTES", most_bytes)
         chunks = list(bulk.chunks(after=after))
     assert [item for chunk in chunks for item in chunk] == sorted(item for item in items.items() if item[0] > after)
     assert all(1 <= len(chunk) <= most for chunk in chunks)

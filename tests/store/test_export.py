@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from actorcloud.base.errors import BadExport, StoreDamaged, StoreNotEmpty, StoreTooNew
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import Engine, EngineFailed, MemoryEngine, keys, stored
-from actorcloud.store.bulk import Bulk
-from actorcloud.store.export import (
+from actorcloud.store.format import FORMAT, FORMAT_MAJOR, check_format
+from actorcloud.store.maintenance.bulk import Bulk
+from actorcloud.store.maintenance.export import (
     EXPORT_VERSION,
     FRAME_BYTES,
     FRAME_ITEMS,
@@ -26,9 +27,8 @@ from actorcloud.store.export import (
     Item,
     write_export,
 )
-from actorcloud.store.format import FORMAT, FORMAT_MAJOR, check_format
-from actorcloud.store.migration import UNFINISHED, prepare
-from actorcloud.store.renewal import SEQ_JUMP, header_of, import_items, renew
+from actorcloud.store.maintenance.migration import UNFINISHED, prepare
+from actorcloud.store.maintenance.renewal import SEQ_JUMP, header_of, import_items, renew
 from tests.store.local import NOW, OTHER, REF, run_of
 
 HEADER = ExportHeader(41, FORMAT_MAJOR, "0.1.0")

@@ -12,10 +12,10 @@ import pytest
 from actorcloud.actor import System
 from actorcloud.base.errors import NotAStore, StoreDamaged, StoreTooNew
 from actorcloud.store import Batch, Engine, EngineFailed, LmdbEngine, MemoryEngine, StoreActor, keys
-from actorcloud.store.bulk import BULK_ITEMS, Bulk
 from actorcloud.store.engine.port import Opened
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FORMAT_MINOR, FormatRecord, check_format, pack_format
-from actorcloud.store.migration import MIGRATING, UNFINISHED, Plan, Step, prepare
+from actorcloud.store.maintenance.bulk import BULK_ITEMS, Bulk
+from actorcloud.store.maintenance.migration import MIGRATING, UNFINISHED, Plan, Step, prepare
 from actorcloud.store.stored import payload_of, seq_of
 from tests.store.conftest import Disk
 

@@ -9,9 +9,9 @@ import pytest
 
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import MemoryEngine, encode_key, keys, recount, stored
-from actorcloud.store.bulk import Bulk
+from actorcloud.store.maintenance.bulk import Bulk
+from actorcloud.store.maintenance.soundness import PROBLEM_LIMIT, find_problems
 from actorcloud.store.quota import Usage, pack_usage
-from actorcloud.store.soundness import PROBLEM_LIMIT, find_problems
 from tests.store.local import NOW, OTHER, REF
 
 DIGEST = b"f" * 16
@@ -115,8 +115,8 @@ def test_what_was_counted_otherwise_is_told_and_can_be_counted_anew(items: dict[
 
 def test_spaces_are_counted_over_all_pages_and_written_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given: spaces that lie across pages, none of them counted.
-    monkeypatch.setattr("actorcloud.store.bulk.BULK_ITEMS", 7)
-    monkeypatch.setattr("actorcloud.store.census.BULK_ITEMS", 2)
+    monkeypatch.setattr("actorcloud.store.maintenance.bulk.BULK_ITEMS", 7)
+    monkeypatch.setattr("actorcloud.store.maintenance.census.BULK_ITEMS", 2)
     items = {keys.user(name, encode_key(key)): value() for name in "abcde" for key in range(10)}
     bulk = Bulk(engine := MemoryEngine(), engine.open("test"))
     bulk.commit(items)

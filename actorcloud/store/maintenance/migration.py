@@ -28,9 +28,9 @@ import msgspec
 from actorcloud.base.errors import NotAStore, StoreDamaged
 from actorcloud.base.version import VERSION
 from actorcloud.store import keys
-from actorcloud.store.bulk import Bulk
 from actorcloud.store.engine import Engine, Opened, ReadPlan
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, FormatRecord, check_format, pack_format
+from actorcloud.store.maintenance.bulk import Bulk
 from actorcloud.store.stored import pack_value, seq_of, value_of
 
 logger = logging.getLogger("actorcloud.store")

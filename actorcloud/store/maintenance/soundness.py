@@ -17,9 +17,9 @@ import msgspec
 from actorcloud.base.ids import JOB_REF_BYTES, JobRef
 from actorcloud.protocol.record import FINAL, JobRecord
 from actorcloud.store import keys, stored
-from actorcloud.store.bulk import Bulk
-from actorcloud.store.census import Census
 from actorcloud.store.engine import ReadPlan
+from actorcloud.store.maintenance.bulk import Bulk
+from actorcloud.store.maintenance.census import Census
 
 #: Problems that are told; a store with so many is beyond repair by hand.
 PROBLEM_LIMIT = 100

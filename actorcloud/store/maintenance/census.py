@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from actorcloud.store import keys, stored
-from actorcloud.store.bulk import BULK_ITEMS, Bulk
 from actorcloud.store.engine import ReadPlan, Scan
+from actorcloud.store.maintenance.bulk import BULK_ITEMS, Bulk
 from actorcloud.store.quota import Usage, named_space, pack_usage
 
 #: (key, stored value).

@@ -20,11 +20,11 @@ from actorcloud.base.errors import StoreNotEmpty, StoreTooNew
 from actorcloud.base.version import VERSION
 from actorcloud.protocol.record import JobRecord
 from actorcloud.store import keys, stored
-from actorcloud.store.bulk import Bulk
 from actorcloud.store.engine.header import INCARNATION, INCARNATION_BYTES
-from actorcloud.store.export import ExportHeader, ExportReader, Item
 from actorcloud.store.format import FORMAT, FORMAT_MAJOR, pack_format
-from actorcloud.store.migration import UNFINISHED, format_of
+from actorcloud.store.maintenance.bulk import Bulk
+from actorcloud.store.maintenance.export import ExportHeader, ExportReader, Item
+from actorcloud.store.maintenance.migration import UNFINISHED, format_of
 
 #: Commits that the original may have made since the copy: more than a century of them, one each second.
 SEQ_JUMP = 1 << 32
