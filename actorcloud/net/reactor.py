@@ -1,12 +1,12 @@
-"""The transport with sockets: one I/O thread per process that owns them all.
+"""The transport with sockets: one I/O thread per process that runs them all.
 
 What to do is decided by the pure `Exchange`; here is only how: poll, drain, perform, tell the sink.
 
 ::
 
-    any thread: send, dial ... --Inbox--> I/O thread: Exchange --effects--> Listener, Dealer
-                                              |    ^                            |
-                                            sink   +-------- frames, losses ----+
+    any thread: send, dial ... --Inbox--> I/O thread: Exchange --effects--> Sockets
+                                              |    ^                        |
+                                            sink   +------ frames, losses --+
 
 Between two turns the thread runs its guests, if it has taken any in: the actors that the messages are
 for, the pipes of a node. One that waits, or closes this transport, calls back for turns.
@@ -27,38 +27,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import zmq
-
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.ids import Peer
 from actorcloud.base.ports import Guest, PeerDown, PeerUp, Random, TransportEvent
-from actorcloud.net.canary import CANARY_TRIES, check_door
-from actorcloud.net.dealer import Dealer
-from actorcloud.net.effect import Close, Conn, Desk, Effect, Open, Transmit
+from actorcloud.net.effect import Close, Desk, Effect, Open, Transmit
 from actorcloud.net.enrolment import Gate, NoPins, Pins
 from actorcloud.net.exchange import Exchange
 from actorcloud.net.hub import ExchangeHub
-from actorcloud.net.keys import KeyPair, new_key_pair
-from actorcloud.net.listener import Listener, user_of_frame
 from actorcloud.net.loop import Loop
 from actorcloud.net.options import ReactorOptions
-from actorcloud.net.optionsheet import be_curve_client, be_curve_server, prepare, prepare_dealer, prepare_router
 from actorcloud.net.randomness import SystemRandom
 from actorcloud.net.resolver import Resolver, is_literal, parse_tcp, probe_port
 from actorcloud.net.route import Route, Taken
-from actorcloud.net.zap import ZapHandler
+from actorcloud.net.sockets import Sockets
 
 #: Seconds `close` waits for the peers to acknowledge what was sent.
 DRAIN_TIMEOUT = 1.0
 
 #: Seconds `close` waits for the I/O thread, where that has guests.
 CLOSE_TIMEOUT = 10.0
-
-#: Milliseconds that closed sockets get to put the goodbyes on the wire.
-_GOODBYE_LINGER_MS = 300
-
-#: ZeroMQ's default of 1023 sockets is not enough for a large cloud.
-_MAX_SOCKETS = 8192
 
 Sink = Callable[[TransportEvent], None]
 
@@ -86,18 +73,13 @@ class Reactor:
         self._options = options
         self._desk = Desk()
         key = options.key_pair.public if options.key_pair is not None else None
-        self._gate = Gate(pins or NoPins(), key, options.secret)
-        self._exchange = Exchange(options, self._gate, random or SystemRandom(), self._desk)
+        gate = Gate(pins or NoPins(), key, options.secret)
+        self._exchange = Exchange(options, gate, random or SystemRandom(), self._desk)
         self._loop = Loop()
-        self._hub = ExchangeHub(self._exchange)
-        self._hub.forget = self._forget
+        self._sockets = Sockets(options, gate, ExchangeHub(self._exchange), self._loop)
         self._resolver = Resolver()
-        self._dealers: dict[Conn, Dealer] = {}
-        self._listeners: list[Listener] = []
         self._routes: dict[Peer, Route] = {}
         self._sink: Sink = logger.debug
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._zap: ZapHandler | None = None
         self._thread: threading.Thread | None = None
         self._guests: Sequence[Guest] = ()
         #: Monotonic; when there is work although nothing happens.
@@ -115,7 +97,7 @@ class Reactor:
     @property
     def endpoints(self) -> Sequence[str]:
         """Where a started head listens, with the real ports."""
-        return tuple(listener.endpoint for listener in self._listeners)
+        return self._sockets.endpoints
 
     # -- Transport ----------------------------------------------------------------------------------
 
@@ -133,12 +115,8 @@ class Reactor:
         """
         self._sink = sink
         self._guests = guests
-        self._context = zmq.Context()
-        self._context.set(zmq.MAX_SOCKETS, _MAX_SOCKETS)
-        self._context.linger = 0
         try:
-            self._zap = ZapHandler(self._context, self._gate.user_of, time.monotonic)
-            self._loop.watch(self._zap.socket, self._zap.answer)
+            self._sockets.start()
             self._listen()
         except BaseException:
             self._free()
@@ -147,7 +125,7 @@ class Reactor:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         try:
-            self._check_doors(self._zap)
+            self._sockets.check_doors()
         except BaseException:
             self.close()
             raise
@@ -220,42 +198,13 @@ class Reactor:
 
     def _listen(self) -> None:
         for endpoint in self._options.listen:
-            is_tcp = endpoint.startswith("tcp://")
-            if is_tcp:
+            if endpoint.startswith("tcp://"):
                 parse_tcp(endpoint)
-            if not self._options.is_head:
+            if self._options.is_head:
+                self._sockets.listen(endpoint)
+            else:
                 probe_port(endpoint)
                 self._exchange.dial(endpoint, time.monotonic(), is_listening=True)
-                continue
-            router = self._new_socket(zmq.ROUTER, is_tcp=is_tcp)
-            prepare_router(router)
-            if is_tcp:
-                be_curve_server(router, self._keys())
-            index = len(self._listeners)
-            listener = Listener(self._hub, index, router, endpoint, clock=time.monotonic)
-            self._listeners.append(listener)
-            listener.watch(self._loop)
-
-    def _check_doors(self, zap: ZapHandler) -> None:
-        for listener in self._listeners:
-            if listener.endpoint.startswith("tcp://"):
-                stranger = new_key_pair()
-                zap.denied = frozenset({stranger.public})
-                self._hub.expect_strangers(CANARY_TRIES)
-                try:
-                    check_door(listener.endpoint, self._keys().public, stranger)
-                finally:
-                    zap.denied = frozenset()
-
-    def _keys(self) -> KeyPair:
-        assert self._options.key_pair is not None, "checked by ReactorOptions"
-        return self._options.key_pair
-
-    def _new_socket(self, kind: int, *, is_tcp: bool) -> zmq.Socket[bytes]:
-        assert self._context is not None
-        socket = self._context.socket(kind)
-        prepare(socket, self._options.timing, is_tcp=is_tcp)
-        return socket
 
     # -- the I/O thread -----------------------------------------------------------------------------
 
@@ -323,8 +272,7 @@ class Reactor:
         """Do what is due, and tell what has happened."""
         now = time.monotonic()
         self._exchange.settle(now)
-        for listener in self._listeners:
-            listener.sweep(now)
+        self._sockets.sweep(now)
         self._perform()
         self._tell()
 
@@ -357,23 +305,11 @@ class Reactor:
     def _effect(self, effect: Effect) -> None:
         match effect:
             case Transmit():
-                self._transmit(effect.conn, effect.frame)
+                self._sockets.transmit(effect.conn, effect.frame)
             case Open(conn, endpoint, is_listening):
                 self._open(conn, endpoint, is_listening=is_listening)
-            case Close((int(index), bytes(routing_id))):
-                self._listeners[index].kick(routing_id)
             case Close(conn):
-                dealer = self._dealers.pop(conn, None)
-                if dealer is not None:
-                    dealer.close(_GOODBYE_LINGER_MS)
-
-    def _transmit(self, conn: Conn, frame: bytes) -> None:
-        # Not by a pattern: this is done for every frame.
-        if type(conn) is tuple:
-            index, routing_id = conn
-            self._listeners[index].send(routing_id, frame)
-        elif (dealer := self._dealers.get(conn)) is not None:
-            dealer.send(frame)
+                self._sockets.close(conn)
 
     def _tell(self) -> None:
         for event in self._desk.take_events():
@@ -412,39 +348,13 @@ class Reactor:
             if not self._resolver.resolve(endpoint, reply):
                 self._exchange.lost(conn, time.monotonic(), "no-route", f"{endpoint}: still resolving its name")
             return
-        self._attempt(conn, endpoint, is_listening=is_listening)
+        self._sockets.open(conn, endpoint, is_listening=is_listening)
 
     def _resolved(self, conn: int, endpoint: str | None, why: str) -> None:
         if endpoint is None:
             self._exchange.lost(conn, time.monotonic(), "no-route", why)
         elif self._exchange.is_opening(conn):
-            self._attempt(conn, endpoint, is_listening=False)
-
-    def _attempt(self, conn: int, endpoint: str, *, is_listening: bool) -> None:
-        is_tcp = endpoint.startswith("tcp://")
-        socket = self._new_socket(zmq.DEALER, is_tcp=is_tcp)
-        prepare_dealer(socket)
-        vouch: Callable[[zmq.Frame], str] | None = None
-        if is_tcp and self._options.is_head:
-            be_curve_server(socket, self._keys())
-            vouch = user_of_frame
-        elif is_tcp:
-            assert self._options.head_key is not None, "checked by dial and ReactorOptions"
-            be_curve_client(socket, self._keys(), self._options.head_key)
-        dealer = Dealer(self._hub, self._loop, conn, socket, vouch=vouch)
-        self._dealers[conn] = dealer
-        try:
-            if is_listening:
-                dealer.bind(endpoint)
-            else:
-                dealer.connect(endpoint)
-        except zmq.ZMQError as error:
-            dealer.close()
-            code = "address-in-use" if error.errno == zmq.EADDRINUSE else "no-route"
-            self._hub.on_lost(conn, code, f"{endpoint}: {error}")
-
-    def _forget(self, conn: Conn) -> None:
-        self._dealers.pop(conn, None)
+            self._sockets.open(conn, endpoint, is_listening=False)
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -475,12 +385,5 @@ class Reactor:
             logger.exception("a guest of %s could not leave", self._options.name)
 
     def _free(self) -> None:
-        for dealer in self._dealers.values():
-            dealer.close(_GOODBYE_LINGER_MS)
-        for listener in self._listeners:
-            listener.close(_GOODBYE_LINGER_MS)
-        if self._zap is not None:
-            self._zap.close()
+        self._sockets.close_all()
         self._loop.close()
-        if self._context is not None:
-            self._context.term()
