@@ -22,6 +22,7 @@ from actorcloud.jobs.commits import Commits
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
 from actorcloud.jobs.ledger import Ledger
+from actorcloud.jobs.message import Detached
 from actorcloud.jobs.query import Query
 from actorcloud.jobs.removal import Removal
 from actorcloud.jobs.waiters import Waiters
@@ -263,7 +264,7 @@ def keeps_the_link_of_a_dead_proxy() -> Iterator[None]:
 
 @contextmanager
 def loses_the_jobs_of_a_dead_proxy() -> Iterator[None]:
-    with patch.object(Attachment, "parted", lambda self, message: self.detached(message)):
+    with patch.object(Attachment, "parted", lambda self, message: self.detached(Detached(message.node, message.proxy))):
         yield
 
 
