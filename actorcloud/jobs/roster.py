@@ -130,7 +130,12 @@ class Roster(Actor):
         elif (start := self._starting.get(peer)) is not None:
             start.waiting.append(word)
             if len(start.waiting) > EARLY_LIMIT:
-                logger.error("node %s said more than %d words before it had a proxy", peer.name, EARLY_LIMIT)
+                logger.error(
+                    "node %s sent more than %d messages before it had a proxy: its link is reset, and it says again "
+                    "what it holds",
+                    peer.name,
+                    EARLY_LIMIT,
+                )
                 del self._starting[peer]
                 self._neighbours.reset(peer)
 

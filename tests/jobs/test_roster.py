@@ -238,7 +238,9 @@ def test_a_node_that_goes_down_after_its_proxy_has_crashed_is_lost(when: str, si
     assert stage.running() == []
 
 
-def test_what_a_node_says_while_its_proxy_starts_waits_in_order_and_is_bounded(sim: Simulation) -> None:
+def test_what_a_node_says_while_its_proxy_starts_waits_in_order_and_is_bounded(
+    sim: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
     # Given a supervisor that starts nothing for now
     stage = Stage()
     debug.suspend(stage.proxies)
@@ -260,6 +262,7 @@ def test_what_a_node_says_while_its_proxy_starts_waits_in_order_and_is_bounded(s
     sim.run(0.1)
     # Then
     assert stage.neighbours.calls == [("reset", other)]
+    assert "its link is reset, and it says again what it holds" in caplog.text
     debug.resume(stage.proxies)
     sim.run(0.1)
     assert len(stage.running()) == 1
