@@ -42,11 +42,23 @@ def test_a_waiting_thread_is_woken_when_its_condition_is_true() -> None:
 
 def test_a_condition_that_becomes_false_again_is_waited_for_again() -> None:
     # Given
-    waiters = Waiters()
-    answers = iter([False, True, False, True])
+    waiters, looks = Waiters(), threading.Semaphore(0)
+    answers = iter([False, True, False, True, True])
+
+    def ready() -> bool:
+        answer = next(answers)
+        looks.release()
+        return answer
+
+    def check_twice() -> None:
+        for count in (1, 2):
+            for _ in range(count):
+                assert looks.acquire(timeout=60)
+            waiters.check()
+
     # When: the check sees it true, the woken thread sees it false
-    thread = threading.Timer(0, waiters.check)
+    thread = threading.Thread(target=check_twice)
     thread.start()
     # Then
-    assert waiters.wait(lambda: next(answers, True), 0.05) is True
+    assert waiters.wait(ready, 60) is True
     thread.join()

@@ -22,6 +22,7 @@ from actorcloud.base.errors import (
     ResultUnreadable,
     Unpicklable,
 )
+from tests.system.cluster import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -169,7 +170,14 @@ def test_sys_exit_fails_the_job_and_not_the_worker(cloud: Cloud, code: str | int
     def pid() -> int:
         return os.getpid()
 
-    before = set(cloud.map(lambda _: os.getpid(), range(50)))
+    before: set[int] = set()
+
+    def are_known() -> bool:
+        # One of them may take all of the jobs.
+        before.update(cloud.map(lambda _: os.getpid(), range(50)))
+        return len(before) == 2
+
+    wait_for(are_known, "both workers at work")
     with pytest.raises(RemoteError, match="SystemExit"):
         cloud.result(cloud.add_job(sys.exit, code), LONG)
     assert cloud.result(cloud.add_job(pid), LONG) in before
