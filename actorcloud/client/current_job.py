@@ -55,7 +55,12 @@ class CurrentJob(Generic[C]):
         Args:
             fun: as for `mutate_store`; runs after the job's function returned, and again if what it
                 read has changed. Its writes exist if and only if this run's result does.
+
+        Raises:
+            TypeError: it cannot be called.
         """
+        if not callable(fun):
+            raise TypeError(f"on_done takes a function without arguments, not {fun!r}")
         self.staged.append(fun)
 
     def __repr__(self) -> str:

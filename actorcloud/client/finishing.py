@@ -32,20 +32,20 @@ def finish_job(cloud: Cloud, outcome: Outcome, staged: Sequence[Callable[[], obj
 
     Blocks: for one durable commit.
     """
+    from actorcloud.store import called, run_callbacks  # noqa: PLC0415  most jobs never need it
+
     room = cloud.room
     fence = room.session.fence
     assert fence is not None
 
     def run() -> None:
         for fun in staged:
-            fun()
+            called(fun)
 
     while True:
         part = room.transactions.stage(run)
         finish = FinishJob(fence, outcome, part.reads, part.writes, part.ranges, part.atomics)
         answer = room.session.call(finish, Message)
-        from actorcloud.store import run_callbacks  # noqa: PLC0415  loaded by now
-
         match answer:
             case Finished(stored):
                 if stored:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import logging
 from collections.abc import Callable
 
 import pytest
 
 from actorcloud.base.errors import NestedTransaction, NotInJob, NotInTransaction, OnceReused, ReadOnlyTransaction
 from actorcloud.base.ids import JobRef
-from actorcloud.client import Cloud, finish_job
+from actorcloud.client import Cloud, CurrentJob, finish_job
 from actorcloud.protocol.job import AddJobs, Finished, FinishJob
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import Outcome
@@ -254,6 +255,35 @@ def test_a_job_finishes_with_what_it_staged(head: FakeHead, monkeypatch: pytest.
     (message,) = finished
     assert (message.fence, message.outcome) == (fence, outcome)
     assert len(message.writes) == 2
+
+
+async def nothing() -> None:
+    raise AssertionError("nobody awaits it")
+
+
+def test_a_staged_function_that_does_nothing_when_it_is_called_fails_the_job(head: FakeHead) -> None:
+    # Given
+    ref = Cloud.over(head).add_job(double, 1)
+    cloud = Cloud.over(head, fence=(ref.raw, head.records[ref.raw].run))
+    # Then
+    with pytest.raises(TypeError, match="returned a coroutine, so nothing of it has run"):
+        finish_job(cloud, Outcome("done"), [nothing])
+
+
+def test_what_cannot_be_called_is_refused_where_it_is_staged(cloud: Cloud) -> None:
+    with pytest.raises(TypeError, match="on_commit takes a function without arguments, not 5"):
+        cloud.mutate_store(lambda: cloud.txn.on_commit(5))  # type: ignore[arg-type]  # that is what is tested
+    with pytest.raises(TypeError, match="on_done takes a function without arguments, not 5"):
+        CurrentJob(JobRef(bytes(16)), 1, lambda: cloud).on_done(5)  # type: ignore[arg-type]  # as above
+
+
+def test_what_does_nothing_after_a_commit_is_logged(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    # When
+    outcome = cloud.mutate_store(lambda: cloud.txn.on_commit(nothing))
+    # Then
+    assert outcome == Commit(None)
+    assert "returned a coroutine, so nothing of it has run" in caplog.text
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 def test_a_staged_abort_is_raised(head: FakeHead) -> None:

@@ -11,6 +11,7 @@ from actorcloud.store.caller.mutation import TRANSACTION_TIMEOUT_DEFAULT, Staged
 from actorcloud.store.caller.outcome import Abort, Commit, Fail, FencedRun
 from actorcloud.store.caller.pacer import Means
 from actorcloud.store.caller.rehearsal import rehearsed
+from actorcloud.store.caller.repetition import called
 from actorcloud.store.caller.space import Space, user_key
 from actorcloud.store.caller.transaction import Ask, Transaction
 
@@ -29,6 +30,7 @@ __all__ = [
     "Staged",
     "Transaction",
     "Transactions",
+    "called",
     "rehearsed",
     "run_callbacks",
     "user_key",

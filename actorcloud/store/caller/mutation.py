@@ -40,7 +40,7 @@ from actorcloud.store.caller.committer import Committer
 from actorcloud.store.caller.memory import Memory
 from actorcloud.store.caller.outcome import Abort, Commit, Fail
 from actorcloud.store.caller.pacer import Means
-from actorcloud.store.caller.repetition import Parts, Repetition, is_of_signal
+from actorcloud.store.caller.repetition import Parts, Repetition, called, is_of_signal
 from actorcloud.store.caller.space import Space, user_key
 from actorcloud.store.caller.transaction import Ask, Transaction, running
 from actorcloud.store.key_codec import Key
@@ -273,6 +273,6 @@ def run_callbacks(callbacks: Iterable[Callable[[], object]]) -> None:
     """Call what `on_commit` was given; what one raises is logged, and the next one is called."""
     for callback in callbacks:
         try:
-            callback()
+            called(callback)
         except Exception:
             logger.exception("the transaction is committed, but what it had `on_commit` call, %r, failed", callback)

@@ -162,16 +162,16 @@ class Repetition:
 
     def _call(self, transaction: Transaction, fun: Callable[[], T], once_key: bytes | None) -> Commit[T]:
         if once_key is None:
-            return Commit(_called(fun))
+            return Commit(called(fun))
         before = transaction.read(once_key)
         if before is not None:
             return Commit(cast("T", self._codec.loads(before)))
-        value = _called(fun)
+        value = called(fun)
         transaction.write(once_key, self._codec.dumps(value))
         return Commit(value)
 
 
-def _called(fun: Callable[[], T]) -> T:
+def called(fun: Callable[[], T]) -> T:
     """Call a transaction's function.
 
     Raises:

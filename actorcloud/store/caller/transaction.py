@@ -127,10 +127,13 @@ class Transaction(AtomicCalls):
                 What it raises is logged, for the transaction is committed all the same.
 
         Raises:
+            TypeError: it cannot be called.
             ReadOnlyTransaction: in a snapshot, which never commits.
             NotInTransaction: the transaction has ended.
         """
         self._check_writable()
+        if not callable(fun):
+            raise TypeError(f"on_commit takes a function without arguments, not {fun!r}")
         self.callbacks.append(fun)
 
     def fetch(self, space: Space, key: Key, default: object = None) -> Any:  # noqa: ANN401  users' values
