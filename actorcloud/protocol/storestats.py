@@ -15,10 +15,10 @@ class StoreFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Number of the last commit.
     seq: int = 0
-    #: Transactions committed, and those told to run again.
+    #: Transactions committed; runs of others that came to nothing, at a read or at the commit.
     commits: int = 0
     conflicts: int = 0
-    #: Refused for good, and refused as too many were waiting.
+    #: Reads and commits refused for good, and commits refused as too many were waiting.
     refused: int = 0
     busy: int = 0
     #: Writes to the disk; transactions in one, the median and what 99 of 100 do not exceed.

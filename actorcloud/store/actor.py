@@ -62,7 +62,7 @@ from actorcloud.store.query import (
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
-from actorcloud.store.validation import Touched, check_commit
+from actorcloud.store.validation import Touched, check_commit, size_of_commit
 from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -72,7 +72,7 @@ logger = logging.getLogger("actorcloud.store")
 #: Commits of callers that wait to be judged; more are refused as busy. The manager's own never are.
 PENDING_LIMIT = 10_000
 
-#: Their bytes, as far as the limits of a message leave them.
+#: Their bytes.
 PENDING_LIMIT_BYTES = 64 * 1024 * 1024
 
 #: Seconds until what could not be thrown away, as the disk was full, is tried again.
@@ -227,19 +227,21 @@ class StoreActor(Actor):
     def _take_read(self, read: Read) -> object:
         touched = check_read(read)
         if not isinstance(touched, Touched):
+            self._metrics.judged(touched)
             return touched
-        self._queries.append(query_of_read(read, touched, partial(self._answer, self.sender)))
+        self._queries.append(query_of_read(read, touched, partial(self._answer_read, self.sender)))
         return NoReply
+
+    def _answer_read(self, asker: ReplyTo | None, answer: object) -> None:
+        self._metrics.judged(answer)
+        self._answer(asker, answer)
 
     def _take_commit(self, commit: Commit) -> object:
         touched = check_commit(commit)
         if not isinstance(touched, Touched):
+            self._metrics.judged(touched)
             return touched
-        size = 0
-        for _, value in commit.writes:
-            size += len(value or b"")
-        for atomic in commit.atomics:
-            size += sum([len(step.value) for step in atomic.steps])
+        size = size_of_commit(commit)
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
             self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")

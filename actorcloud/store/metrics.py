@@ -13,7 +13,6 @@ import math
 from actorcloud.protocol.storestats import StoreFigures
 from actorcloud.protocol.transaction import Conflict, Fenced, Refused
 from actorcloud.store.engine import EngineStats
-from actorcloud.store.sequencer import Answer
 
 #: Each bucket is so much wider than the one before.
 _GROWTH = 1.2
@@ -62,8 +61,8 @@ class Metrics:
         self._sizes = Histogram()
         self._seconds = Histogram()
 
-    def judged(self, verdict: Answer) -> None:
-        """A caller's commit has its answer."""
+    def judged(self, verdict: object) -> None:
+        """A caller's commit or read has its answer: what is no refusal and no conflict is not counted here."""
         match verdict:
             case Conflict():
                 self._conflicts += 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorcloud.protocol.transaction import Committed, Conflict, Fenced, Refused
-from actorcloud.store import EngineStats
+from actorcloud.actor import System
+from actorcloud.protocol.storestats import GetStoreStats
+from actorcloud.protocol.transaction import Commit, Committed, Conflict, Fenced, Read, Refused
+from actorcloud.store import EngineStats, MemoryEngine, StoreActor, encode_key, keys
 from actorcloud.store.metrics import Histogram, Metrics
 
 
@@ -52,3 +54,23 @@ def test_verdicts_and_batches_are_counted() -> None:
     assert (told.entries, told.used_bytes, told.limit_bytes, told.readers) == (7, 4096, 8192, 2)
     assert 0.0008 < told.commit_p50 < 0.0012
     assert 0.08 < told.commit_p99 < 0.12
+
+
+def test_conflicts_and_refusals_of_reads_are_counted_and_what_is_refused_unjudged() -> None:
+    # Given
+    key, other = (keys.user("s", encode_key(name)) for name in "ab")
+    with System() as system:
+        store = StoreActor.options(system=system).start(MemoryEngine())
+        seen = store.ask(Read((key,))).snapshot
+        store.ask(Commit(bytes(16), 1, writes=((key, b"\0v"),)))
+        # When: of what was read something has changed; there is no such job; a key is none
+        answers = [
+            store.ask(Read((other,), seen, ((key, 0),))),
+            store.ask(Read((keys.user(bytes(16), encode_key("k")),))),
+            store.ask(Read((b"",))),
+            store.ask(Commit(bytes(16), 1, writes=((b"", b"\0v"),))),
+        ]
+        told = store.ask(GetStoreStats()).figures
+    # Then
+    assert [type(answer) for answer in answers] == [Conflict, Refused, Refused, Refused]
+    assert (told.commits, told.conflicts, told.refused) == (1, 1, 3)

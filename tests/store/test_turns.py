@@ -8,8 +8,19 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import ActorRef, Future, System
-from actorcloud.protocol.transaction import Commit, Committed, Conflict, NotCommitted, Refused, Status
+from actorcloud.protocol.record import NewJob
+from actorcloud.protocol.transaction import (
+    Atomic,
+    AtomicStep,
+    Commit,
+    Committed,
+    Conflict,
+    NotCommitted,
+    Refused,
+    Status,
+)
 from actorcloud.store import MemoryEngine, StoreActor, actor, encode_key, keys, tickets
+from actorcloud.store.validation import size_of_commit
 
 KEY, COLD = (keys.user("s", encode_key(name)) for name in ("hot", "cold"))
 WAIT = 30.0
@@ -105,7 +116,8 @@ def test_parked_commits_count_as_waiting_and_more_are_refused(
 
 def test_the_bytes_of_what_waits_are_bounded(store: ActorRef[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
-    monkeypatch.setattr(actor, "PENDING_LIMIT_BYTES", 5)
+    # Room for one, and a half
+    monkeypatch.setattr(actor, "PENDING_LIMIT_BYTES", 3 * size_of_commit(commit(2)) - 1)
     lose(store, 1)
     parked = [ask(store, commit(number)) for number in (2, 3)]
     # Then
@@ -115,3 +127,25 @@ def test_the_bytes_of_what_waits_are_bounded(store: ActorRef[Any], monkeypatch: 
     store.ask(Status(commit(1).txn))
     assert [type(one.get(timeout=WAIT)) for one in parked] == [Committed, Conflict]
     assert isinstance(store.ask(commit(5, key=COLD)), Conflict)
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [
+        {"atomics": (Atomic(COLD, (AtomicStep("set", b"\0" + b"v" * 99),)),)},
+        {"atomics": (Atomic(COLD, (AtomicStep("compare_and_set", b"\0", b"\0" + b"v" * 99),)),)},
+        {"jobs": (NewJob(bytes(16), bytes(16), b"v" * 100),)},
+        {"writes": ((keys.user("s", encode_key("v" * 99)), b"\0"),)},
+    ],
+    ids=["operand", "expected", "arguments", "key"],
+)
+def test_all_that_a_waiting_commit_brings_is_counted(
+    store: ActorRef[Any], monkeypatch: pytest.MonkeyPatch, brought: dict[str, Any]
+) -> None:
+    # Given: nobody waits, and this one alone brings too much
+    monkeypatch.setattr(actor, "PENDING_LIMIT_BYTES", 99)
+    # When
+    refused = store.ask(Commit(bytes(16), 1, **brought))
+    # Then
+    assert isinstance(refused, Refused)
+    assert refused.code == "busy"

@@ -26,7 +26,7 @@ from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import keys, stored
 from actorcloud.store.validation.effect import effect_of
-from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, stamps_of, touched_by
+from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, size_of, stamps_of, touched_by
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -39,6 +39,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 CommitVerdict = Accepted | Committed | Conflict | Fenced | Refused
+
+
+def size_of_commit(commit: Commit) -> int:
+    """Return the bytes of all that a message brings."""
+    return size_of(commit) + _size_of_jobs(commit)
 
 
 def check_commit(commit: Commit) -> Touched | Refused:
@@ -106,7 +111,11 @@ def _check_limits(commit: Commit) -> None:
     if len(commit.txn) != TXN_ID_BYTES or not _ID_BYTES.issuperset(map(len, commit.acked)):
         raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
     check_count(max(len(commit.jobs), len(commit.acked)))
-    check_footprint(commit, sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0)
+    check_footprint(commit, _size_of_jobs(commit))
+
+
+def _size_of_jobs(commit: Commit) -> int:
+    return sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0
 
 
 def _check_names(commit: Commit) -> None:

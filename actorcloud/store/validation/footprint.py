@@ -85,11 +85,9 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
     """
     steps = sum([len(atomic.steps) for atomic in body.atomics]) if body.atomics else 0
     check_count(max(len(body.reads), len(body.writes) + steps))
-    size = others_bytes + size_of_writes(body.writes, body.atomics)
-    size += sum(map(len, map(_first, body.reads)))
     if body.ranges:
         check_ranges(body.ranges)
-        size += sum([len(entry.lo) + len(entry.hi) for entry in body.ranges])
+    size = others_bytes + size_of(body)
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
     _check_values(body.writes)
@@ -97,13 +95,15 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
         _check_atomics(body)
 
 
-def size_of_writes(writes: Iterable[Write], atomics: Iterable[Atomic]) -> int:
-    """Return the bytes of keys and values that a transaction brings."""
-    size = 0
-    for key, value in writes:
+def size_of(body: Footprint) -> int:
+    """Return the bytes of keys, ranges and values that a transaction brings."""
+    size = sum(map(len, map(_first, body.reads)))
+    for key, value in body.writes:
         size += len(key) + len(value or b"")
-    for atomic in atomics:
+    for atomic in body.atomics:
         size += len(atomic.key) + sum(len(step.value) + len(step.expected) for step in atomic.steps)
+    if body.ranges:
+        size += sum([len(entry.lo) + len(entry.hi) for entry in body.ranges])
     return size
 
 
