@@ -5,7 +5,7 @@ code   name                                meaning
 =====  ==================================  ===============================================
 0      OK                                  done
 1      FAILED                              it did not work; of `result`: the job raised
-2      USAGE                               the command line or a setting is wrong
+2      USAGE                               the command line, a key, a value or a setting is wrong
 69     UNAVAILABLE                         no head answers there; of a head: the port is in use
 73     CANNOT_CREATE                       a store or export is damaged, too new, none, or in the way
 75     TRY_AGAIN                           the same may work later; another head has the store, its server is away
@@ -28,6 +28,8 @@ from actorcloud.base.errors import (
     BadExport,
     BadJobRef,
     BadJoinString,
+    BadKey,
+    BadValue,
     CommitUnknown,
     ConfigError,
     CurveMissing,
@@ -49,6 +51,7 @@ from actorcloud.base.errors import (
     StoreUnreachable,
     TransactionError,
     UnknownHead,
+    ValueTooLarge,
 )
 
 
@@ -72,7 +75,7 @@ FINAL_CODES = frozenset({ExitCode.USAGE, ExitCode.UNAVAILABLE, ExitCode.CANNOT_C
 
 #: Errors that have a code of their own; the first match counts, all others are FAILED.
 _CODES: tuple[tuple[ExitCode, tuple[type[ActorCloudError], ...]], ...] = (
-    (ExitCode.USAGE, (ConfigError, BadJobRef, BadJoinString)),
+    (ExitCode.USAGE, (ConfigError, BadJobRef, BadJoinString, BadKey, BadValue, ValueTooLarge)),
     (ExitCode.UNAVAILABLE, (HeadUnreachable, AddressInUse, CurveMissing)),
     (ExitCode.CANNOT_CREATE, (NotAStore, StoreTooNew, StoreDamaged, StoreNotEmpty, BadExport)),
     (ExitCode.TRY_AGAIN, (StoreLocked, StoreUnreachable, TransactionError, CommitUnknown, NoSpace)),

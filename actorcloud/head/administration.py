@@ -80,7 +80,7 @@ def check_store(store: Where, level: CheckLevel) -> Report:
 
     Args:
         store: see `base.location`.
-        level: `full` reads a copy's records too, beside the store.
+        level: `full` reads a copy's records too, in the store's directory.
 
     Raises:
         NotAStore: there is none.
@@ -91,9 +91,9 @@ def check_store(store: Where, level: CheckLevel) -> Report:
     report = engine_at(place).check(level)
     if level == "quick" or report.problems:
         return report
-    # A copy of a store in files where there is room for the one: beside it.
-    where = None if place.is_database else place.home.parent
-    with tempfile.TemporaryDirectory(prefix=f".{place.home.name}-", dir=where) as beside:
+    # A copy of a store in files where there is room for the one, and where we may write: within its directory.
+    where = None if place.is_database else place.home
+    with tempfile.TemporaryDirectory(prefix="check-", dir=where) as beside:
         copy = Path(beside) / "store"
         back_up_store(place, copy)
         engine = engine_at(copy)
@@ -164,12 +164,13 @@ def export_store(store: Where, file: Path) -> int:
 
     Raises:
         StoreNotEmpty: there is such a file.
-        NotAStore, NoSpace, StoreDamaged: as `back_up_store` says.
+        NotAStore: there is no store, or no file can be made there.
+        NoSpace, StoreDamaged: as `back_up_store` says.
     """
     if file.exists():
         raise StoreNotEmpty(f"the file {file} is there already; name another one, or move it away")
     # The copy beside the file: where there is room for the one there is for the other.
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.absolute().parent) as place:
+    with _writing(file), tempfile.TemporaryDirectory(prefix=".export-", dir=file.absolute().parent) as place:
         copy, partial = Path(place) / "store", Path(place) / "export"
         back_up_store(store, copy)
         engine = engine_at(copy)
@@ -181,14 +182,21 @@ def export_store(store: Where, file: Path) -> int:
                 count = write_export(stream, header_of(bulk), items)
                 stream.flush()
                 os.fsync(stream.fileno())
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-                raise NoSpace(f"the export {file} does not fit there: {error.strerror}; make room") from error
-            raise
         finally:
             engine.close()
         partial.rename(file)
     return count
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    """Say in words why an export cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise NoSpace(f"the export {file} does not fit there: {error.strerror}; make room") from error
+        raise NotAStore(f"the export {file} cannot be written: {error.strerror}") from error
 
 
 def import_store(file: Path, dest: Where) -> int:

@@ -26,7 +26,8 @@ from actorcloud.head import (
 )
 from actorcloud.head.place import engine_at, plan_at
 from actorcloud.protocol.record import JobRecord
-from actorcloud.store import Bulk, Opened, SqliteEngine, keys, renew
+from actorcloud.store import Bulk, Opened, SqliteEngine, find_problems, keys, renew
+from actorcloud.store.engine import lmdb_file
 from actorcloud.store.format import FORMAT, FormatRecord, pack_format
 from actorcloud.store.quota import Usage, pack_usage
 from actorcloud.store.stored import pack, pack_time, payload_of
@@ -154,6 +155,44 @@ def test_what_would_overwrite_a_store_is_refused(store: Path, tmp_path: Path) ->
     assert contents(store) == before
 
 
+def test_a_store_that_is_open_is_not_to_be_moved_away(store: Path, tmp_path: Path) -> None:
+    # Given
+    back_up_store(store, tmp_path / "backup")
+    export_store(store, tmp_path / "file")
+    with open_offline(store):
+        # Then
+        with pytest.raises(StoreLocked, match="stop it first"):
+            restore_store(tmp_path / "backup", store)
+        with pytest.raises(StoreLocked, match="stop it first"):
+            import_store(tmp_path / "file", store)
+
+
+def test_a_store_that_was_only_looked_at_is_not_walked_through_at_the_next_start(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    back_up_store(store, tmp_path / "backup")
+    opened(store)
+    # When
+    check_store(store, "full")
+    with pytest.raises(StoreNotEmpty):
+        restore_store(tmp_path / "backup", store)
+    # Then
+    monkeypatch.setattr(lmdb_file, "check_pages", pytest.fail)
+    opened(store)
+
+
+def test_where_nothing_can_be_made_it_is_said_in_words(store: Path, tmp_path: Path) -> None:
+    # Given: a file where a directory is needed, as nothing keeps root out
+    (tmp_path / "file").touch()
+    # Then
+    with pytest.raises(NotAStore, match=r"cannot be made: Not a directory"):
+        back_up_store(store, tmp_path / "file" / "backup")
+    with pytest.raises(NotAStore, match=r"nowhere/file cannot be written: No such file or directory"):
+        export_store(store, tmp_path / "nowhere" / "file")
+    assert names(tmp_path) == {"store", "file"}
+
+
 def test_a_directory_with_other_things_is_left_alone(store: Path, tmp_path: Path) -> None:
     (tmp_path / "papers").mkdir()
     (tmp_path / "papers" / "thesis.tex").touch()
@@ -265,10 +304,18 @@ def test_what_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_a_full_check_reads_the_records_too(store: Path, tmp_path: Path) -> None:
+def test_a_full_check_reads_the_records_too(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     before = opened(store).epoch
+    seen: list[set[str]] = []
+
+    def look(bulk: Bulk) -> tuple[str, ...]:
+        seen.append(names(tmp_path))
+        return find_problems(bulk)
+
+    monkeypatch.setattr("actorcloud.head.administration.find_problems", look)
     assert check_store(store, "full").problems == ()
+    assert seen == [{"store"}], "what is beside the store may belong to others"
     assert opened(store).epoch == before + 1
     bulk = bulk_of(store)
     bulk.commit({}, [keys.function(b"f" * 16)])

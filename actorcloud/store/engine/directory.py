@@ -140,11 +140,15 @@ class StoreDirectory:
         """Give `new`, for a store that is to be written there, and publish it; after an error nothing stays of it.
 
         Raises:
-            NotAStore: there is something in the directory, or it is a file.
+            NotAStore: there is something in the directory, or it is a file, or it cannot be made.
+            NoSpace: there is no room for it.
         """
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise NotAStore(f"{self.path} is not empty; give an empty or new directory")
-        self.new.mkdir(mode=0o700, parents=True)
+        try:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise NotAStore(f"{self.path} is not empty; give an empty or new directory")
+            self.new.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            raise refusal(f"{self.path} cannot be made", error) from error
         try:
             yield self.new
             self.publish()

@@ -340,7 +340,7 @@ class LmdbEngine:
         except StoreDamaged as damage:
             return Report(level, (str(damage),), 0)
         finally:
-            self._directory.unlock()
+            self._directory.unlock(in_order=self._directory.is_as_left())
 
     def _copy(self, place: Path, *, compact: bool) -> None:
         try:

@@ -315,7 +315,7 @@ class SqliteEngine:
         except StoreDamaged as damage:
             return Report(level, (str(damage),), 0)
         finally:
-            self._directory.unlock()
+            self._directory.unlock(in_order=self._directory.is_as_left())
 
     def _look(self, level: CheckLevel) -> Report:
         file = self._directory.file

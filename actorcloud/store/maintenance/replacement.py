@@ -53,15 +53,16 @@ def new_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Itera
         there leaves nothing.
 
     Raises:
-        StoreNotEmpty: there is a store already.
+        StoreNotEmpty: there is a store already, which nobody has open.
         StoreLocked, NotAStore: as `StoreDirectory.lock` says.
     """
-    directory = StoreDirectory(dest, companions)
-    if directory.data.exists():
-        raise StoreNotEmpty(f"{dest} holds a store already; name a new directory, or move that one away")
+    directory = StoreDirectory(dest, companions, file=file_of(dest) or LMDB_FILE)
     is_fresh = not dest.exists()
+    # First: a store that a head has is not to be moved away.
     directory.lock(owner)
     try:
+        if directory.data.exists():
+            raise StoreNotEmpty(f"{dest} holds a store already; name a new directory, or move that one away")
         with _beside(dest) as place:
             yield place
             (place / directory.data.name).rename(directory.data)
@@ -72,7 +73,8 @@ def new_store(dest: Path, owner: str, companions: Collection[str] = ()) -> Itera
             shutil.rmtree(dest, ignore_errors=True)
         raise
     finally:
-        directory.unlock()
+        # Of a store that was refused nobody need look at the pages again.
+        directory.unlock(in_order=directory.is_as_left())
 
 
 @contextlib.contextmanager
