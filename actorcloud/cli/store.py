@@ -19,7 +19,15 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.function import read_argument
 from actorcloud.cli.option import option
 from actorcloud.cli.place import Place, speaks_to_head
-from actorcloud.cli.stored import key_fields, key_text, read_key, usage_fields, value_fields, value_text
+from actorcloud.cli.stored import (
+    key_fields,
+    key_text,
+    read_key,
+    space_text,
+    usage_fields,
+    value_fields,
+    value_text,
+)
 from actorcloud.client import Cloud
 from actorcloud.protocol.usage import SpaceUsage
 
@@ -39,7 +47,9 @@ Space = JobRef[Any] | str
 def get(key: str, *, space: str | None, job: str | None, unpickle: bool, json: bool, place: Place) -> None:
     """Print the value that is stored under KEY.
 
-    KEY is JSON, else text; a tuple is a list, bytes are {"hex": "00ff"}. Exit code 1: there is none.
+    KEY is JSON, else text; a tuple is a list, bytes are {"hex": "00ff"}; before one that begins with - write --.
+
+    Exit code 1: there is none.
     """
     where, wanted = _space(space, job), read_key(key)
     with place.open_store() as cloud:
@@ -106,7 +116,7 @@ def _list_spaces(place: Place, limit: int, *, json: bool) -> None:
             if json:
                 report.write_json(fields)
             else:
-                click.echo(f"{usage.space}\t{usage.keys:,} keys\t{usage.size_bytes:,} bytes")
+                click.echo(f"{space_text(usage.space)}\t{usage.keys:,} keys\t{usage.size_bytes:,} bytes")
     _talk_of_end(place, count, limit, "no spaces")
 
 

@@ -1,14 +1,16 @@
 """Keys and values of the store, as written on a command line and shown.
 
-A key is JSON: 3, "tea", null, true, ["user", 7] (a tuple), {"hex": "00ff"} (bytes); else it is the text.
-A value is shown as JSON where that says all of it. What is pickled is not looked into: unpickling runs
-what the bytes say, and any job may have written them. `--unpickle` does.
+A key is JSON: 3, "tea", null, true, ["user", 7] (a tuple); else it is the text. What JSON cannot say is an
+object of one field: {"hex": "00ff"} (bytes), {"float": "inf"} (or "-inf"; of values also "nan"), and of values
+{"items": [[1, "one"]]}, a dict with a key that is no text. What is pickled is not looked into: unpickling
+runs what the bytes say, and any job may have written them. `--unpickle` does.
 
 Pure, but for that.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -35,12 +37,10 @@ def read_key(text: str) -> Any:
 def key_fields(key: Any) -> Any:
     r"""Return a key for JSON, as `read_key` takes it.
 
-    >>> key_fields(("user", b"\x00"))
-    ['user', {'hex': '00'}]
+    >>> key_fields(("user", b"\x00", float("-inf")))
+    ['user', {'hex': '00'}, {'float': '-inf'}]
     """
-    if isinstance(key, tuple):
-        return [key_fields(element) for element in key]
-    return {"hex": key.hex()} if isinstance(key, bytes) else key
+    return _shown(key)
 
 
 def key_text(key: Any) -> str:
@@ -48,6 +48,12 @@ def key_text(key: Any) -> str:
     written = msgspec.json.encode(key_fields(key)).decode()
     is_plain = isinstance(key, str) and key.isprintable() and " " not in key and read_argument(key) == key
     return key if is_plain else written
+
+
+def space_text(space: object) -> str:
+    """Return a space, or a job, as a line shows it: as it is, unless that would break the line."""
+    name = str(space)
+    return name if name.isprintable() else msgspec.json.encode(name).decode()
 
 
 def usage_fields(usage: SpaceUsage) -> dict[str, Any]:
@@ -73,7 +79,10 @@ def value_fields(found: Any, *, unpickle: bool) -> dict[str, Any]:
     if codec == "pickle" and unpickle:
         see_working_directory()
         value = load_value(payload, "the value")
-    shown = {"hex": value.hex()} if isinstance(value, bytes) else value
+    try:
+        shown = _shown(value)
+    except RecursionError:
+        shown = repr(value)
     return {"codec": codec, "bytes": len(payload), "value": shown}
 
 
@@ -87,6 +96,21 @@ def value_text(fields: dict[str, Any], *, unpickle: bool) -> str:
         return repr(fields["value"])
 
 
+def _shown(value: Any) -> Any:
+    """Return a value for JSON, in which all of it is said; a part of another class as it is."""
+    cls = type(value)
+    if cls is bytes:
+        return {"hex": value.hex()}
+    if cls is float and not math.isfinite(value):
+        return {"float": str(value)}
+    if cls in {list, tuple}:
+        return [_shown(element) for element in value]
+    if cls is dict:
+        items = [(_shown(key), _shown(element)) for key, element in value.items()]
+        return dict(items) if all(type(key) is str for key in value) else {"items": items}
+    return value
+
+
 def _key_of(value: object) -> Any:
     match value:
         case list():
@@ -96,6 +120,8 @@ def _key_of(value: object) -> Any:
                 return bytes.fromhex(digits)
             except ValueError as error:
                 raise BadKey(f"the key {value!r} is no bytes in hexadecimal digits") from error
+        case {"float": "inf" | "-inf" as text, **rest} if not rest:
+            return float(text)
         case dict():
             raise BadKey(f'the key {value!r} cannot be one; bytes are written {{"hex": "00ff"}}')
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def put_all(desk: Desk, keys: Iterable[Any]) -> None:
         ("true", True),
         ('["user", [7, {"hex": "00ff"}]]', ("user", (7, b"\x00\xff"))),
         ("[", "["),
+        ('{"float": "inf"}', math.inf),
+        ('[{"float": "-inf"}, null]', (-math.inf, None)),
     ],
 )
 def test_a_key_is_json_or_text_and_is_shown_so_that_it_can_be_given_again(text: str, key: Any) -> None:
@@ -62,7 +65,7 @@ def test_a_key_is_json_or_text_and_is_shown_so_that_it_can_be_given_again(text: 
     assert decode_key(encode_key(key)) == key
 
 
-@pytest.mark.parametrize("text", ['{"hex": "0"}', '{"a": 1}', '[{"hex": 1}]'])
+@pytest.mark.parametrize("text", ['{"hex": "0"}', '{"a": 1}', '[{"hex": 1}]', '{"float": "nan"}', '{"float": 1}'])
 def test_json_that_is_no_key_is_refused(text: str) -> None:
     with pytest.raises(BadKey):
         read_key(text)
@@ -84,6 +87,42 @@ def test_what_is_put_is_shown_without_unpickling(desk: Desk, value: str) -> None
     desk.run("store", "put", "--space", "prices", "tea", value)
     assert desk.run("store", "get", "--space", "prices", "tea").stdout == f"{value}\n"
     assert desk.cloud.fetch("prices", "tea") == json.loads(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            {"a": [b"\x00", math.nan], "b": {"c": -math.inf}},
+            '{"a":[{"hex":"00"},{"float":"nan"}],"b":{"c":{"float":"-inf"}}}',
+        ),
+        ({1: "one", None: b"x"}, '{"items":[[1,"one"],[null,{"hex":"78"}]]}'),
+        (b"xy", '{"hex":"7879"}'),
+    ],
+)
+def test_a_value_is_shown_with_all_that_is_in_it(desk: Desk, value: Any, shown: str) -> None:
+    # Given
+    desk.cloud.mutate_store(lambda: desk.cloud.store("s", "k", value, "msgpack"))
+    # When
+    listed = desk.run("store", "ls", "--space", "s")
+    got = desk.run("store", "get", "--space", "s", "k", "--json")
+    # Then
+    assert listed.stdout == f"k\t{shown}\n"
+    assert json.loads(got.stdout)["value"] == json.loads(shown)
+
+
+def test_a_value_that_contains_itself_is_shown_as_python_does(desk: Desk) -> None:
+    # Given
+    endless: list[Any] = []
+    endless.append(endless)
+    fill(desk, tea=endless)
+    # Then
+    assert desk.run("store", "get", "--space", "prices", "tea", "--unpickle").stdout == '"[[...]]"\n'
+
+
+def test_a_name_that_would_break_its_line_is_quoted(desk: Desk) -> None:
+    desk.cloud.mutate_store(lambda: desk.cloud.store("line\nfeed", "k", 1))
+    assert desk.run("store", "ls").stdout.startswith('"line\\nfeed"\t1 keys\t')
 
 
 def test_an_absent_key_ends_get_and_delete_with_1(desk: Desk) -> None:
