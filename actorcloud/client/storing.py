@@ -146,7 +146,7 @@ class StoreCalls:
 
         Raises:
             BadKey: no space can have that name.
-            TransactionTooLarge: the limit is not from 1 to 1000.
+            TypeError, TransactionTooLarge: the limit is no number from 1 to 1000.
 
         Blocks: for a round trip to the head.
         """

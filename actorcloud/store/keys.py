@@ -308,6 +308,8 @@ def space_of(key: bytes) -> bytes:
 
 
 def _name(name: str, what: str, limit: int) -> bytes:
+    if not isinstance(name, str):
+        raise BadKey(f"{what} is a text, not {name!r}")
     try:
         encoded = name.encode()
     except UnicodeEncodeError:

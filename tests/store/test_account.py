@@ -99,6 +99,12 @@ def test_what_cannot_be_told_is_refused(client: Transactions) -> None:
             client.spaces(limit=limit)
 
 
+@pytest.mark.parametrize("limit", ["9", 2.5, None, True])
+def test_what_is_no_number_of_spaces_is_refused_by_its_name(client: Transactions, limit: Any) -> None:
+    with pytest.raises(TypeError, match="the limit of a list of spaces is an int, not"):
+        client.spaces(limit=limit)
+
+
 def test_an_answer_that_is_none_is_never_taken_for_one() -> None:
     with pytest.raises(TypeError, match="the store answered"):
         Transactions(lambda _: GetUsage(b""), PICKLE, means(Clock())).usage("s")

@@ -127,6 +127,8 @@ def test_what_cannot_be_done_refuses_the_whole_transaction(
         (lambda txn: txn.append("s", "k", "text"), BadValue),
         (lambda txn: txn.append("s", "k", b"", cap=VALUE_LIMIT_BYTES + 1), BadValue),
         (lambda txn: txn.append("s", "k", b"", cap=-1), BadValue),
+        (lambda txn: txn.append("s", "k", b"", cap=2.5), BadValue),
+        (lambda txn: txn.append("s", "k", b"", cap="9"), BadValue),
         (lambda txn: txn.set_if_absent("s", "k", bytes(VALUE_LIMIT_BYTES + 1)), ValueTooLarge),
         (lambda txn: txn.push("s", "queue", 1), BadKey),
         (lambda txn: txn.push("s", ("q" * 470,), 1), BadKey),
@@ -139,6 +141,18 @@ def test_what_could_never_be_done_is_refused_at_the_call(
 ) -> None:
     with pytest.raises(error):
         do(client, work)
+
+
+@pytest.mark.parametrize("retry", ["yes", 1])
+def test_what_says_whether_to_try_again_may_be_anything_that_is_true(store: LocalStore, retry: Any) -> None:
+    # Given
+    txn, attempt = begin(store)
+    # When
+    txn.set_if_absent("s", "a", 1, retry=retry)
+    txn.compare_and_set("s", "b", 1, 2, retry=retry)
+    txn.delete_if_equal("s", "c", 1, retry=retry)
+    # Then: on the wire it is a bool, and nothing else is a message
+    assert [step.retry for atomic in attempt.atomics for step in atomic.steps] == [True, True, True]
 
 
 def test_a_snapshot_does_nothing(client: Transactions) -> None:

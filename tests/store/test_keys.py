@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,12 @@ def test_spaces_do_not_run_into_each_other(one: str, other: str) -> None:
 def test_a_bad_name_of_a_space_is_refused(name: str) -> None:
     with pytest.raises(BadKey, match="the name of a space"):
         keys.user(name, b"\x00")
+
+
+@pytest.mark.parametrize("name", [5, b"paid", None, True])
+def test_a_name_that_is_no_text_is_refused(name: Any) -> None:
+    with pytest.raises(BadKey, match=f"a once-name is a text, not {name!r}"):
+        keys.once(REF, name)
 
 
 def test_a_long_name_and_a_long_key_are_too_long_together() -> None:

@@ -32,8 +32,11 @@ def list_spaces(ask: Ask, after: Space | None, limit: int, *, of_jobs: bool) -> 
         of_jobs: those of jobs, and no others.
 
     Raises:
+        TypeError: the limit is no number.
         TransactionTooLarge: more than one answer holds.
     """
+    if type(limit) is not int:
+        raise TypeError(f"the limit of a list of spaces is an int, not {limit!r}")
     return _asked(ask, ListSpaces(of_jobs, _behind(after, of_jobs=of_jobs), limit))
 
 

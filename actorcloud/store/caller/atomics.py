@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from actorcloud.base.errors import BadValue
 from actorcloud.protocol.transaction import VALUE_LIMIT_BYTES, AtomicStep
 from actorcloud.store.atomic import check_step
 from actorcloud.store.caller.codec import Codec
@@ -58,9 +59,11 @@ class AtomicCalls(ABC):
                 there would be more.
 
         Raises:
-            BadKey, BadValue: the key or the data cannot be such.
+            BadKey, BadValue: the key, the data or the cap cannot be such.
             NotInTransaction: the transaction has ended.
         """
+        if type(cap) is not int:
+            raise BadValue(f"cap={cap!r}: bytes are counted by an int")
         self._do(space, key, AtomicStep("append", self._codec.dumps(data, "raw"), cap=cap))
 
     def set_if_absent(
@@ -79,7 +82,7 @@ class AtomicCalls(ABC):
             BadKey, BadValue: the key or the value cannot be stored.
             NotInTransaction: the transaction has ended.
         """
-        self._do(space, key, AtomicStep("set_if_absent", self._codec.dumps(value, codec), retry=retry))
+        self._do(space, key, AtomicStep("set_if_absent", self._codec.dumps(value, codec), retry=bool(retry)))
 
     def compare_and_set(self, space: Space, key: Key, expected: object, value: object, *, retry: bool = False) -> None:
         """Set `key` to `value`; if it is not `expected` at the commit, the transaction is `ConditionFailed`.
@@ -96,14 +99,15 @@ class AtomicCalls(ABC):
             NotInTransaction: the transaction has ended.
         """
         old, new = self._codec.dumps(expected), self._codec.dumps(value)
-        self._do(space, key, AtomicStep("compare_and_set", new, old, retry=retry))
+        self._do(space, key, AtomicStep("compare_and_set", new, old, retry=bool(retry)))
 
     def delete_if_equal(self, space: Space, key: Key, expected: object, *, retry: bool = False) -> None:
         """Delete `key`; if it is not `expected` at the commit, the transaction is `ConditionFailed`.
 
         See `compare_and_set`.
         """
-        self._do(space, key, AtomicStep("delete_if_equal", b"", self._codec.dumps(expected), retry=retry))
+        step = AtomicStep("delete_if_equal", b"", self._codec.dumps(expected), retry=bool(retry))
+        self._do(space, key, step)
 
     def stamp(self, space: Space, key: Key) -> None:
         """Set `key` to the number of this transaction's commit, an int: later commits have larger ones.
