@@ -59,7 +59,7 @@ class Completion:
     def lost(self, ref: bytes, record: JobRecord, *, head_lost: bool = False) -> StateName:
         """End a run whose node is gone, or does not hold it any more; returns the state that the job will have."""
         after = transition.end(record, "lost", self._desk.now(), head_lost=head_lost)
-        outcome = _suspension(after, b"") if after.state == "suspended" else None
+        outcome = _suspension(after) if after.state == "suspended" else None
         part = self._part(ref, record, after, outcome, lambda _refused: None)
         self._desk.commits.stage_all((part,))
         return after.state
@@ -102,7 +102,7 @@ class Completion:
         after = transition.end(record, item.kind, self._desk.now())
         outcome = item.outcome if after.state in FINAL else None
         if after.state == "suspended":
-            outcome = _suspension(after, item.outcome.output)
+            outcome = _suspension(after, item.outcome)
 
         def then(refused: Refused | None) -> None:
             if refused is None:
@@ -158,7 +158,15 @@ def _is_finish_of(record: bytes | None, run: bytes, state: str | None = None) ->
     return found is not None and found.run == run and found.state != "running" and state in {None, found.state}
 
 
-def _suspension(after: JobRecord, output: bytes) -> Outcome:
+def _suspension(after: JobRecord, last: Outcome | None = None) -> Outcome:
+    """Return the outcome of a job whose process died too often.
+
+    Args:
+        after: the job, suspended.
+        last: what the node told of the last death; None: it was the node's own.
+    """
     what = "the process that ran it" if after.lost <= transition.LOST_LIMIT else "the process that ran it, or its node,"
-    text = f"{what} died {after.crashes} times"
+    how = f"; the last time: {last.error.message}" if last is not None and last.error is not None else ""
+    text = f"{what} died {after.crashes} times{how}"
+    output = last.output if last is not None else b""
     return Outcome("suspended", error=JobError("JobSuspended", text, ""), code="job-suspended", output=output)

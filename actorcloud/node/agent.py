@@ -22,7 +22,7 @@ import msgspec
 
 from actorcloud.actor import Actor, ActorRef, Timer
 from actorcloud.base.exits import Shutdown
-from actorcloud.base.ids import Peer
+from actorcloud.base.ids import JobRef, Peer
 from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp
 from actorcloud.cluster import RemoteRef
 from actorcloud.node.crew import Crew
@@ -254,8 +254,7 @@ class NodeAgent(Actor):
         # What we sent it while its end was on the way to us has reached nobody.
         self._give_back(self.holding.at(message.port))
         if message.is_crash and message.blamed is not None:
-            error = message.blamed.outcome.error
-            logger.warning("%s", error.message if error else "a worker died")
+            logger.warning("the process that ran job %s died: %s", JobRef(message.blamed.ref), message.status)
         self.crew.gone(message.port, message.status)
 
     def _end(self, item: DoneItem, *, is_stored: bool = False) -> None:

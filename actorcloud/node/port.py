@@ -276,8 +276,7 @@ class WorkerPort(Actor):
         return Ended(self.actor_ref, self._with_tail(blamed), (), tuple(runs[1:]), status, is_crash=False)
 
     def _crash(self, run: Fence, status: str) -> DoneItem:
-        text = f"the process that ran job {JobRef(run[0])} died: {status}"
-        error = JobError("JobSuspended", text, "")
+        error = JobError("JobSuspended", status, "")
         return self._with_tail(DoneItem(run[0], run[1], "crashed", Outcome("suspended", error=error)))
 
     def _with_tail(self, item: DoneItem) -> DoneItem:

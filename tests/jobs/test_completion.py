@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.errors import ConditionFailed
+from actorcloud.base.states import JobError
 from actorcloud.jobs.commits import NO_SPACE_PAUSE, Commits, StageAgain
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
@@ -16,7 +18,7 @@ from actorcloud.protocol.job import Finished, FinishJob
 from actorcloud.protocol.node import DoneItem
 from actorcloud.protocol.node import Stored as EndStored
 from actorcloud.protocol.record import JobRecord, Outcome
-from actorcloud.store import Applied, Apply, Change, Get, Got, Refused
+from actorcloud.store import Applied, Apply, Change, Get, Got, Refused, keys
 
 REF, RUN = b"r" * 16, b"u" * 16
 RUNNING = JobRecord("running", b"f" * 16, 0.0, run=RUN, node="n1", attempt=1)
@@ -137,6 +139,21 @@ def test_a_crash_told_while_a_finish_is_judged_counts_if_the_finish_does_not(roo
     room.judge(crash)
     room.desk.flush()
     assert room.node.of(EndStored) == [EndStored(((REF, RUN),))]
+
+
+def test_a_job_that_is_suspended_says_how_its_process_died_at_last(room: Room) -> None:
+    # Given a job whose process has died twice
+    room.desk.ledger.load([(REF, replace(RUNNING, crashes=2))])
+    # When
+    how = JobError("JobSuspended", "signal 11 (SIGSEGV)", "")
+    room.completion.ended("n1", [DoneItem(REF, RUN, "crashed", Outcome("suspended", error=how, output=b"bang"))])
+    # Then
+    (change,) = room.changes()
+    outcome = msgspec.msgpack.decode(dict(change.puts)[keys.result(REF)], type=Outcome)
+    assert str(outcome.error) == (
+        "JobSuspended: the process that ran it died 3 times; the last time: signal 11 (SIGSEGV)"
+    )
+    assert outcome.output == b"bang"
 
 
 def test_an_end_waits_for_room_on_the_disk(room: Room) -> None:
