@@ -17,9 +17,9 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One machine of the cloud."""
 
     ref: NodeRef
-    #: "up", "suspect" or "away".
+    #: "up", "suspect": it is silent, or "away": it has jobs, and has not come back since this head started.
     state: str
-    #: Worker processes.
+    #: Worker processes; of one that is away they are not known, and 0.
     workers: int
     #: Jobs it holds, running or about to.
     held: int
@@ -30,6 +30,11 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, line: NodeLine) -> NodeInfo:
         """Return what the head's line says."""
         return cls(ref=NodeRef(line.name), state=line.state, workers=line.slots, held=line.held, facts=line.facts)
+
+    def __str__(self) -> str:
+        if self.state == "away":
+            return f"{self.ref}  away  {self.held} held; the head waits for it since its own start"
+        return f"{self.ref}  {self.state}  {_count(self.workers, 'worker')}  {self.held} held"
 
 
 class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,16 +99,12 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         # The number of the last one tells only that the store was asked: an import makes it jump.
         commits = f", {_count(self.commits, 'commit')}" if self.store.seq else ""
-        ended = f"{self.done} done, {self.failed} failed"
+        ended = f"since the head's start {self.done} done, {self.failed} failed"
         lines = [
             f"actorcloud {self.version}, up {self.uptime:.0f} s{commits}",
-            f"jobs   {self.queued} queued, {self.running} running, {self.suspended} suspended, {ended}",
+            f"jobs   {self.queued} queued, {self.running} running, {self.suspended} suspended; {ended}",
         ]
-        machines = [
-            f"node   {node.ref}  {node.state}  {_count(node.workers, 'worker')}  {node.held} held"
-            for node in self.nodes
-        ]
-        lines += machines or ["node   none has joined"]
+        lines += [f"node   {node}" for node in self.nodes] or ["node   none has joined"]
         return "\n".join([*lines, *([f"store  {self._store_line()}"] if self.store.seq else [])])
 
     def _store_line(self) -> str:

@@ -124,11 +124,11 @@ class Attachment:
         return [f"{_count(states[state], 'job')} {words[state]}" for state in words if states[state]]
 
     def lines(self) -> tuple[NodeLine, ...]:
-        """Return the nodes as people see them, by name."""
-        held = {node: len(self._desk.ledger.on_node(node)) for node in self._lines}
+        """Return the nodes as people see them, by name; also those that have jobs and have not come back yet."""
+        lines = {name: NodeLine(name, "away", 0, 0, {}) for name in self._desk.ledger.nodes()} | self._lines
         return tuple(
-            NodeLine(line.name, line.state, line.slots, held[name], line.facts)
-            for name, line in sorted(self._lines.items())
+            NodeLine(name, line.state, line.slots, len(self._desk.ledger.on_node(name)), line.facts)
+            for name, line in sorted(lines.items())
         )
 
 

@@ -137,9 +137,9 @@ class NodeLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A node as people see it."""
 
     name: str
-    #: "up", "suspect" or "away".
+    #: "up", "suspect", or "away": it has jobs, and has not come back since this head started.
     state: str
-    #: Worker processes.
+    #: Worker processes; of one that is away they are not known, and 0.
     slots: int
     #: Jobs it holds.
     held: int

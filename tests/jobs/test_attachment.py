@@ -47,6 +47,13 @@ def begin_three_jobs(cloud: Cloud) -> None:
     rest(cloud, 5.0)
 
 
+def sees_that_the_head_waits_for_n1(cloud: Cloud) -> None:
+    (node,) = cloud.info().nodes
+    assert (str(node.ref), node.state, node.workers, node.held) == ("n1", "away", 0, 2)
+    assert "node   n1  away  2 held" in str(cloud.info())
+    assert cloud.info().summary().startswith("1 node (1 away), 0 workers; 1 queued, 2 running")
+
+
 def test_a_node_joins_and_is_lost_with_what_it_has(cloud: SimCloud, said: Said) -> None:
     # Given
     cloud.start_node("n1")
@@ -96,8 +103,10 @@ def test_a_node_that_does_not_come_back_to_a_new_head_is_told_of(cloud: SimCloud
     cloud.crash_node("n1", silent=True)
     cloud.crash_head()
     cloud.start_head()
-    cloud.sim.run(cloud.grace + 5.0)
+    cloud.sim.run(1.0)
     # Then
+    run(cloud, sees_that_the_head_waits_for_n1)
+    cloud.sim.run(cloud.grace + 5.0)
     assert said() == [(logging.WARNING, "node n1 has not come back since the head's start: 2 jobs queued again")]
 
 
