@@ -35,6 +35,18 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {digit: value for value, digit in enumerate(_DIGITS)}
 _TEXT_LENGTH = 26
 
+#: Letters of a reference, the last ones, which differ: they stand before what a job prints.
+SHORT_LENGTH = 6
+
+
+def is_end_of_ref(text: str) -> bool:
+    """Tell whether a text may be the end of a job's reference, long enough to find the job by.
+
+    >>> [is_end_of_ref(text) for text in ("06sdvq", "SDVQ", "06SDVU", "0" * 26)]
+    [True, False, False, False]
+    """
+    return SHORT_LENGTH <= len(text) < _TEXT_LENGTH and set(text.upper()) <= _VALUE.keys()
+
 
 class JobRef(Generic[T]):
     """The name of a job, good on every machine and in every process.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
 
+from actorcloud.base.errors import NoSuchJob
 from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.ids import JobRef
 from actorcloud.cli import report
@@ -13,9 +16,13 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.function import find_function, read_argument, see_working_directory
 from actorcloud.cli.option import option
 from actorcloud.cli.place import Place, speaks_to_head
+from actorcloud.cli.reference import find_job
 from actorcloud.client import Cloud, listed
 from actorcloud.protocol.job import GetJob, JobDetail
 from actorcloud.protocol.record import Outcome
+
+#: Jobs that are killed at a time: their commits are one.
+_AT_A_TIME = 64
 
 
 @click.command(context_settings={"allow_interspersed_args": False}, short_help="Add a job and print its reference.")
@@ -31,6 +38,7 @@ def add_job(function: str, arguments: tuple[str, ...], *, place: Place, **option
     An ARG is JSON (3, [1, 2], '"3"'), else text; a '--' before the first is left out. The job is on disk when
     this returns.
     """
+    _refuse_late_options(arguments)
     fun = find_function(function)
     # No option may follow FUNCTION, so click leaves a `--` that is written there all the same.
     given = arguments[1:] if arguments[:1] == ("--",) else arguments
@@ -73,11 +81,12 @@ def jobs(*, state: str | None, limit: int, json: bool, place: Place) -> None:
 @speaks_to_head
 def job(ref: str, *, json: bool, place: Place) -> None:
     """Show one job: its state, attempts, error and what it printed."""
-    raw = JobRef[Any].parse(ref).raw
     with place.open_store() as cloud:
-        detail = _detail(cloud, raw)
+        detail = _detail(cloud, find_job(cloud, ref).raw)
     if json:
-        report.write_json({**report.job_fields(raw, detail.record, detail.outcome), "output": report.output(detail)})
+        report.write_json(
+            {**report.job_fields(detail.ref, detail.record, detail.outcome), "output": report.output(detail)}
+        )
     else:
         click.echo(report.job_page(detail))
 
@@ -93,8 +102,8 @@ def result(ref: str, *, timeout: float | None, json: bool, place: Place) -> None
     Exit code: 0 done, 1 it raised (the remote traceback is on stderr), 124 timed out, 130 interrupted (the
     job goes on), 137 cancelled, or suspended because its process died.
     """
-    parsed = JobRef[Any].parse(ref)
     with place.open() as cloud:
+        parsed = find_job(cloud, ref)
         try:
             for _ in cloud.as_completed([parsed], timeout):
                 pass
@@ -112,32 +121,66 @@ def result(ref: str, *, timeout: float | None, json: bool, place: Place) -> None
         report.write_value(value)
 
 
-@click.command()
-@click.argument("ref")
+@click.command(short_help="Kill jobs and keep their records.")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True)
 @speaks_to_head
-def cancel(ref: str, *, place: Place) -> None:
-    """Kill a job and keep its record.
+def cancel(refs: tuple[str, ...], *, place: Place) -> None:
+    """Kill jobs and keep their records.
 
-    Exit code: 0, or 1 if it had ended before.
+    Exit code: 0, or 1 if one had ended before or is unknown; the others are cancelled all the same.
     """
-    parsed = JobRef[Any].parse(ref)
-    with place.open() as cloud:
-        if not cloud.cancel(parsed):
-            outcome = _detail(cloud, parsed.raw).outcome
+
+    def kill(cloud: Cloud, ref: JobRef[Any]) -> str:
+        if not cloud.cancel(ref):
+            outcome = _detail(cloud, ref.raw).outcome
             how = "was cancelled before" if outcome and outcome.code == "job-cancelled" else "had ended by itself"
-            raise Failure(f"job {parsed} {how}", ExitCode.FAILED)
-    place.talk(f"cancelled {parsed}")
+            raise Failure(f"job {ref} {how}", ExitCode.FAILED)
+        return f"cancelled {ref}"
+
+    _each(refs, kill, place)
 
 
-@click.command(short_help="Kill a job and forget it.")
-@click.argument("ref")
+@click.command(short_help="Kill jobs and forget them.")
+@click.argument("refs", metavar="REF...", nargs=-1, required=True)
 @speaks_to_head
-def delete_job(ref: str, *, place: Place) -> None:
-    """Kill a job if it runs and remove all traces of it: record, result and store keys."""
-    parsed = JobRef[Any].parse(ref)
-    with place.open() as cloud:
-        cloud.delete_job(parsed)
-    place.talk(f"deleted {parsed}")
+def delete_job(refs: tuple[str, ...], *, place: Place) -> None:
+    """Kill jobs if they run and remove all traces of them: records, results and store keys.
+
+    Exit code: 0, or 1 if one is unknown; the others are deleted all the same.
+    """
+
+    def kill(cloud: Cloud, ref: JobRef[Any]) -> str:
+        cloud.delete_job(ref)
+        return f"deleted {ref}"
+
+    _each(refs, kill, place)
+
+
+def _each(refs: tuple[str, ...], change: Callable[[Cloud, JobRef[Any]], str], place: Place) -> None:
+    """Change jobs, many at a time; say of each what was done or why not, and fail in the end if one could not be."""
+    failed = False
+    with place.open() as cloud, ThreadPoolExecutor(_AT_A_TIME) as pool:
+        found = [find_job(cloud, ref) for ref in refs]
+        for changing in [pool.submit(change, cloud, ref) for ref in found]:
+            try:
+                place.talk(changing.result())
+            except (Failure, NoSuchJob) as error:
+                failed = True
+                report.talk(f"actorcloud: {error}")
+    if failed:
+        raise Failure(None, ExitCode.FAILED)
+
+
+def _refuse_late_options(arguments: tuple[str, ...]) -> None:
+    """See that no option stands among a job's arguments, where it would be one of them.
+
+    Raises:
+        UsageError: there is one, and no `--` before the first argument.
+    """
+    ours = {name for option in click.get_current_context().command.params for name in option.opts} | {"-h", "--help"}
+    late = [text for text in arguments if text.partition("=")[0] in ours]
+    if late and arguments[0] != "--":
+        raise click.UsageError(f"{late[0]} stands before MODULE:FUNCTION; as an argument of the job, after a '--'")
 
 
 def _detail(cloud: Cloud, raw: bytes) -> JobDetail:

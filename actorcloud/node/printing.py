@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from actorcloud.base.ids import JobRef
+from actorcloud.base.ids import SHORT_LENGTH, JobRef
 from actorcloud.protocol.record import Fence
 
 #: Bytes of output kept with a job.
 TAIL_LIMIT_BYTES = 64 * 1024
-
-#: Letters of a job's reference that stand before what it prints: the last ones, which differ.
-SHORT = 6
 
 
 class Printing:
@@ -36,7 +33,7 @@ class Printing:
         tail += text
         if len(tail) > TAIL_LIMIT_BYTES:
             del tail[: len(tail) - TAIL_LIMIT_BYTES]
-        prefix = f"[job {str(JobRef(run[0]))[-SHORT:]} {self._node}] "
+        prefix = f"[job {str(JobRef(run[0]))[-SHORT_LENGTH:]} {self._node}] "
         lines = text.decode("utf-8", "replace").splitlines()
         self._write("".join(f"{prefix}{line}\n" for line in lines))
 

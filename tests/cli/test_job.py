@@ -198,6 +198,50 @@ def test_a_deleted_job_is_unknown(desk: Desk) -> None:
     assert desk.run("jobs").stdout == ""
 
 
+@pytest.mark.parametrize(("command", "state"), [("cancel", "failed"), ("delete-job", None)])
+def test_several_jobs_are_killed_and_one_that_is_not_there_keeps_no_other_alive(
+    desk: Desk, command: str, state: str | None
+) -> None:
+    # Given
+    refs = [desk.add("math:sqrt", str(number)) for number in range(3)]
+    # When
+    result = desk.run(command, refs[0], UNKNOWN, *refs[1:])
+    # Then
+    assert result.exit_code == 1
+    assert UNKNOWN in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.split()[-1] in refs]) == 3
+    states = [json.loads(line)["state"] for line in desk.run("jobs", "--json").stdout.splitlines()]
+    assert states == ([] if state is None else [state] * 3)
+
+
+@pytest.mark.parametrize("command", ["job", "result", "cancel", "delete-job"])
+def test_a_job_is_found_by_the_letters_that_stand_before_what_it_prints(desk: Desk, command: str) -> None:
+    ref = desk.add("math:sqrt", "4")
+    assert desk.run(command, ref[-6:].lower()).exit_code == 0
+    unknown = desk.run(command, "ZZZZZZ")
+    assert unknown.exit_code == 1
+    assert "ends in ZZZZZZ" in unknown.stderr
+
+
+def test_letters_at_the_end_of_several_references_name_none(desk: Desk) -> None:
+    # Given
+    twins = [JobRef[object](bytes([number]) + b"r" * 15) for number in (1, 2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actorcloud.cli.reference.listed", lambda *_: [(ref.raw, None) for ref in twins])
+        # When
+        result = desk.run("cancel", str(twins[0])[-6:])
+    # Then
+    assert result.exit_code == 2
+    assert all(str(ref) in result.stderr for ref in twins)
+
+
+@pytest.mark.parametrize("late", [["--retries", "2"], ["--retries=2"], ["4", "--store", "here"], ["-q"], ["--help"]])
+def test_an_option_behind_the_function_is_wrong_usage(desk: Desk, late: list[str]) -> None:
+    result = desk.run("add-job", "math:sqrt", *late)
+    assert result.exit_code == 2
+    assert "stands before MODULE:FUNCTION" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["job", "result", "cancel", "delete-job"])
 def test_an_unknown_reference_is_a_failure_and_a_malformed_one_wrong_usage(desk: Desk, command: str) -> None:
     unknown, malformed = desk.run(command, UNKNOWN), desk.run(command, "seattle")
