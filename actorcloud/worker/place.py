@@ -1,8 +1,8 @@
 """The process around a job: what one job changes is put back before the next.
 
 Put back: the working directory, the environment, `sys.argv`, `sys.path`, `sys.stdout` and
-`sys.stderr`. Not put back: modules that were imported or
-changed, and what C code did; a process of its own is what a job has to itself, not a fresh one.
+`sys.stderr`, and what the `kernel` keeps. Not put back: modules that were imported or changed, and what C
+code did; a process of its own is what a job has to itself, not a fresh one.
 
 Thread: the main thread, between jobs. Each check costs about 1 us when nothing has changed.
 """
@@ -16,6 +16,7 @@ import threading
 from typing import Any
 
 from actorcloud.base.lifeline import has_children
+from actorcloud.worker.kernel import Kernel
 from actorcloud.worker.output import Streams
 
 
@@ -28,6 +29,7 @@ class Place:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
+        self._kernel = Kernel()
         self._directory = _directory()
         self._environment = dict(os.environ)
         self._raw_environment = _raw_environment().copy()
@@ -45,6 +47,7 @@ class Place:
         return True
 
     def _restore(self) -> None:
+        self._kernel.restore()
         self._streams.put_in_place()
         if _raw_environment() != self._raw_environment:
             self._restore_environment()

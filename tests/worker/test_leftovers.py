@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -41,6 +43,36 @@ def test_what_a_job_changed_is_put_back(agent: FakeAgent, tmp_path: Path) -> Non
 
     # Then
     assert value_of(agent.run(look)) == before
+
+
+def test_what_a_job_asked_of_the_kernel_is_put_back(agent: FakeAgent) -> None:
+    # Given
+    def look() -> tuple[object, ...]:
+        umask = os.umask(0o022)
+        os.umask(umask)
+        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)]
+        return umask, handlers, resource.getrlimit(resource.RLIMIT_AS), signal.getitimer(signal.ITIMER_REAL)
+
+    def change() -> None:
+        os.umask(0o077)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.alarm(1000)
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 40, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+    before = value_of(agent.run(look))
+
+    # When
+    finished = agent.run(change)
+
+    # Then
+    assert finished.reusable
+    assert value_of(agent.run(look)) == before
+
+
+def test_a_worker_whose_standard_files_were_closed_is_not_reusable(agent: FakeAgent) -> None:
+    assert not agent.run(lambda: os.close(1)).reusable
 
 
 def test_a_context_variable_does_not_reach_the_next_job(agent: FakeAgent) -> None:
