@@ -246,14 +246,6 @@ def test_a_closed_store_is_refused(engine: LmdbEngine) -> None:
         engine.read(ReadPlan())
 
 
-def test_the_settings_that_weaken_durability_are_off(engine: LmdbEngine) -> None:
-    env = engine._env
-    assert env is not None
-    flags = env.flags()
-    assert (flags["sync"], flags["metasync"], flags["writemap"], flags["lock"]) == (True, True, False, True)
-    assert env.lib_version()[:2] == (0, 9)
-
-
 def test_a_full_disk_refuses_and_goes_on(engine: LmdbEngine, path: Path) -> None:
     # Given: the file may not grow, which needs no full disk.
     engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)

@@ -33,7 +33,7 @@ import lmdb
 from actorcloud.base.errors import NoSpace, StoreDamaged
 from actorcloud.store import keys
 from actorcloud.store.engine import lmdb_file
-from actorcloud.store.engine.directory import FULL, StoreDirectory, has_room
+from actorcloud.store.engine.directory import FULL, LMDB_FILE, StoreDirectory, has_room
 from actorcloud.store.engine.guard import Guard
 from actorcloud.store.engine.header import (
     CLEAN,
@@ -171,9 +171,12 @@ class LmdbEngine:
 
     def _open_env(self, path: str, *, create: bool, readonly: bool = False) -> lmdb.Environment:
         sizes = (self._map_bytes, *(size for size in _MAP_BYTES_SMALLER if size < self._map_bytes))
+        # Of a file that memory does not hold, what is read ahead drives out what is needed.
+        file = Path(path) / LMDB_FILE
+        readahead = not file.exists() or file.stat().st_size < _memory_bytes()
         for size in sizes:
             try:
-                env = _open_lmdb(path, size, create=create, readonly=readonly)
+                env = _open_lmdb(path, size, create=create, readonly=readonly, readahead=readahead)
                 # What did not fit now would not later: what is held free must be of what there is.
                 self._limit_bytes = self._map_limit_bytes if size == self._map_bytes else size
                 return env
@@ -363,7 +366,12 @@ class LmdbEngine:
             env.copy(str(place), compact=compact)
 
 
-def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = False) -> lmdb.Environment:
+def _memory_bytes() -> int:
+    """Return how much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool, readahead: bool) -> lmdb.Environment:
     return lmdb.open(
         path,
         map_size=map_bytes,
@@ -373,6 +381,7 @@ def _open_lmdb(path: str, map_bytes: int, *, create: bool, readonly: bool = Fals
         sync=True,
         metasync=True,
         writemap=False,
+        readahead=readahead,
         meminit=True,
         lock=True,
         max_spare_txns=0,
