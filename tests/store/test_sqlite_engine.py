@@ -350,6 +350,31 @@ def test_a_backup_is_a_store_with_what_was_durable(engine: SqliteEngine, path: P
         copy.close()
 
 
+def test_a_backup_on_a_disk_that_nobody_writes_to_can_be_copied(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: the source is never connected to as one that is written to
+    engine = SqliteEngine(path)
+    engine.open("maker")
+    engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
+    engine.close()
+    connect, files = sqlite_engine._connect, list[Path]()
+
+    def note(file: Path) -> sqlite3.Connection:
+        files.append(file)
+        return connect(file)
+
+    monkeypatch.setattr(sqlite_engine, "_connect", note)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    # When
+    SqliteEngine(path).backup(tmp_path / "copy")
+    # Then
+    assert files == [tmp_path / "copy" / "data.new" / "data.sqlite"]
+    copy = SqliteEngine(tmp_path / "copy")
+    assert copy.open("next").seq == 1
+    copy.close()
+
+
 def test_a_backup_that_is_not_sound_is_removed(
     engine: SqliteEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

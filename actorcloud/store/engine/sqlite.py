@@ -294,7 +294,7 @@ class SqliteEngine:
         self._directory.check_file()
         file.touch(mode=0o600)
         with (
-            contextlib.closing(_connect(self._directory.file)) as source,
+            contextlib.closing(_connect_to_read(self._directory.file)) as source,
             contextlib.closing(_connect(file)) as target,
             _filling(file),
         ):
@@ -370,6 +370,13 @@ def _connect(file: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect_to_read(file: Path) -> sqlite3.Connection:
+    """Connect to a file that may be a backup on a disk which nobody writes to: WAL would need to write there."""
+    if os.access(file.parent, os.W_OK) or file.with_name(f"{file.name}-wal").exists():
+        return _connect(file)
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
 
 
 @contextlib.contextmanager
