@@ -97,15 +97,16 @@ class Outcome(NamedTuple):
     code: int
 
 
-def run_with(path: Path, injection: str) -> Outcome:
+def run_with(path: Path, injection: str, only: Path | None = None) -> Outcome:
     """Run the program under strace.
 
     Args:
         path: of its store.
         injection: what `strace -e inject=` is told.
+        only: a file or directory, where calls about others do not matter.
     """
     code = f"import sys; from tests.store import faulty; sys.exit(faulty.run({str(path)!r}))"
-    ended = _strace(code, injection)
+    ended = _strace(code, injection, only)
     lines = [line.split() for line in ended.stdout.splitlines()]
     return Outcome(
         [int(line[1]) for line in lines if line[0] == "acked"],
@@ -123,8 +124,9 @@ def burst_with(path: Path, injection: str, count: int) -> tuple[int, int]:
     return batches, commits
 
 
-def _strace(code: str, injection: str) -> subprocess.CompletedProcess[str]:
+def _strace(code: str, injection: str, only: Path | None = None) -> subprocess.CompletedProcess[str]:
     traced = ["-e", f"trace={injection.partition(':')[0]}", "-e", f"inject={injection}"]
+    traced += [] if only is None else ["-P", str(only)]
     command = ["strace", "-f", "-qqq", "-o", os.devnull, *traced, sys.executable, "-c", code]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import Context
 
 import pytest
+from msgspec.structs import replace
 
 from actorcloud.base.errors import (
     BadKey,
@@ -173,6 +174,22 @@ def test_many_conflicts_back_off_and_end_in_a_commit(store: LocalStore) -> None:
     assert clock.slept[:3] == pytest.approx([0.0005, 0.00075, 0.001125])
     assert clock.slept == sorted(clock.slept)
     assert max(clock.slept) == 0.05
+
+
+def test_who_has_a_ticket_begins_again_at_once(store: LocalStore) -> None:
+    # Given
+    clock = Clock()
+
+    def ask(message: Message) -> Message:
+        answer = store.ask(message)
+        return replace(answer, has_ticket=True) if isinstance(answer, Conflict) else answer
+
+    client = Transactions(ask, PICKLE, means(clock))
+    interfere(store, 5)
+    # When
+    client.mutate(lambda: txn_of(client).store("s", "done", txn_of(client).fetch("s", "n")))
+    # Then: others wait for it meanwhile
+    assert clock.slept == []
 
 
 def test_conflicts_until_the_deadline_are_an_error_and_write_nothing(store: LocalStore) -> None:

@@ -205,6 +205,13 @@ def test_a_session_is_durable_and_holds_nothing_up(make: Make) -> None:
         assert engine._writer.run(f"show {name}").rows == [(value,)]
 
 
+def test_a_session_is_durable_where_the_server_has_it_otherwise(postgres: PostgresServer) -> None:
+    engine = PostgresEngine(postgres.database("&options=-csynchronous_commit%3Doff"))
+    engine.open("owner")
+    assert engine._writer.run("show synchronous_commit").rows == [("on",)]
+    engine.close()
+
+
 def test_a_server_that_cannot_be_reached_is_told_without_its_password() -> None:
     engine = PostgresEngine("postgresql://me:hush@127.0.0.1:1/cloud", patience=0)
     with pytest.raises(StoreUnreachable, match=r"postgresql://127\.0\.0\.1:1/cloud does not answer") as caught:

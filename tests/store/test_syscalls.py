@@ -83,6 +83,16 @@ def test_a_lock_that_cannot_be_written_is_told(path: Path) -> None:
     assert run_with(path, "pwrite64:error=ENOSPC:when=1").unstarted == "no-space"
 
 
+def test_a_directory_that_can_only_be_read_is_refused_whoever_asks(path: Path, tmp_path: Path) -> None:
+    """As on a file system that is mounted read-only, where root may not write either."""
+    told = run_with(path, "openat:error=EROFS", only=path / "head.lock")
+    assert (told.unstarted, told.code) == ("not-a-store", UNSTARTED)
+    assert left(path) == []
+    told = run_with(tmp_path / "new", "mkdir:error=EROFS", only=tmp_path / "new")
+    assert (told.unstarted, told.code) == ("not-a-store", UNSTARTED)
+    assert not (tmp_path / "new").exists()
+
+
 def test_on_a_slow_disk_batches_grow(path: Path) -> None:
     """500 commits, each by itself, would take 50 seconds on a disk that needs 100 ms for a sync."""
     batches, commits = burst_with(path, "fdatasync:delay_enter=100000", 500)

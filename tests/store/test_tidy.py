@@ -11,6 +11,7 @@ from actorcloud.actor import System
 from actorcloud.store import (
     Batch,
     EngineScan,
+    EngineStats,
     Get,
     MemoryDisk,
     MemoryEngine,
@@ -72,3 +73,20 @@ def test_who_wants_it_tidy_is_answered_when_it_is(system: System) -> None:
     # Then
     tidy.get(WAIT)
     assert left(disk, keys.FUNCTION) == 0
+
+
+def test_each_look_for_what_has_aged_is_one_for_readers_that_died(system: System) -> None:
+    # Given: an engine forgets them when it tells how full it is
+    looks: list[int] = []
+
+    class Counting(MemoryEngine):
+        def stats(self) -> EngineStats:
+            looks.append(1)
+            return super().stats()
+
+    store = StoreActor.options(system=system).start(Counting())
+    # When
+    store.tell(Clean(sweep=True))
+    store.ask(Tidy())
+    # Then
+    assert looks == [1]
