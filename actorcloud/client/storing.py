@@ -36,7 +36,7 @@ class StoreCalls:
         """Run `fun()` as one serializable transaction; it may run several times, so it does nothing else.
 
         Args:
-            fun: uses `fetch`, `store`, `delete` and `add_job` of this cloud.
+            fun: uses `fetch`, `scan`, `store`, `delete`, `add`, `add_job` and `txn` of this cloud.
             once: inside a job, a name: a later run of the job gets the value that was committed and
                 does not run `fun`. Without it, a job that is run again commits again.
             run_twice: run `fun` twice on the same state and compare what it does, for tests. None: as
@@ -47,8 +47,10 @@ class StoreCalls:
             `Fail(reason)`, which is falsy, if it raised `Abort(reason)`: nothing is or will be written.
 
         Raises:
-            TransactionError: the deadline passed, or it was refused; nothing is written.
+            TransactionError: the deadline passed, it is too large, or a condition failed; nothing is written.
+            NoSuchJob, JobConflict, QuotaExceeded, NoSpace, BadValue, ValueTooLarge: refused by the head; nothing is.
             CommitUnknown: the head went away for good before it answered: committed, or not.
+            HeadUnreachable: no head answered for a minute, and no commit was on its way.
             Exception: what `fun` raised; nothing is written.
             NotInJob, OnceReused: `once` outside a job, or a second time in the same run.
             NestedTransaction: inside another transaction.
@@ -84,6 +86,14 @@ class StoreCalls:
             default: for an absent key.
 
         Outside a transaction this is a transaction of its own.
+
+        Raises:
+            BadKey: the key cannot be one.
+            NoSuchJob: `ref` is a job that does not exist.
+            ValueUnreadable: the value cannot be decoded here; its `raw` has the bytes.
+            HeadUnreachable: no head answered for a minute.
+
+        Blocks: for a round trip to the head, unless the transaction knows the key already.
         """
         transaction = self._transactions.current()
         source = self._transactions if transaction is None else transaction
@@ -113,9 +123,12 @@ class StoreCalls:
         Raises:
             BadKey: a key or the prefix cannot be one.
             TypeError, ValueError: the limit is no number, or less than 0.
-            TransactionTooLarge: more ranges or records than a transaction may scan.
+            TransactionTooLarge: more than 64 ranges or 10,000 records in one transaction.
+            NoSuchJob, ValueUnreadable, HeadUnreachable: as for `fetch`.
 
         Outside a transaction this is a transaction of its own.
+
+        Blocks: for a round trip to the head, or several if the answer is large.
         """
         transaction = self._transactions.current()
         source = self._transactions if transaction is None else transaction
@@ -189,6 +202,8 @@ class StoreCalls:
         Raises:
             NotInTransaction: outside `mutate_store`.
             BadKey, BadValue, ValueTooLarge: the key or the value cannot be stored.
+            Unpicklable: naming what in the value cannot be pickled.
+            ReadOnlyTransaction: inside `snapshot`.
         """
         self._running("store").store(ref, key, val, codec)
 
@@ -198,17 +213,29 @@ class StoreCalls:
         The value is not read: others may add to it at the same time, and nobody runs again for it.
         `txn` has more such calls.
 
+        Args:
+            ref: a job, or a plain string: the name of a space.
+            key: as for `fetch`.
+            number: an int of up to 255 bytes; if there is something else than an int, `mutate_store` raises `BadValue`.
+
         Raises:
             NotInTransaction: outside `mutate_store`.
             BadKey, BadValue: the key or the number cannot be one.
+            ReadOnlyTransaction: inside `snapshot`.
         """
         self._running("add").add(ref, key, number)
 
     def delete(self, ref: JobRef[Any] | str, key: Key) -> None:
         """Delete what is stored for `ref` under `key` when the running transaction commits.
 
+        Args:
+            ref: a job, or a plain string: the name of a space.
+            key: as for `fetch`; one that is absent is no error.
+
         Raises:
             NotInTransaction: outside `mutate_store`.
+            BadKey: the key cannot be one.
+            ReadOnlyTransaction: inside `snapshot`.
         """
         self._running("delete").delete(ref, key)
 
@@ -217,7 +244,7 @@ class StoreCalls:
         """The running transaction.
 
         Raises:
-            NotInTransaction: outside `mutate_store`.
+            NotInTransaction: outside `mutate_store` and `snapshot`.
         """
         return self._running("txn")
 

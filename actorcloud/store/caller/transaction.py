@@ -142,6 +142,7 @@ class Transaction(AtomicCalls):
         Raises:
             BadKey: the key cannot be one.
             NoSuchJob: the space's job does not exist; this ends the transaction.
+            ValueUnreadable: the value cannot be decoded here.
             NotInTransaction: the transaction has ended.
 
         Blocks:
@@ -177,6 +178,7 @@ class Transaction(AtomicCalls):
             TypeError, ValueError: the limit is no number, or less than 0.
             TransactionTooLarge: more ranges or records than a transaction may scan.
             NoSuchJob: the space's job does not exist; this ends the transaction.
+            ValueUnreadable: a value cannot be decoded here.
             NotInTransaction: the transaction has ended.
 
         Blocks:
