@@ -78,6 +78,13 @@ class PeerSuspect(msgspec.Struct, frozen=True):
     silent: float = 0.0
 
 
+#: Why a peer is down whose process ended in order: it was told to.
+LEFT = "it was told to end"
+
+#: Why one is down whose networking ended, with its process or not.
+CLOSED = "it was closed"
+
+
 class PeerDown(msgspec.Struct, frozen=True):
     """This incarnation of the peer is gone for good: it left, was replaced, or its lease ended."""
 
@@ -253,6 +260,10 @@ class Transport(Protocol):
         """Say goodbye to this peer and close; a `PeerDown` follows."""
         ...
 
-    def close(self) -> None:
-        """Say goodbye to all and free every socket and thread; returns when that is done."""
+    def close(self, reason: str = CLOSED) -> None:
+        """Say goodbye to all and free every socket and thread; returns when that is done.
+
+        Args:
+            reason: what the peers are told.
+        """
         ...

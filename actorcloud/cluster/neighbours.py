@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from actorcloud.actor import System
 from actorcloud.base.ids import ActorId, Peer
-from actorcloud.base.ports import Transport
+from actorcloud.base.ports import CLOSED, Transport
 from actorcloud.cluster.line import Line, To
 from actorcloud.cluster.remote import RemoteRef
 
@@ -62,6 +62,8 @@ class Neighbours:
         self._transport: Transport | None = None
         #: What is dialled, in order; a new gateway dials it again.
         self._endpoints: dict[str, None] = {}
+        #: What the peers are told when the gateway ends; `LEFT` once this process was told to end.
+        self.goodbye = CLOSED
         system.remote_refs = self.by_id
 
     def __repr__(self) -> str:
@@ -133,7 +135,7 @@ class Neighbours:
         for peer in self.peers:
             self.close_line(peer)
         if transport is not None:
-            transport.close()
+            transport.close(self.goodbye)
 
     def open_line(self, peer: Peer) -> Line:
         """A new stream to `peer` begins; what was open on an older one fails."""

@@ -103,7 +103,7 @@ class Attachment:
         lost = self._desk.ledger.on_node(message.node)
         self._removal.dead([(ref, record.run) for ref, record in lost.items()])
         level = logging.INFO if message.is_meant else logging.WARNING
-        fate = ", ".join(self._lose(lost)) or "it had no jobs"
+        fate = ", ".join(self._lose(lost, has_left=message.is_meant)) or "it had no jobs"
         logger.log(level, "node %s is gone (%s): %s", message.node, message.why, fate)
         telemetry.emit("actorcloud.jobs.node.detached", {"lost": len(lost)}, {"node": message.node})
 
@@ -117,9 +117,14 @@ class Attachment:
                 "node %s has not come back since the head's start: %s", node, ", ".join(self._lose(lost, lost))
             )
 
-    def _lose(self, runs: Mapping[bytes, JobRecord], by_head: Container[bytes] = ()) -> list[str]:
-        """End runs that are lost; returns what becomes of their jobs, for people."""
-        states = Counter(self._completion.lost(ref, record, head_lost=ref in by_head) for ref, record in runs.items())
+    def _lose(
+        self, runs: Mapping[bytes, JobRecord], by_head: Container[bytes] = (), *, has_left: bool = False
+    ) -> list[str]:
+        """End runs that are lost, or whose node has left; returns what becomes of their jobs, for people."""
+        states = Counter(
+            self._completion.lost(ref, record, head_lost=ref in by_head, has_left=has_left)
+            for ref, record in runs.items()
+        )
         words: dict[StateName, str] = {"queued": "queued again", "suspended": "suspended"}
         return [f"{_count(states[state], 'job')} {words[state]}" for state in words if states[state]]
 

@@ -56,9 +56,19 @@ class Completion:
                 self._look_up(node, item.ref, item.run)
         self._desk.commits.stage_all(parts)
 
-    def lost(self, ref: bytes, record: JobRecord, *, head_lost: bool = False) -> StateName:
-        """End a run whose node is gone, or does not hold it any more; returns the state that the job will have."""
-        after = transition.end(record, "lost", self._desk.now(), head_lost=head_lost)
+    def lost(self, ref: bytes, record: JobRecord, *, head_lost: bool = False, has_left: bool = False) -> StateName:
+        """End a run whose node is gone, or does not hold it any more.
+
+        Args:
+            ref: of the job.
+            record: of the job, running.
+            head_lost: as in `transition.end`.
+            has_left: its node was told to end, or was removed.
+
+        Returns:
+            The state that the job will have.
+        """
+        after = transition.end(record, "left" if has_left else "lost", self._desk.now(), head_lost=head_lost)
         outcome = _suspension(after) if after.state == "suspended" else None
         part = self._part(ref, record, after, outcome, lambda _refused: None)
         self._desk.commits.stage_all((part,))

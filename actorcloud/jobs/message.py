@@ -117,7 +117,7 @@ class Detached(msgspec.Struct, frozen=True):
     proxy: ActorRef[Any]
     #: For people.
     why: str = ""
-    #: It left, or was sent away: nothing to worry about.
+    #: It was told to end, or was removed: nothing to worry about, and nothing that it held is to blame.
     is_meant: bool = False
 
 

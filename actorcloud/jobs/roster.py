@@ -23,7 +23,7 @@ import msgspec
 from actorcloud.actor import Actor, ActorRef, ChildSpec, Down, Future, NoReply, ReplyTo, StartChild
 from actorcloud.base.errors import ActorCloudError, ConfigError, HeadUnreachable, NoSuchNode
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import DialFailed, FromPeer, PeerDown, PeerSuspect, PeerUp
+from actorcloud.base.ports import LEFT, DialFailed, FromPeer, PeerDown, PeerSuspect, PeerUp
 from actorcloud.cluster import Neighbours
 from actorcloud.jobs.message import Detached, Gone, Joined, Parted, Resumed, Suspected
 from actorcloud.jobs.proxy import NodeProxy
@@ -98,8 +98,9 @@ class Roster(Actor):
                 self._up(message)
             case PeerSuspect(peer, silent):
                 self._pass_on(peer, Suspected(silent))
-            case PeerDown(peer, why, has_left):
-                self._down(peer, Gone(why, has_left or why == REMOVED))
+            case PeerDown(peer, why):
+                # A goodbye of other words is that of a tree that restarts: a job may have ended it.
+                self._down(peer, Gone(why, is_meant=why in {LEFT, REMOVED}))
             case _Started():
                 self._started(message)
             case Joined(name):

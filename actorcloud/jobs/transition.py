@@ -21,6 +21,7 @@ timeout     `retries`            queued again, or failed
 crashed     `CRASH_LIMIT`        queued again, or suspended
 lost        `LOST_LIMIT`         queued again; from then on alone, and with its node the
                                  loss counts as a crash: this job may be what kills nodes
+left        nothing              queued again: its node ended in order
 =========== ==================== ======================================================
 """
 
@@ -77,7 +78,7 @@ def end(record: JobRecord, kind: str, now: float, *, head_lost: bool = False) ->
 
     Args:
         record: the job, running.
-        kind: as in `protocol.node.DoneItem`.
+        kind: as in `protocol.node.DoneItem`, or "left".
         now: seconds since 1970.
         head_lost: the run was lost with the head, never the job's fault.
     """
@@ -93,6 +94,8 @@ def end(record: JobRecord, kind: str, now: float, *, head_lost: bool = False) ->
             if record.lost >= LOST_LIMIT and not head_lost:
                 return _crash(replace(record, lost=record.lost + 1), now)
             return replace(record, state="queued", lost=record.lost + 1, changed_at=now)
+        case "left":
+            return replace(record, state="queued", changed_at=now)
     raise ValueError(f"a run cannot end as {kind!r}")
 
 

@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 
 from actorcloud.base.errors import ConfigError
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import Guest, PeerDown, PeerUp, Random, TransportEvent
+from actorcloud.base.ports import CLOSED, Guest, PeerDown, PeerUp, Random, TransportEvent
 from actorcloud.net.effect import Close, Desk, Effect, Open, Transmit
 from actorcloud.net.enrolment import Gate, NoPins, Pins
 from actorcloud.net.exchange import Exchange
@@ -87,6 +87,7 @@ class Reactor:
         self._has_work = True
         #: Monotonic; set by `close`.
         self._closing_deadline: float | None = None
+        self._goodbye = CLOSED
         #: Nothing is owned any more.
         self._freed = threading.Event()
 
@@ -170,7 +171,7 @@ class Reactor:
         """See `Transport.drop`."""
         self._loop.inbox.put(lambda: self._exchange.drop(peer, reason, time.monotonic()))
 
-    def close(self) -> None:
+    def close(self, reason: str = CLOSED) -> None:
         """See `Transport.close`.
 
         Blocks: until the peers have acknowledged what was sent, at most `DRAIN_TIMEOUT`.
@@ -179,6 +180,7 @@ class Reactor:
         if thread is None:
             return
         if self._closing_deadline is None:
+            self._goodbye = reason
             self._closing_deadline = time.monotonic() + DRAIN_TIMEOUT
             self._loop.inbox.put(self._exchange.ask_acks)
         if threading.current_thread() is thread:
@@ -367,7 +369,7 @@ class Reactor:
     def _end(self) -> None:
         try:
             self._routes.clear()
-            self._exchange.leave("it was closed")
+            self._exchange.leave(self._goodbye)
             self._perform()
             self._desk.take_events()
             for guest in self._guests:

@@ -29,7 +29,7 @@ from actorcloud.base import interpreter
 from actorcloud.base.console import standard_error
 from actorcloud.base.errors import ActorCloudError
 from actorcloud.base.ids import new_incarnation
-from actorcloud.base.ports import DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
+from actorcloud.base.ports import CLOSED, LEFT, DialFailed, PeerDown, PeerSuspect, PeerUp, Transport
 from actorcloud.base.rendezvous import NODE_LOCK
 from actorcloud.base.starting import Started
 from actorcloud.base.version import VERSION
@@ -39,9 +39,6 @@ from actorcloud.node.agent import FENCED
 from actorcloud.node.launcher import Launcher
 from actorcloud.node.options import NodeOptions
 from actorcloud.node.tree import NodeParts, NodeRoot
-
-#: A head that shuts down says this in its goodbye; it will be back. Anything else sends us away.
-SHUTDOWN_WORDS = "it was closed"
 
 #: Exit codes, as in sysexits.h.
 EX_NOPERM, EX_SENT_AWAY, EX_INTERRUPTED = 77, 1, 130
@@ -141,7 +138,8 @@ class Lookout(Actor):
             self._end(EX_NOPERM)
 
     def _left(self, reason: str) -> None:
-        if reason != SHUTDOWN_WORDS:
+        # A head that shuts down will be back. Anything else sends us away.
+        if reason != CLOSED:
             logger.error("the head has sent this node away: %s", reason)
             self._end(EX_SENT_AWAY)
         elif self._options.private:
@@ -155,6 +153,7 @@ class _NodeProcess:
         self._join = join
         self._code = 0
         self._is_told = False
+        self._neighbours: Neighbours | None = None
         self._keys: KeyPair | None = None
 
     def run(self, stack: contextlib.ExitStack) -> int:
@@ -170,6 +169,9 @@ class _NodeProcess:
         with system.activate():
             self._start(system)
         launcher.run()
+        if self._is_told and self._neighbours is not None:
+            # What runs here is not to blame that it has to run again.
+            self._neighbours.goodbye = LEFT
         return self._code
 
     def _told_to_end(self, *_: object) -> None:
@@ -186,7 +188,7 @@ class _NodeProcess:
 
     def _start(self, system: System) -> None:
         options = self._options
-        neighbours = Neighbours(system)
+        neighbours = self._neighbours = Neighbours(system)
         for endpoint in self._endpoints():
             neighbours.dial(endpoint)
         parts = NodeParts(

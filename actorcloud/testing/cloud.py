@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorcloud.actor import ActorRef, Future, Supervisor, System
 from actorcloud.base.ids import new_incarnation
+from actorcloud.base.ports import LEFT
 from actorcloud.client import Cloud
 from actorcloud.client.transporthead import TransportHead
 from actorcloud.cluster import Neighbours
@@ -80,6 +81,7 @@ class SimCloud:
         self.nodes: dict[str, System] = {}
         self.spawners: dict[str, SimSpawner] = {}
         self.programs: dict[str, System] = {}
+        self._roots: dict[str, tuple[Neighbours, ActorRef[Any]]] = {}
         #: What was told outside the head.
         self.witness = Witness(sim.clock.monotonic)
         #: Processes that were started again because their trees gave up.
@@ -152,9 +154,18 @@ class SimCloud:
         )
         with system.activate():
             root = NodeRoot.start(parts)
+        self._roots[name] = (neighbours, root)
         root.monitor().add_done_callback(
             lambda _: self._respawn(system, lambda: self.crash_node(name), lambda: self.start_node(name))
         )
+
+    def end_node(self, name: str) -> None:
+        """Ctrl-C: the node says goodbye, and its workers are killed."""
+        system = self.nodes.pop(name)
+        neighbours, root = self._roots.pop(name)
+        neighbours.goodbye = LEFT
+        root.stop(block=False)
+        root.monitor().add_done_callback(lambda _: self.sim.crash(system))
 
     def crash_node(self, name: str, *, silent: bool = False) -> None:
         """Kill -9: the workers die with it.

@@ -33,7 +33,7 @@ from typing import Protocol
 from actorcloud.base.clock import Clock
 from actorcloud.base.errors import AddressInUse
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import Guest, Random, TimerHandle, Timers, TransportEvent
+from actorcloud.base.ports import CLOSED, Guest, Random, TimerHandle, Timers, TransportEvent
 from actorcloud.net import Close, Conn, Desk, Effect, Exchange, Gate, LinkLimits, NoPins, Open, ReactorOptions, Transmit
 from actorcloud.testing.wire import End, Wire
 
@@ -284,11 +284,11 @@ class SimTransport:
         self._exchange.drop(peer, reason, self._now())
         self._wake()
 
-    def close(self) -> None:
+    def close(self, reason: str = CLOSED) -> None:
         """See `Transport.close`."""
         if self.is_gone:
             return
-        self._exchange.leave("it was closed")
+        self._exchange.leave(reason)
         self._perform()
         for conn in tuple(self._wires):
             self._unplug(conn)

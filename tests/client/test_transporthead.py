@@ -49,7 +49,7 @@ class FakeTransport:
         self.dialled.append(endpoint)
         self.on_dial()
 
-    def close(self) -> None:
+    def close(self, reason: str = "") -> None:
         self.closed = True
 
     def hang_up(self, endpoint: str) -> None: ...

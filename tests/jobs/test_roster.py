@@ -10,7 +10,7 @@ import pytest
 from actorcloud.actor import Actor, ActorRef, DynamicSupervisor, debug
 from actorcloud.base.errors import ConfigError, HeadUnreachable, NoSuchNode
 from actorcloud.base.ids import Peer
-from actorcloud.base.ports import DialFailed, FromPeer, PeerDown, PeerUp
+from actorcloud.base.ports import CLOSED, LEFT, DialFailed, FromPeer, PeerDown, PeerUp
 from actorcloud.jobs import Roster
 from actorcloud.jobs.message import Attached, Detached, Ended, Joined, Parted
 from actorcloud.jobs.roster import EARLY_LIMIT, REMOVED
@@ -89,7 +89,7 @@ def test_what_a_node_says_goes_through_its_proxy(sim: Simulation) -> None:
 
 @pytest.mark.parametrize(
     ("why", "has_left", "is_meant"),
-    [("silent for 15.0 s", False, False), ("it left", True, True), (REMOVED, False, True)],
+    [("silent for 15.0 s", False, False), (CLOSED, True, False), (LEFT, True, True), (REMOVED, False, True)],
 )
 def test_the_manager_hears_why_a_node_is_gone(sim: Simulation, why: str, *, has_left: bool, is_meant: bool) -> None:
     stage = Stage()

@@ -11,7 +11,7 @@ from actorcloud.jobs import transition
 from actorcloud.protocol.record import FINAL, JobRecord, NewJob
 
 RUN = b"r" * 16
-KINDS = ["done", "failed", "timeout", "crashed", "lost"]
+KINDS = ["done", "failed", "timeout", "crashed", "lost", "left"]
 
 
 def running(**fields: object) -> JobRecord:
@@ -67,6 +67,11 @@ def test_lost_runs_count_nothing_until_three_then_the_job_goes_alone_and_node_lo
     # When its node is lost again, then that counts as a crash; a lost head never does
     assert transition.end(replace(record, state="running"), "lost", 4.0).crashes == 1
     assert transition.end(replace(record, state="running"), "lost", 4.0, head_lost=True).crashes == 0
+
+
+def test_a_run_whose_node_has_left_counts_nothing() -> None:
+    record = transition.end(running(), "left", 3.0)
+    assert (record.state, record.lost, record.crashes, record.attempt) == ("queued", 0, 0, 1)
 
 
 def test_a_run_that_was_never_begun_is_no_attempt() -> None:

@@ -67,6 +67,18 @@ def counts_lost_nodes_as_crashes() -> Iterator[None]:
 
 
 @contextmanager
+def counts_nodes_that_left_as_lost() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        def detached(self: Any, message: Any) -> None:
+            original(self, msgspec.structs.replace(message, is_meant=False))
+
+        return detached
+
+    with replaced(Attachment, "detached", make):
+        yield
+
+
+@contextmanager
 def gives_back_what_may_have_begun() -> Iterator[None]:
     """The port takes back what waits at its worker without asking it."""
 

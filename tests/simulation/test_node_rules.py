@@ -131,6 +131,26 @@ def test_lost_nodes_count_nothing_until_there_are_three() -> None:
     prove(story, node_mutants.counts_lost_nodes_as_crashes, seeds=3)
 
 
+def test_nodes_that_end_in_order_count_nothing_however_many() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim)
+            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 2.0)))
+            for number in range(7):
+                stage.begun(number + 1)
+                (node,) = [name for name in ("n1", "n2") if stage.cloud.agent(name).holding.held()]
+                stage.cloud.end_node(node)
+                sim.run_until(lambda number=number: len(stage.cloud.witness.begun) > number + 1)  # type: ignore[misc]  # bound now
+                stage.cloud.start_node(node)
+            sim.run_until(program.is_done)
+            assert program.get() == 2.0
+            (record,) = stage.auditor.history.records.values()
+            assert (record.attempt, record.lost, record.crashes) == (8, 0, 0)
+            stage.end()
+
+    prove(story, node_mutants.counts_nodes_that_left_as_lost, seeds=1)
+
+
 # -- 13: un-run -----------------------------------------------------------------------------------
 
 

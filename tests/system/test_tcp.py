@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -24,6 +25,7 @@ from actorcloud.base.errors import (
 )
 from actorcloud.net import JoinString, new_key_pair
 from actorcloud.protocol.handshake import Reject, decode_handshake
+from actorcloud.protocol.job import GetJob, JobDetail
 from tests.port import free_port
 from tests.system.cluster import Process, Site, wait_for
 
@@ -75,6 +77,12 @@ def listening(cluster: Cluster, name: str, *arguments: str, **options: dict[str,
     return node, port
 
 
+def _wait_for_file(path: str) -> int:
+    while not Path(path).exists():
+        threading.Event().wait(0.01)
+    return os.getppid()
+
+
 # -- the two ways to join ---------------------------------------------------------------------------
 
 
@@ -120,13 +128,7 @@ def test_a_node_that_is_removed_ends_and_its_jobs_run_elsewhere(cluster: Cluster
     _, port = listening(cluster, "n1")
     cloud.add_node("127.0.0.1", port)
     path = cluster.site.directory / "go"
-
-    def wait(path: str) -> int:
-        while not Path(path).exists():
-            threading.Event().wait(0.01)
-        return os.getppid()
-
-    ref = cloud.add_job(wait, str(path))
+    ref = cloud.add_job(_wait_for_file, str(path))
     wait_for(lambda: str(cloud.status(ref)) == "running on n1", "the job on n1")
     # When
     assert cloud.remove_node("n1") is True
@@ -137,6 +139,26 @@ def test_a_node_that_is_removed_ends_and_its_jobs_run_elsewhere(cluster: Cluster
     assert cloud.result(ref, LONG) == other.pid
     with pytest.raises(NoSuchNode, match="n1"):
         cloud.remove_node("n1")
+
+
+def test_nodes_that_end_in_order_count_nothing_against_their_jobs(cluster: Cluster, cloud: Cloud) -> None:
+    # Given
+    path = cluster.site.directory / "go"
+    ref = cloud.add_job(_wait_for_file, str(path))
+    # When
+    for number, name in enumerate(("n1", "n2", "n3")):
+        node = cluster.site.node(name, "--join", cluster.join)
+        wait_for(lambda name=name: str(cloud.status(ref)) == f"running on {name}", f"the job on {name}")  # type: ignore[misc]  # bound now
+        if number == 0:
+            node.signal(signal.SIGINT)
+            assert node.wait() == 0
+        elif number == 1:
+            cloud.remove_node(name)
+    path.touch()
+    cloud.result(ref, LONG)
+    # Then
+    record = cloud.room.session.call(GetJob(ref.raw), JobDetail).record
+    assert (record.attempt, record.lost) == (3, 0)
 
 
 def test_a_node_that_dials_and_is_removed_says_so_and_ends(cluster: Cluster, cloud: Cloud) -> None:
