@@ -114,13 +114,13 @@ class Cloud(JobAdder, StoreCalls):
 
         Args:
             head: belongs to this cloud from now on.
-            fence: (job, run), inside a job.
+            fence: (job, run), inside a job; then the room is closed by whoever runs the job, and by no `close`.
             random: chance; the operating system's by default.
             head_timeout: seconds without a head until `HeadUnreachable`.
         """
         cloud = cls.__new__(cls)
         cloud._take(  # noqa: SLF001  its own class
-            Room(Session(head, fence=fence, random=random, head_timeout=head_timeout)), owns=True
+            Room(Session(head, fence=fence, random=random, head_timeout=head_timeout)), owns=fence is None
         )
         return cloud
 
@@ -128,7 +128,7 @@ class Cloud(JobAdder, StoreCalls):
         super().__init__(room, JobOptions())
         self._owns = owns
         self._handed: dict[bytes, Outcome | None] = {}
-        if owns and room.session.fence is None:
+        if owns:
             # Bound to the room: a cloud that nobody holds any more still has jobs to speak of.
             atexit.register(room.close)
 

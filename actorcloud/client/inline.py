@@ -165,7 +165,7 @@ class InlineHead:
             world.requeue(ref, fence, job.record.failures)
             raise
         if current.has_cloud:
-            current.cloud.close()
+            current.cloud.room.close()
         if outcome.state == "failed" and job.record.failures < job.record.retries:
             world.requeue(ref, fence, job.record.failures + 1)
         else:

@@ -165,7 +165,7 @@ class SimWorker:
             # What unwinds this stack was taken for the job's own error.
             raise Crashed
         if job.has_cloud:
-            job.cloud.close()
+            job.cloud.room.close()
         done = DoneItem(item.ref, item.run, end.kind, end.outcome)
         witness.finished(done)
         self._write(Finished(done, not self.is_spent, end.stored))

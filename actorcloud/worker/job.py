@@ -45,7 +45,7 @@ def current_job(item: RunItem, link: Link) -> Iterator[CurrentJob[Cloud]]:
         yield job
     finally:
         if job.has_cloud:
-            job.cloud.close()
+            job.cloud.room.close()
         fill(None)
 
 

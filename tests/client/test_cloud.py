@@ -446,8 +446,15 @@ def test_a_captured_cloud_is_the_jobs_own_where_it_arrives(cloud: Cloud) -> None
     # Then
     assert arrived is job_cloud
     assert opened.room is job_cloud.room
+    # When the job closes them
     opened.close()
+    with arrived:
+        pass
+    # Then there is still the job's own, until the job has ended
     assert job_cloud.add_job(double, 1)
+    job_cloud.room.close()
+    with pytest.raises(ClosedCloud):
+        arrived.add_job(double, 1)
 
 
 def test_the_calls_of_a_job_carry_its_fence() -> None:
