@@ -35,7 +35,7 @@ from actorcloud.protocol import job as wire
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, NewJob, Outcome
 from actorcloud.protocol.transaction import WatchKey
-from actorcloud.store import FencedRun, SingleStore
+from actorcloud.store import Abort, Fail, FencedRun, SingleStore
 
 #: The name of the only node.
 HERE = "here"
@@ -160,8 +160,8 @@ class InlineHead:
         except FencedRun:
             # Cancelled or deleted while it ran: its end is recorded already.
             return
-        except BaseException:
-            # Ctrl-C, or the debugger was quit: the job goes back into the queue.
+        except KeyboardInterrupt:
+            # The person's, who waits here: the job goes back into the queue.
             world.requeue(ref, fence, job.record.failures)
             raise
         if current.has_cloud:
@@ -180,7 +180,9 @@ def _call(code: bytes, arguments: bytes, current: CurrentJob[Any]) -> Outcome:
         if current.staged:
             _commit(current)
         return Outcome("done", dump_value(value))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a job raises is its outcome
+    except (KeyboardInterrupt, FencedRun):
+        raise
+    except BaseException as error:  # noqa: BLE001  whatever else a job raises is its outcome
         text, pickled = dump_error(error)
         return Outcome("failed", pickled, text, code_of(error))
 
@@ -190,8 +192,10 @@ def _commit(current: CurrentJob[Any]) -> None:
         for fun in current.staged:
             fun()
 
-    # An abort there is the job's failure.
-    _ = current.cloud.mutate_store(run).value
+    ended = current.cloud.mutate_store(run)
+    if isinstance(ended, Fail):
+        # As with workers: it is the job's failure.
+        raise Abort(ended.reason)
 
 
 class _World:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorcloud.base.errors import ConfigError, JobCancelled, NoSuchJob, NoSuchNode, NotInJob
+from actorcloud.base.errors import ConfigError, JobCancelled, NoSuchJob, NoSuchNode, NotInJob, RemoteError
 from actorcloud.base.ids import NodeRef
 from actorcloud.base.states import Done, Failed, Queued, Running
 from actorcloud.client import Cloud, current
@@ -73,6 +73,26 @@ def test_a_failing_job_is_run_again_as_often_as_told(cloud: Cloud) -> None:
     assert cloud.fetch("s", "attempt") == 3
     assert isinstance(cloud.status(ref), Failed)
     assert not attempts
+
+
+def test_an_error_that_is_no_exception_fails_the_job_as_with_workers(cloud: Cloud) -> None:
+    # Given
+    class Stop(BaseException):
+        pass
+
+    def stop() -> None:
+        raise Stop("now")
+
+    ref = cloud.add_job(stop)
+    # When
+    with pytest.raises(RemoteError, match="Stop: now"):
+        cloud.result(ref)
+    # Then
+    match cloud.status(ref):
+        case Failed(error):
+            assert error.traceback.endswith("Stop: now\n")
+        case other:
+            pytest.fail(f"the job is {other}")
 
 
 def test_a_job_sees_itself(cloud: Cloud) -> None:
@@ -145,7 +165,7 @@ def test_a_staged_abort_fails_the_job(cloud: Cloud) -> None:
 
     ref = cloud.add_job(lambda: current().on_done(refuse))
     # Then
-    with pytest.raises(Exception, match="no"):
+    with pytest.raises(Abort, match="no"):
         cloud.result(ref)
 
 
