@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from actorcloud.actor import ActorDeadError, ActorRef
-from actorcloud.base.errors import ActorCloudError, TransactionError, WireError
+from actorcloud.base.errors import ActorCloudError, ConfigError, TransactionError, WireError
 from actorcloud.cluster import Asking, RemoteRef
 from actorcloud.protocol.job import JOBS, STORE, Await
 from actorcloud.protocol.message import Message, decode, encode
+from actorcloud.protocol.node import NODES
 from actorcloud.protocol.record import Fence
 from actorcloud.protocol.signal import Ask, Failed, Forget, Reply
 
@@ -146,6 +147,8 @@ class Relay:
             self.forget(Forget(number))
 
     def _check(self, message: Ask, body: Message, runs: Container[Fence]) -> None:
+        if message.to == NODES:
+            raise ConfigError("a job cannot add or remove nodes: do it in the program that owns the cloud")
         if message.to not in {JOBS, STORE}:
             raise WireError(f"a job may ask {JOBS!r} and {STORE!r}, not {message.to!r}")
         fence = getattr(body, "fence", None)

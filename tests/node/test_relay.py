@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 
 from actorcloud.actor import ActorDeadError
 from actorcloud.node.relay import Answered, Relay, Stuck
-from actorcloud.protocol.job import Answer, CancelJob, GetInfo, GetJob
+from actorcloud.protocol.job import AddNode, Answer, CancelJob, GetInfo, GetJob, RemoveNode
 from actorcloud.protocol.message import Message, encode
 from actorcloud.protocol.signal import Ask, Failed, Reply
 
@@ -104,6 +105,15 @@ def test_a_change_without_the_stamp_of_a_run_at_this_worker_is_refused() -> None
     port.ask(2, CancelJob(REF, (REF, b"x" * 16)))
     assert [type(message) for message in port.said] == [Failed, Failed]
     assert not port.head.asked
+
+
+@pytest.mark.parametrize("message", [AddNode("host", 1, FENCE), RemoveNode("n1", FENCE)])
+def test_a_job_that_adds_or_removes_nodes_is_told_who_may(message: Message) -> None:
+    port = Port()
+    port.relay.ask(Ask(1, "nodes", msgspec.Raw(encode(message))), [FENCE])
+    (failed,) = port.said
+    assert isinstance(failed, Failed)
+    assert (failed.code, "in the program that owns the cloud" in failed.text) == ("config", True)
 
 
 def test_nobody_is_answered_after_the_end_of_the_run_that_asked() -> None:
