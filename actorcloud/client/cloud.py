@@ -276,10 +276,12 @@ class Cloud(JobAdder, StoreCalls):
                 there are fewer, "running" excepted, all that there are.
 
         Raises:
-            ConfigError: there is no such state.
+            ConfigError: there is no such state, or the limit is no number from 0 on.
         """
         if state is not None and state not in STATE_NAMES:
             raise ConfigError(f"state={state!r}: one of {', '.join(STATE_NAMES)} is needed, or None for all")
+        if type(limit) is not int or limit < 0:
+            raise ConfigError(f"limit={limit!r}: a whole number of at least 0 is needed")
         return [JobRef(ref) for ref, _ in listed(self._room.session, state, limit)]
 
     def _raw(self, ref: JobRef[Any] | str) -> bytes:
@@ -312,10 +314,14 @@ class Cloud(JobAdder, StoreCalls):
 
         Raises:
             NestedTransaction: inside a transaction.
+            ConfigError: these are no host and port, or the head listens on its own machine only.
+            NoSuchNode: no node answers there; the message says why.
 
         Blocks: until then.
         """
         self._refuse_in_transaction("add_node", _CALL_AFTER)
+        if not isinstance(host, str) or type(port) is not int:
+            raise ConfigError(f"add_node({host!r}, {port!r}): the host is a text, the port a number from 1 to 65535")
         request = AddNode(host, port, self._room.session.fence)
         return NodeRef(self._room.session.call(request, NodeAdded, to=NODES).name)
 

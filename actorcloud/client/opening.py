@@ -59,6 +59,11 @@ def open_room(
 def _check(where: str | None, path: str | PathLike[str] | None, workers: int | None) -> None:
     if workers is not None and (type(workers) is not int or workers < 0):
         raise ConfigError(f"workers={workers!r}: the number of worker processes is needed, or 0 to run jobs in here")
+    if where is not None and not isinstance(where, str):
+        raise ConfigError(f"where={where!r}: a join string is needed, or host:port of a head that is known here")
+    if path is not None and not isinstance(os.fspath(path) if isinstance(path, PathLike) else path, str):
+        # Not shown: it may be the address of a database, with a password.
+        raise ConfigError(f"path is {type(path).__name__}: a text or a Path is needed, or None for a temporary store")
     if where is not None and (path is not None or workers is not None):
         given = "path" if path is not None else "workers"
         raise ConfigError(

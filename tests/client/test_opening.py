@@ -21,6 +21,15 @@ def test_a_wrong_number_of_workers_is_named(workers: object) -> None:
         Cloud(workers=workers)  # type: ignore[arg-type]  # the point
 
 
+def test_what_is_no_text_names_no_head_and_no_store() -> None:
+    with pytest.raises(ConfigError, match="where=5: a join string is needed"):
+        Cloud(5)  # type: ignore[arg-type]  # the point
+    with pytest.raises(ConfigError, match="path is bytes: a text or a Path is needed"):
+        Cloud(path=b"postgresql://me:hush@db/cloud")  # type: ignore[arg-type]  # the point
+    with pytest.raises(ConfigError, match="path is int"):
+        Cloud(path=5)  # type: ignore[arg-type]  # the point
+
+
 def test_a_joined_head_has_its_own_store_and_workers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave path away"):
         Cloud("db1:7710", path=tmp_path)
