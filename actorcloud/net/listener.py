@@ -10,6 +10,7 @@ Reference: net-design 1.7, 2.3, 6.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -27,6 +28,7 @@ from actorcloud.net.frames import DONTWAIT, DONTWAIT_MORE, FRAMES_PER_TURN, has_
 from actorcloud.net.keys import private_directory
 from actorcloud.net.loop import Loop
 from actorcloud.net.monitor import Happened, Monitor
+from actorcloud.net.resolver import parse_tcp
 from actorcloud.protocol.handshake import is_handshake
 
 #: Seconds that a dismissed peer gets to close its end before we do.
@@ -216,6 +218,10 @@ def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
             raise AddressInUse(
                 f"{endpoint} is in use by another process; choose another port (--listen HOST:PORT)"
             ) from error
+        if endpoint.startswith("tcp://") and error.errno in {errno.EADDRNOTAVAIL, errno.ENODEV}:
+            host, port = parse_tcp(endpoint)
+            text = f"this machine has no address {host}; --listen 0.0.0.0:{port} listens at all that it has"
+            raise ConfigError(f"cannot listen at {endpoint}: {text}") from error
         raise ConfigError(f"cannot listen at {endpoint}: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -354,6 +355,13 @@ def test_a_second_head_on_one_port_is_refused(ring: Cluster) -> None:
     head, _ = ring.head(TCP)
     with pytest.raises(AddressInUse, match="in use by another process"):
         ring.head(head.endpoints[0])
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_another_machine_is_told_as_such(ring: Cluster, host: str) -> None:
+    text = f"this machine has no address {host}; --listen 0.0.0.0:7999 listens at all"
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        ring.head(f"tcp://{host}:7999")
 
 
 def test_a_directory_that_others_can_enter_is_refused(ring: Cluster, tmp_path: Path) -> None:
