@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from actorcloud.base.coroutine import is_coroutine
 from actorcloud.base.errors import ConfigError
 
 
@@ -17,7 +18,7 @@ def find_function(name: str) -> Callable[..., Any]:
     """Return what `module:function` names; the working directory is searched first.
 
     Raises:
-        ConfigError: there is no such module or function, or it is not callable.
+        ConfigError: there is no such module or function, or it is none that a job can run.
     """
     module, _, path = name.partition(":")
     if not module or not path:
@@ -35,6 +36,8 @@ def find_function(name: str) -> Callable[..., Any]:
         found = getattr(found, part)
     if not callable(found):
         raise ConfigError(f"{name!r} is {type(found).__name__}, which cannot be called")
+    if is_coroutine(found):
+        raise ConfigError(f"{name!r} is async, and a job runs a plain function: name one that calls asyncio.run")
     function: Callable[..., Any] = found
     return function
 

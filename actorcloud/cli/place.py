@@ -27,6 +27,9 @@ from actorcloud.cli.look import wait_for
 from actorcloud.cli.option import option, stronger
 from actorcloud.client import Cloud, Connection, find_head, read_connection, runtime_directory
 
+#: What else most commands can do where this machine has no head.
+_OTHER_HEADS = ", or name one by --head (a join string, or HOST:PORT of one that is known here)"
+
 #: Seconds without an answer after which a person begins to wonder.
 _WONDERING_AFTER = 3.0
 
@@ -53,7 +56,7 @@ class Place(msgspec.Struct, frozen=True):
         opener: Callable[[str], AbstractContextManager[Cloud]] = click.get_current_context().obj or functools.partial(
             opened, talk=self.talk
         )
-        return opener(self.head or local_head(self.store).endpoint)
+        return opener(self.head or local_head(self.store, or_else=_OTHER_HEADS).endpoint)
 
     def open_store(self) -> AbstractContextManager[Cloud]:
         """Open the cloud for a command that looks at what is stored: without its head where a named store has none.
@@ -109,8 +112,12 @@ def opened(where: str, talk: Callable[[str], None]) -> Iterator[Cloud]:
         cloud.room.session.close()
 
 
-def local_head(store: str | None) -> Connection:
+def local_head(store: str | None, *, or_else: str = "") -> Connection:
     """Return the connection of this machine's head.
+
+    Args:
+        store: that it has; None: the default.
+        or_else: what else the command can do where none runs.
 
     Raises:
         HeadUnreachable: none runs; the message says what to do.
@@ -124,8 +131,8 @@ def local_head(store: str | None) -> Connection:
         )
     if found is None:
         raise HeadUnreachable(
-            f"no head runs on this machine with the store {path}: start one with `{local_command('head', path)}`, "
-            "or name one by --head (a join string, or HOST:PORT of one that is known here)"
+            f"no head runs on this machine with the store {path}: "
+            f"start one with `{local_command('head', path)}`{or_else}"
         )
     return found
 

@@ -5,6 +5,7 @@ The shape of the JSON is promised: fields are added, never renamed or removed.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -132,6 +133,9 @@ def _figure(name: str, value: float) -> str:
 
 
 def _json_or_repr(value: object) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no word for it; its encoder would write null, which is another value.
+        return repr(value)
     try:
         return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, OverflowError):

@@ -41,6 +41,8 @@ def test_without_a_head_on_this_machine_a_command_says_so_and_ends_with_69(comma
         result = desk.run(*command, env={"ACTORCLOUD_HEAD": None})
     assert result.exit_code == 69
     assert "actorcloud head" in result.stderr
+    # What is advised can be done.
+    assert ("--head" in result.stderr) == (command != ["join-string"])
 
 
 def test_a_node_without_a_head_prints_the_two_ways_to_join_and_ends_with_69() -> None:

@@ -45,6 +45,8 @@ def test_add_job_prints_the_reference_alone(desk: Desk) -> None:
         (("builtins:str.upper", '"3"'), "3"),
         (("builtins:complex", "1", "2"), "(1+2j)"),
         (("builtins:bool", "0"), "false"),
+        (("builtins:float", "nan"), "nan"),
+        (("builtins:float", "-inf"), "-inf"),
     ],
 )
 def test_arguments_are_json_else_text_and_result_prints_the_value(
@@ -257,12 +259,17 @@ def test_an_unknown_reference_is_a_failure_and_a_malformed_one_wrong_usage(desk:
         ("nosuchmodule:f", "No module named 'nosuchmodule'"),
         ("math:nosuch", "math has no nosuch"),
         ("math:pi", "is float, which cannot be called"),
+        ("tests.cli.test_job:rain", "is async, and a job runs a plain function"),
     ],
 )
 def test_a_function_that_is_none_is_wrong_usage(desk: Desk, function: str, words: str) -> None:
     result = desk.run("add-job", function)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+async def rain() -> float:
+    return 0.0
 
 
 def test_ctrl_c_ends_with_130_and_the_job_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
