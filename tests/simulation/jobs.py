@@ -93,6 +93,22 @@ def reckless(number: int) -> JobRef[Any]:
     return ref
 
 
+def cancel_children(count: int) -> None:
+    """Add children and cancel one after the other; in a later attempt see that the run before does not go on."""
+    cloud = current().cloud
+    if current().attempt == 1:
+        for ref in cloud.add_jobs(sleep, [1000.0] * count):
+            rest(cloud, 0.02)
+            cloud.cancel(ref)
+        return
+    before = cloud.jobs("failed")
+    rest(cloud, 1.0)
+    assert cloud.jobs("failed") == before, "a run that is not current has cancelled a job"
+    for state in ("queued", "running"):
+        for ref in cloud.jobs(state):
+            _ = ref == current().ref or cloud.cancel(ref)
+
+
 def await_children(depth: int) -> int:
     """Count the jobs of a binary tree by waiting for them."""
     cloud = current().cloud

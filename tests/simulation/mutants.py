@@ -132,6 +132,18 @@ def adds_without_fence() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def removes_without_fence() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        def remove(self: Any, request: Any, reply: Any, **rest: Any) -> None:
+            original(self, msgspec.structs.replace(request, fence=None), reply, **rest)
+
+        return remove
+
+    with replaced(Removal, "remove", make):
+        yield
+
+
 # -- exactly once: once=, on_done -----------------------------------------------------------------
 
 

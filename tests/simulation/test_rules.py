@@ -106,6 +106,24 @@ def test_a_job_adds_jobs_only_by_its_current_run() -> None:
     prove(chaos(cancel_the_reckless, faults=(Chaos.cut,)), mutants.adds_without_fence, seeds=80)
 
 
+def test_a_job_cancels_and_deletes_jobs_only_by_its_current_run() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim, slots=12, latency=0.02)
+            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.cancel_children, 8)))
+            stage.begun(4)
+            sim.run(sim.random.random() * 0.05)
+            parent, _ = stage.cloud.witness.begun[0]
+            (node,) = [name for name in ("n1", "n2") if parent in dict(stage.cloud.agent(name).holding.held())]
+            (proxy,) = [ref for ref in stage.cloud.actors("head", "NodeProxy") if ref._actor_weakref()._node == node]
+            give_up(stage.cloud, proxy)
+            sim.run_until(program.is_done)
+            program.get()
+            stage.end()
+
+    prove(story, mutants.removes_without_fence)
+
+
 # -- 6: durable first -----------------------------------------------------------------------------
 
 
