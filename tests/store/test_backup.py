@@ -127,6 +127,12 @@ def test_a_backup_goes_into_an_empty_directory_only(engine: LmdbEngine, tmp_path
     assert (tmp_path / "thesis.tex").read_text() == "dear reader"
 
 
+def test_a_backup_where_nothing_can_be_made_says_so(engine: LmdbEngine, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(NotAStore, match=r"thesis\.tex/backup cannot be made: Not a directory"):
+        engine.backup(tmp_path / "thesis.tex" / "backup")
+
+
 def test_a_backup_that_is_not_sound_is_no_store(
     engine: LmdbEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

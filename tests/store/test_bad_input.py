@@ -168,6 +168,13 @@ def test_a_function_that_outlasts_the_deadline_is_not_run_again(store: LocalStor
         client.mutate(work)
 
 
+@pytest.mark.parametrize("given", [5, None, "send_mail"])
+def test_what_cannot_be_called_after_the_commit_is_refused_where_it_is_given(store: LocalStore, given: Any) -> None:
+    client = store.client()
+    with pytest.raises(TypeError, match=f"on_commit takes a function without arguments, not {given!r}"):
+        client.mutate(lambda: txn_of(client).on_commit(given))
+
+
 @pytest.mark.parametrize("nested", ["mutate", "snapshot", "stage"])
 def test_transactions_do_not_nest_not_even_those_of_two_clouds(
     store: LocalStore, client: Transactions, nested: str

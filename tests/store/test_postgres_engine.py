@@ -205,6 +205,17 @@ def test_a_session_is_durable_and_holds_nothing_up(make: Make) -> None:
         assert engine._writer.run(f"show {name}").rows == [(value,)]
 
 
+def test_a_server_that_has_become_a_standby_is_left(make: Make) -> None:
+    # Given: what it says then; another one may be the first of its hosts by now
+    engine = make()
+    engine.open("owner")
+    engine._writer.run("set default_transaction_read_only = on")
+    # When
+    put(engine, 1, 0)
+    # Then
+    assert engine.read(ReadPlan([b"k"])).values == {b"k": b"v"}
+
+
 def test_a_session_is_durable_where_the_server_has_it_otherwise(postgres: PostgresServer) -> None:
     engine = PostgresEngine(postgres.database("&options=-csynchronous_commit%3Doff"))
     engine.open("owner")

@@ -56,6 +56,12 @@ def read_less(count: Iterator[int]) -> None:
         txn_of_any().fetch("s", "less")
 
 
+def scan_less(count: Iterator[int]) -> None:
+    txn_of_any().scan("s")
+    if not next(count):
+        txn_of_any().scan("t")
+
+
 def end(count: Iterator[int]) -> None:
     if next(count):
         raise Abort
@@ -94,6 +100,7 @@ def impure(fun: Callable[[Iterator[int]], None] = value) -> Callable[[], None]:
         (read, "first time the function reads the key 'k0' of 's', the second time the key 'k1' of 's'"),
         (read_more, "the second time the function reads the key 'more' of 's', too"),
         (read_less, "only one of two runs reads the key 'less' of 's'"),
+        (scan_less, "the first run scans 2 ranges, the second 1, or others"),
         (end, "the first run ends with Commit, the second with Fail"),
         (error, r"the second run of the function raised ZeroDivisionError"),
         (job, "the first run adds 1 jobs, the second 1, or others"),
