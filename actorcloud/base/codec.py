@@ -133,7 +133,7 @@ def limited(data: bytes, what: str) -> bytes:
     """
     if len(data) > PAYLOAD_LIMIT_BYTES:
         raise PayloadTooLarge(
-            f"{what} of {len(data):,} bytes is larger than a job can carry ({PAYLOAD_LIMIT_BYTES:,} bytes pickled); "
+            f"{what} of {len(data):,} bytes: a job can carry {PAYLOAD_LIMIT_BYTES:,} bytes pickled; "
             "send a path or a key, or split it into several jobs"
         )
     return data

@@ -50,7 +50,8 @@ def open_room(
     if where is not None:
         from actorcloud.client.connect import describe, join  # noqa: PLC0415  loads the network
 
-        return Room(Session(join(where)), kind=f"cluster at {describe(where)}", fate="they go on in the cluster")
+        fate = "those of all programs; they go on in the cluster"
+        return Room(Session(join(where)), kind=f"cluster at {describe(where)}", fate=fate)
     from actorcloud.client.private import open_private  # noqa: PLC0415  as above
 
     return open_private(path, workers)

@@ -47,7 +47,7 @@ def existing(store: Where) -> Location:
     place = locate(store)
     is_there = _is_made(place) if place.is_database else (place.home / "data").is_dir()
     if not is_there:
-        raise NotAStore(f"there is no store in {place}; see --store (`actorcloud head` makes one)")
+        raise NotAStore(f"there is no store in {place}: name another one (`actorcloud head` makes one)")
     return place
 
 

@@ -251,7 +251,7 @@ def test_a_payload_over_the_limit_says_its_size_and_the_limit(monkeypatch: pytes
     monkeypatch.setattr(codec, "PAYLOAD_LIMIT_BYTES", 1000)
 
     # When
-    with pytest.raises(PayloadTooLarge, match=r"the result of 2,\d\d\d bytes .*1,000 bytes pickled"):
+    with pytest.raises(PayloadTooLarge, match=r"the result of 2,\d\d\d bytes: .*1,000 bytes pickled"):
         codec.dump_value(b"x" * 2000)
 
 
