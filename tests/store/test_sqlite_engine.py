@@ -175,6 +175,22 @@ def test_a_limit_that_is_reached_refuses_and_goes_on(path: Path) -> None:
     engine.close()
 
 
+def test_room_that_the_file_will_take_of_the_log_is_not_free(
+    engine: SqliteEngine, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a disk of which nobody else takes anything
+    disk = os.statvfs(path)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    before = engine.stats().free_bytes
+    # When: the log has it, and the file does not yet
+    engine.commit(Batch({b"big": bytes(MIB)}, ()), epoch=1, expect=0, new=1)
+    # Then
+    after = engine.stats().free_bytes
+    assert before is not None
+    assert after is not None
+    assert MIB <= before - after < 2 * MIB
+
+
 def test_a_full_disk_with_the_commit_on_it_is_a_commit(engine: SqliteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.commit(Batch({b"k": b"v"}, ()), epoch=1, expect=0, new=1)
     full = sqlite3.OperationalError("database or disk is full")

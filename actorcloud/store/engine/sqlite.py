@@ -220,12 +220,14 @@ class SqliteEngine:
                 raise EngineFailed(f"the store {self._directory.path} was removed or replaced while it was open")
             names = ("page_size", "page_count", "freelist_count", "max_page_count")
             size, pages, freed, most = (reader.execute(f"pragma {name}").fetchone()[0] for name in names)
+        # What is in the log alone will be in the file, too; by `stat`, as closing the file would drop SQLite's locks.
+        owed = max(0, pages * size - self._directory.file.stat().st_size)
         disk = os.statvfs(self._directory.data)
         return EngineStats(
             entries=self._entries,
             used_bytes=(pages - freed) * size,
             limit_bytes=most * size if self._limit is None else self._limit,
-            free_bytes=disk.f_bavail * disk.f_frsize + freed * size,
+            free_bytes=disk.f_bavail * disk.f_frsize + freed * size - owed,
             disk_bytes=disk.f_blocks * disk.f_frsize,
         )
 
