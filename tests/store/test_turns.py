@@ -9,6 +9,7 @@ import pytest
 
 from actorcloud.actor import ActorRef, Future, System
 from actorcloud.protocol.record import NewJob
+from actorcloud.protocol.storestats import GetStoreStats
 from actorcloud.protocol.transaction import (
     Atomic,
     AtomicStep,
@@ -149,3 +150,4 @@ def test_all_that_a_waiting_commit_brings_is_counted(
     # Then
     assert isinstance(refused, Refused)
     assert refused.code == "busy"
+    assert store.ask(GetStoreStats()).figures.busy == 1
