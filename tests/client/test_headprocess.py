@@ -278,8 +278,8 @@ def test_a_head_that_has_served_is_started_again_at_once_however_often_it_dies(
     head.watch(head.wait_ready())
     # When
     for _ in range(6):
-        os.kill(watched.get(timeout=20), signal.SIGKILL)
-    assert watched.get(timeout=20)
+        os.kill(watched.get(timeout=120), signal.SIGKILL)
+    assert watched.get(timeout=120)
     last = listening(place, [])
     head.leave()
     end(last)

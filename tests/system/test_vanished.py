@@ -15,7 +15,7 @@ from actorcloud.base.location import Location, locate
 from actorcloud.client import find_head, runtime_directory
 from tests.cli.processes import Commands
 from tests.port import free_port
-from tests.system.cluster import Site, wait_for
+from tests.system.cluster import Site, has_stopped, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
@@ -45,9 +45,13 @@ def is_there(store: Location) -> bool:
         return connection.execute("select to_regclass('actorcloud.head')").fetchall() != [(None,)]
 
 
-def kill_head(store: Location) -> None:
+def remove_under_head(store: Location) -> None:
+    """Remove a store whose head has no time to see that, and kill the head."""
     found = find_head(runtime_directory(store.home))
     assert found is not None
+    os.kill(found.pid, signal.SIGSTOP)
+    wait_for(lambda: has_stopped(found.pid), "the head sleeps")
+    remove(store)
     os.kill(found.pid, signal.SIGKILL)
 
 
@@ -59,8 +63,7 @@ def test_a_program_that_starts_its_head_again_is_told_that_the_store_is_gone(
     cloud.mutate_store(lambda: cloud.store("s", "k", 1))
     assert is_there(store)
     # When
-    remove(store)
-    kill_head(store)
+    remove_under_head(store)
     # Then
     wait_for(lambda: "could not be started again" in caplog.text, "the word of the second head")
     cloud.close()
@@ -76,8 +79,7 @@ def test_actorcloud_head_is_not_started_again_without_its_store(tmp_path_factory
         head.wait_line("export ACTORCLOUD_HEAD=")
         store = locate(commands.directory / "store")
         # When
-        remove(store)
-        kill_head(store)
+        remove_under_head(store)
         # Then
         head.wait_line("has lost its directory since a head opened it")
         assert head.process.wait(60) == 73
