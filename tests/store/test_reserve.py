@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorcloud.actor import System
+from actorcloud.base.errors import NoSpace
 from actorcloud.protocol.record import JobRecord, NewJob
 from actorcloud.protocol.transaction import Commit, Committed, Conflict, Refused
-from actorcloud.store import Change, EngineStats, Expect, MemoryEngine, StoreActor, encode_key, keys
+from actorcloud.store import Batch, Change, EngineStats, Expect, MemoryEngine, StoreActor, encode_key, keys
 from actorcloud.store.change import Refused as RefusedChange
 from actorcloud.store.reserve import LOOK_EVERY_BYTES, Reserve, room_of
 from tests.store.local import REF, LocalStore, raw, run_of
@@ -227,3 +228,26 @@ def test_a_store_refuses_growth_until_there_is_room() -> None:
         engine.used = 0
         # Then
         assert store.ask(put(1, "a")) == Committed(2, 1)
+
+
+def test_a_store_whose_disk_was_full_looks_before_it_lets_anything_grow_again() -> None:
+    # Given
+    looks: list[int] = []
+
+    class Full(MemoryEngine):
+        def stats(self) -> EngineStats:
+            looks.append(1)
+            return super().stats()
+
+        def commit(self, batch: Batch, *, epoch: int, expect: int, new: int) -> None:
+            if new == 2:
+                raise NoSpace
+            super().commit(batch, epoch=epoch, expect=expect, new=new)
+
+    commits = [Commit(bytes([n]) * 16, 1, writes=((keys.user("s", b"\x14"), raw(b"v")),)) for n in range(3)]
+    with System() as system:
+        store = StoreActor.options(system=system).start(Full())
+        # When
+        answers = [(type(store.ask(commit)), len(looks)) for commit in commits]
+    # Then
+    assert answers == [(Committed, 1), (Refused, 1), (Refused, 2)]

@@ -227,7 +227,7 @@ class SqliteEngine:
             entries=self._entries,
             used_bytes=(pages - freed) * size,
             limit_bytes=most * size if self._limit is None else self._limit,
-            free_bytes=disk.f_bavail * disk.f_frsize + freed * size - owed,
+            free_bytes=max(0, disk.f_bavail * disk.f_frsize + freed * size - owed),
             disk_bytes=disk.f_blocks * disk.f_frsize,
         )
 
