@@ -135,7 +135,7 @@ class JobManager(Actor):
             FinishJob: self.completion.finish,
             CancelJob: removal.remove,
             DeleteJob: removal.remove,
-            Dead: lambda message, _: removal.dead(message.runs),
+            Dead: lambda message, _: removal.dead(message.runs, message.output),
             KillExpired: lambda message, _: removal.dead([message.run]),
             Unrun: lambda message, _: self.dispatch.unrun(message.runs),
             Attached: lambda message, _: attachment.attached(message),

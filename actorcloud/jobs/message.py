@@ -146,6 +146,8 @@ class Dead(msgspec.Struct, frozen=True):
     """The process groups of these runs are dead."""
 
     runs: tuple[Fence, ...]
+    #: The tail of what a run printed; it is the only one then.
+    output: bytes = b""
 
 
 # -- to the roster ---------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ class NodeProxy(Actor):
             Inventory: self._attach,
             DoneJobs: lambda message: tell(Ended(node, me, message.items)),
             NotRun: lambda message: tell(Unrun(message.runs)),
-            Killed: lambda message: tell(Dead(message.runs)),
+            Killed: lambda message: tell(Dead(message.runs, message.output)),
             Capacity: lambda message: self._scheduler.tell(Resized(node, message.jobs)),
             NeedCode: self._fetch,
             Got: lambda message: self._agent.tell(Code(message.tag, message.values[0] or b"")),

@@ -81,8 +81,7 @@ class Removal:
         self._with_record(request.ref, reply, go)
 
     def _cancellation(self, request: CancelJob, record: JobRecord) -> Change:
-        error = JobError("JobCancelled", str(JobCancelled()), "")
-        outcome = Outcome("failed", error=error, code=JobCancelled.code)
+        outcome = _cancelled()
         after = transition.cancel(record, self._desk.now())
         self._desk.expect_outcome(request.ref, after, outcome)
         return Change(
@@ -105,11 +104,32 @@ class Removal:
             deletes=tuple(deletes),
         )
 
-    def dead(self, runs: Iterable[Fence]) -> None:
-        """Killed runs are dead, or nobody will tell any more: answer who waits."""
+    def dead(self, runs: Iterable[Fence], output: bytes = b"") -> None:
+        """Killed runs are dead, or nobody will tell any more: answer who waits.
+
+        Args:
+            runs: which.
+            output: the tail of what the only one of them printed; it is kept if its job was cancelled.
+        """
         for run in runs:
-            for reply in self._dying.pop(run, ()):
-                reply.set(Answer(changed=True))
+            replies = self._dying.pop(run, ())
+
+            def answer(_refused: Refused | None, replies: Sequence[Reply] = replies) -> None:
+                for reply in replies:
+                    reply.set(Answer(changed=True))
+
+            if output and replies:
+                self._desk.commits.stage(self._output(run, output), answer)
+            else:
+                answer(None)
+
+    def _output(self, run: Fence, output: bytes) -> Change:
+        # Of a run that waited for its end here, a failed job is a cancelled one; a deleted job is none.
+        return Change(
+            tag=self._desk.commits.tag(),
+            expect=(Expect(run[0], "failed", run[1]),),
+            puts=((keys.result(run[0]), msgspec.msgpack.encode(_cancelled(output))),),
+        )
 
     def _with_record(self, ref: bytes, reply: Reply, go: Callable[[JobRecord], None]) -> None:
         live = self._desk.ledger.live.get(ref)
@@ -134,6 +154,11 @@ class Removal:
         self._dying.setdefault(run, []).append(reply)
         self._desk.kill(record.node, (run,))
         self._send_later(KILL_TIMEOUT, KillExpired(run))
+
+
+def _cancelled(output: bytes = b"") -> Outcome:
+    error = JobError("JobCancelled", str(JobCancelled()), "")
+    return Outcome("failed", error=error, code=JobCancelled.code, output=output)
 
 
 def _expect(ref: bytes, record: JobRecord, fence: Fence | None) -> tuple[Expect, ...]:

@@ -248,8 +248,8 @@ class NodeAgent(Actor):
     def _ended(self, message: Ended) -> None:
         if message.blamed is not None:
             self._end(message.blamed)
-        for run in message.killed:
-            self._forget_killed(run)
+        for run, output in message.killed:
+            self._forget_killed(run, output)
         self._give_back(message.returned)
         # What we sent it while its end was on the way to us has reached nobody.
         self._give_back(self.holding.at(message.port))
@@ -260,7 +260,7 @@ class NodeAgent(Actor):
     def _end(self, item: DoneItem, *, is_stored: bool = False) -> None:
         run = (item.ref, item.run)
         if run in self._killing:
-            self._forget_killed(run)
+            self._forget_killed(run, item.outcome.output)
         elif is_stored:
             self.holding.drop(run)
         elif self.holding.end(item):
@@ -271,10 +271,13 @@ class NodeAgent(Actor):
         for run in [run for run in runs if run in self._killing]:
             self._forget_killed(run)
 
-    def _forget_killed(self, run: Fence) -> None:
+    def _forget_killed(self, run: Fence, output: bytes = b"") -> None:
         self._killing.discard(run)
         self.holding.drop(run)
-        self._killed.append(run)
+        if output and self._head is not None:
+            self._head.tell(Killed((run,), output))
+        else:
+            self._killed.append(run)
 
     def _look(self, _message: _Look) -> None:
         self._is_looking = False

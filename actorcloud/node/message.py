@@ -88,12 +88,12 @@ class Ended(msgspec.Struct, frozen=True):
     """The worker's process group is dead.
 
     What it had told was told before. `blamed` is the run that it died in, and how that counts;
-    `returned` were behind it, not begun; `killed` was ended by order.
+    `returned` were behind it, not begun; `killed` was ended by order, with the tail of what it printed.
     """
 
     port: ActorRef[Any]
     blamed: DoneItem | None
-    killed: tuple[Fence, ...]
+    killed: tuple[tuple[Fence, bytes], ...]
     returned: tuple[Fence, ...]
     #: How the process ended, for people.
     status: str

@@ -264,7 +264,7 @@ class WorkerPort(Actor):
         if not runs:
             return Ended(self.actor_ref, None, (), (), status, is_crash=False)
         if self._is_spent:
-            killed = tuple(run for run in runs if run in self._killed)
+            killed = tuple((run, b"") for run in runs if run in self._killed)
             returned = tuple(run for run in runs if run not in self._killed)
             return Ended(self.actor_ref, None, killed, returned, status, is_crash=False)
         first = runs[0]
@@ -272,7 +272,8 @@ class WorkerPort(Actor):
             return Ended(self.actor_ref, self._crash(first, status), (), tuple(runs[1:]), status, is_crash=True)
         blamed = self._killed[first]
         if blamed is None:
-            return Ended(self.actor_ref, None, (first,), tuple(runs[1:]), status, is_crash=False)
+            killed = ((first, self._printing.tail(first)),)
+            return Ended(self.actor_ref, None, killed, tuple(runs[1:]), status, is_crash=False)
         return Ended(self.actor_ref, self._with_tail(blamed), (), tuple(runs[1:]), status, is_crash=False)
 
     def _crash(self, run: Fence, status: str) -> DoneItem:

@@ -116,6 +116,8 @@ class Killed(Message, tag=108, frozen=True):
     """The process groups of these runs are dead, or they were never started."""
 
     runs: tuple[Fence, ...]
+    #: The tail of what a run printed; it is the only one then.
+    output: bytes = b""
 
 
 class NotRun(Message, tag=109, frozen=True):

@@ -15,7 +15,7 @@ from actorcloud.node.printing import Printing
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.node import DoneItem, RunItem
 from actorcloud.protocol.record import Fence, Outcome
-from actorcloud.protocol.worker import Finished
+from actorcloud.protocol.worker import Finished, Output
 from actorcloud.testing import Simulation
 
 CODE = b"f" * 16
@@ -111,7 +111,15 @@ def test_a_job_that_came_to_a_spent_worker_goes_back_and_is_not_blamed(stage: St
     # Then
     (ended,) = stage.of(Ended)
     assert (ended.blamed, ended.is_crash) == (None, False)
-    assert (ended.returned, ended.killed) == ((run_of(2),), (run_of(3),))
+    assert (ended.returned, ended.killed) == ((run_of(2),), ((run_of(3), b""),))
+
+
+def test_what_a_run_printed_before_it_was_killed_is_told_with_its_end(stage: Stage) -> None:
+    # When
+    stage.tell(assign(1), Said((Output(run_of(1), b"so far\n"),)), KillRun(run_of(1)), Exited("signal 9 (SIGKILL)"))
+    # Then
+    (ended,) = stage.of(Ended)
+    assert ended.killed == ((run_of(1), b"so far\n"),)
 
 
 def test_a_job_that_came_to_a_retired_worker_goes_back_and_is_not_blamed(stage: Stage) -> None:

@@ -306,21 +306,38 @@ def test_what_a_job_prints_appears_with_its_name_at_the_clients_stderr() -> None
         script.wait_said(rf"^\[job {ref[-6:]} n1\] and another$")
 
 
+def printed(cloud: Cloud, ref: JobRef[None]) -> bytes:
+    detail = cloud.room.session.call(GetJob(ref.raw), JobDetail)
+    assert detail.outcome is not None
+    return detail.outcome.output
+
+
+def test_what_a_cancelled_job_printed_is_kept_with_it(cloud: Cloud, tmp_path: Path) -> None:
+    # Given
+    def speak_and_hang(path: Path) -> None:
+        print("so far")
+        path.touch()
+        time.sleep(1000)
+
+    ref = cloud.add_job(speak_and_hang, tmp_path / "spoken")
+    wait_for((tmp_path / "spoken").exists, "the job")
+    # When
+    cloud.cancel(ref)
+    # Then
+    assert printed(cloud, ref) == b"so far\n"
+    assert isinstance(cloud.status(ref), Failed)
+
+
 def test_the_tail_of_what_a_job_printed_is_kept_with_it(cloud: Cloud) -> None:
     def speak(lines: int) -> None:
         for line in range(lines):
             print(f"line {line}")
 
-    def tail(ref: JobRef[None]) -> bytes:
-        detail = cloud.room.session.call(GetJob(ref.raw), JobDetail)
-        assert detail.outcome is not None
-        return detail.outcome.output
-
     short, long = cloud.add_job(speak, 3), cloud.add_job(speak, 20_000)
     cloud.results([short, long], LONG)
-    assert tail(short) == b"line 0\nline 1\nline 2\n"
-    assert tail(long).endswith(b"line 19998\nline 19999\n")
-    assert 60_000 < len(tail(long)) <= 65_536
+    assert printed(cloud, short) == b"line 0\nline 1\nline 2\n"
+    assert printed(cloud, long).endswith(b"line 19998\nline 19999\n")
+    assert 60_000 < len(printed(cloud, long)) <= 65_536
 
 
 INTERRUPTED = """
