@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from actorcloud.base.errors import NestedTransaction, NotInJob, NotInTransaction, OnceReused, ReadOnlyTransaction
+from actorcloud.base.errors import (
+    JobConflict,
+    NestedTransaction,
+    NotInJob,
+    NotInTransaction,
+    OnceReused,
+    ReadOnlyTransaction,
+)
 from actorcloud.base.ids import JobRef
 from actorcloud.client import Cloud, CurrentJob, finish_job
 from actorcloud.protocol.job import AddJobs, Finished, FinishJob
@@ -45,6 +52,28 @@ def test_a_transaction_commits_its_writes_and_its_value(cloud: Cloud) -> None:
     assert cloud.mutate_store(count) == Commit(1)
     assert cloud.mutate_store(count) == Commit(2)
     assert cloud.fetch("visits", "total") == 2
+
+
+def test_a_key_that_is_taken_refuses_the_transaction_and_the_error_says_by_which_job(cloud: Cloud) -> None:
+    # Given
+    keyed = cloud.options(key="avg-2024")
+    ref = keyed.add_job(double, 3)
+
+    def add_again() -> None:
+        cloud.store("visits", "total", 1)
+        keyed.add_job(double, 3)
+
+    def add_two() -> None:
+        cloud.options(key="new").add_job(double, 1)
+        cloud.options(key="new").add_job(double, 2)
+
+    # Then
+    with pytest.raises(JobConflict, match=f"the key 'avg-2024' names job {ref} already"):
+        cloud.mutate_store(add_again)
+    assert cloud.fetch("visits", "total") is None
+    with pytest.raises(JobConflict, match="the key 'new' names two jobs of this transaction"):
+        cloud.mutate_store(add_two)
+    assert cloud.jobs() == [ref]
 
 
 def test_an_abort_writes_nothing(cloud: Cloud) -> None:

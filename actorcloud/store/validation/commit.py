@@ -20,7 +20,7 @@ from collections.abc import Iterable
 import msgspec
 
 from actorcloud.base.errors import ActorCloudError, ConditionFailed, JobConflict, NoSuchJob, TransactionError
-from actorcloud.base.ids import JobRef
+from actorcloud.base.ids import JOB_REF_BYTES, JobRef
 from actorcloud.protocol.border import check_fence, check_function, check_limits_of_job, check_refs
 from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
@@ -145,8 +145,16 @@ def _refuse_jobs(view: View, jobs: Iterable[NewJob]) -> Refused | None:
             return Refused(JobConflict.code, f"the reference {JobRef(job.ref)} names another job already")
         if view.value(keys.tombstone(job.ref)) is not None:
             return Refused(NoSuchJob.code, f"job {JobRef(job.ref)} was deleted and cannot be added again")
-        if job.key is not None and (job.key in names or view.value(keys.job_key(job.key)) is not None):
-            return Refused(JobConflict.code, f"the key {job.key!r} names another job already")
+        named = None if job.key is None else view.value(keys.job_key(job.key))
+        if named is not None:
+            other = JobRef[object](stored.payload_of(named)[:JOB_REF_BYTES])
+            return Refused(
+                JobConflict.code,
+                f"the key {job.key!r} names job {other} already: outside a transaction "
+                "`add_job` gives that one, and adds none",
+            )
+        if job.key in names:
+            return Refused(JobConflict.code, f"the key {job.key!r} names two jobs of this transaction")
         if view.value(keys.function(job.function)) is None:
             return Refused("need-function", job.function.hex())
         refs.add(job.ref)
