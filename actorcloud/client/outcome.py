@@ -68,7 +68,7 @@ def error_of(ref: bytes, outcome: Outcome | None) -> Exception:
     """Return the error to raise for a job that did not end well."""
     name = JobRef[Any](ref)
     if outcome is None:
-        return NoSuchJob(f"there is no job {name}: it was deleted, has expired, or was added to another store")
+        return NoSuchJob(f"there is no job {name}: it was deleted, or never added here")
     if outcome.state == "suspended":
         told = f": {outcome.error.message}" if outcome.error else ""
         return JobSuspended(f"job {name} is suspended{told}")

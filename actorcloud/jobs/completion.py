@@ -177,6 +177,6 @@ def _suspension(after: JobRecord, last: Outcome | None = None) -> Outcome:
     """
     what = "the process that ran it" if after.lost <= transition.LOST_LIMIT else "the process that ran it, or its node,"
     how = f"; the last time: {last.error.message}" if last is not None and last.error is not None else ""
-    text = f"{what} died {after.crashes} times{how}"
+    text = f"{what} died {after.crashes} times{how}. Mend that, delete the job, and add it again"
     output = last.output if last is not None else b""
     return Outcome("suspended", error=JobError("JobSuspended", text, ""), code="job-suspended", output=output)

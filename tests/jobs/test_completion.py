@@ -151,7 +151,8 @@ def test_a_job_that_is_suspended_says_how_its_process_died_at_last(room: Room) -
     (change,) = room.changes()
     outcome = msgspec.msgpack.decode(dict(change.puts)[keys.result(REF)], type=Outcome)
     assert str(outcome.error) == (
-        "JobSuspended: the process that ran it died 3 times; the last time: signal 11 (SIGSEGV)"
+        "JobSuspended: the process that ran it died 3 times; the last time: signal 11 (SIGSEGV). "
+        "Mend that, delete the job, and add it again"
     )
     assert outcome.output == b"bang"
 
