@@ -67,6 +67,18 @@ def counts_lost_nodes_as_crashes() -> Iterator[None]:
 
 
 @contextmanager
+def counts_lost_heads_as_nodes() -> Iterator[None]:
+    def make(original: Any) -> Any:
+        def end(record: Any, kind: str, now: float, *, head_lost: bool = False) -> Any:
+            return original(record, kind, now)
+
+        return end
+
+    with replaced(transition, "end", make):
+        yield
+
+
+@contextmanager
 def counts_nodes_that_left_as_lost() -> Iterator[None]:
     def make(original: Any) -> Any:
         def detached(self: Any, message: Any) -> None:

@@ -131,6 +131,27 @@ def test_lost_nodes_count_nothing_until_there_are_three() -> None:
     prove(story, node_mutants.counts_lost_nodes_as_crashes, seeds=3)
 
 
+def test_runs_that_are_lost_with_their_head_are_never_crashes() -> None:
+    def story(seed: int) -> None:
+        with Simulation(seed) as sim:
+            stage = Stage(sim)
+            program = stage.cloud.program("c1", lambda cloud: cloud.result(cloud.add_job(jobs.sleep, 2.0)))
+            for number in range(5):
+                stage.begun(number + 1)
+                (node,) = [name for name in ("n1", "n2") if stage.cloud.agent(name).holding.held()]
+                # A machine that has both loses its power.
+                stage.cloud.crash_node(node)
+                stage.cloud.crash_head()
+                stage.cloud.start_head()
+                stage.cloud.start_node(node)
+            sim.run_until(program.is_done)
+            assert program.get() == 2.0
+            (record,) = stage.auditor.history.records.values()
+            assert (record.lost, record.crashes) == (5, 0)
+
+    prove(story, node_mutants.counts_lost_heads_as_nodes, seeds=3)
+
+
 def test_nodes_that_end_in_order_count_nothing_however_many() -> None:
     def story(seed: int) -> None:
         with Simulation(seed) as sim:
