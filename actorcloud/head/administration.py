@@ -52,6 +52,7 @@ from actorcloud.store import (
     recount,
     renew,
     replaced_store,
+    sync,
     write_export,
 )
 
@@ -185,6 +186,7 @@ def export_store(store: Where, file: Path) -> int:
         finally:
             engine.close()
         partial.rename(file)
+        sync(file.absolute().parent)
     return count
 
 

@@ -58,6 +58,7 @@ from actorcloud.store.validation import check_footprint
 from actorcloud.store.writer import WriterActor
 
 if TYPE_CHECKING:
+    from actorcloud.store.engine.directory import sync
     from actorcloud.store.engine.lmdb import LmdbEngine
     from actorcloud.store.engine.postgres import PostgresEngine
     from actorcloud.store.engine.sqlite import SqliteEngine
@@ -142,6 +143,7 @@ __all__ = [
     "renew",
     "replaced_store",
     "run_callbacks",
+    "sync",
     "time_of",
     "user_key",
     "write_export",
@@ -164,6 +166,7 @@ _HOMES = {
     "is_sqlite": "maintenance.replacement",
     "new_store": "maintenance.replacement",
     "renew": "maintenance.renewal",
+    "sync": "engine.directory",
     "replaced_store": "maintenance.replacement",
     "write_export": "maintenance.export",
 }

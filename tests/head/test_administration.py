@@ -244,6 +244,25 @@ def test_a_store_is_exported_and_imported(store: Path, tmp_path: Path) -> None:
     assert names(tmp_path) == {"store", "file", "again"}
 
 
+def test_an_export_is_on_disk_before_it_is_told_of(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    flush, flushed = os.fsync, list[tuple[str, bool]]()
+
+    def note(descriptor: int) -> None:
+        flushed.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), (tmp_path / "file").exists()))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    # When
+    export_store(store, tmp_path / "file")
+    # Then: what it holds, then its name
+    (written, before), (named, after) = flushed[-2:]
+    assert (Path(written).name, before) == ("export", False)
+    assert (Path(named), after) == (tmp_path, True)
+
+
 def test_an_export_that_is_not_whole_writes_nothing(store: Path, tmp_path: Path) -> None:
     # Given
     export_store(store, tmp_path / "file")
