@@ -36,7 +36,7 @@ from actorcloud.client import Connection, child_environment, find_head
 T = TypeVar("T")
 
 #: Seconds that anything may take that should happen soon: the machine is shared, no test is about speed.
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 #: Seconds of silence after which a node counts as lost: some tests wait for it, and busy machines stand still.
 NODE_TIMEOUT = 5.0
