@@ -79,6 +79,8 @@ class Dealer:
         self._backlog: deque[bytes] = deque()
         self._is_ready = False
         self._is_bound = False
+        #: Without CURVE, on this machine alone, there is no key that can be wrong.
+        self._has_keys = False
         self._is_closed = False
         self._fd = -1
         loop.watch(socket, self._read)
@@ -90,6 +92,7 @@ class Dealer:
         Raises:
             zmq.ZMQError: if the endpoint is malformed.
         """
+        self._has_keys = endpoint.startswith("tcp://")
         self._socket.connect(endpoint)
 
     def bind(self, endpoint: str) -> None:
@@ -176,8 +179,10 @@ class Dealer:
                 self._hub.on_stranger("listen", f"a connection was not the head's: {notice.text}")
             case Happened.REFUSED:
                 self._lose("auth", "the head does not know this key; join with a join string of this head")
-            case Happened.BROKEN_HANDSHAKE:
+            case Happened.BROKEN_HANDSHAKE if self._has_keys:
                 self._lose("wrong-key", "the other end does not hold the key of our head, or is no actorcloud at all")
+            case Happened.BROKEN_HANDSHAKE:
+                self._lose("no-route", "it hung up before it had answered")
             case _:
                 self._lose("no-route", "nobody answers there")
 

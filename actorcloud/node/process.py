@@ -96,8 +96,7 @@ class Lookout(Actor):
         self._said: set[tuple[str, str]] = set()
         #: Where somebody answers who is not the head, before it was met: the join string is another's.
         self._wrong_keys: set[str] = set()
-        #: Only with CURVE is there a key that can be wrong.
-        self._dialled = frozenset(endpoint for endpoint in dialled if endpoint.startswith("tcp://"))
+        self._dialled = frozenset(dialled)
         self._orphaned: Timer | None = None
         self._wait_for_head()
 

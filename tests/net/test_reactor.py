@@ -250,6 +250,20 @@ def test_nobody_there_is_told(ring: Cluster) -> None:
     assert log.wait_for(DialFailed).code == "no-route"
 
 
+def test_who_hangs_up_in_the_greeting_where_there_are_no_keys_has_no_wrong_one(ring: Cluster, tmp_path: Path) -> None:
+    # Given a head that is killed as a client comes
+    path = tmp_path / "head.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        node, log = ring.peer()
+        # When
+        node.dial(f"ipc://{path}")
+        listener.accept()[0].close()
+        # Then
+        assert log.wait_for(DialFailed).code == "no-route"
+
+
 def test_a_pinned_key_needs_no_secret_after_a_restart_and_its_name_is_taken(ring: Cluster, tmp_path: Path) -> None:
     # Given
     pins = tmp_path / "pins"
