@@ -85,8 +85,9 @@ def _session(process: HeadProcess, release: Callable[[], None]) -> Session:
         connect.load()
         sweep_runtime_directories(process.runtime.parent)
         connection = process.wait_ready()
-        head = connect.connect(connection.endpoint)
+        # From now on, not once we are in: it may die of somebody else before that, and nobody would start it again.
         process.watch(connection)
+        head = connect.connect(connection.endpoint)
     except BaseException:
         release()
         raise

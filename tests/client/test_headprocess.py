@@ -23,6 +23,7 @@ from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import locate
 from actorcloud.base.poll import wait_readable
 from actorcloud.base.rendezvous import NODE_LOCK
+from actorcloud.client import connect, private
 from actorcloud.client.headprocess import KILLS_LIMIT, HeadProcess
 from actorcloud.client.localhead import LOCK_FILE, Connection, owner_of
 from tests.system.cluster import wait_for
@@ -285,6 +286,28 @@ def test_a_head_that_has_served_is_started_again_at_once_however_often_it_dies(
     end(last)
     # Then
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 6
+
+
+def test_a_head_that_dies_before_its_client_is_in_is_started_again(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    head = head_in(place)
+    found: list[Connection] = []
+
+    def kill_and_look(_endpoint: str) -> None:
+        first = listening(place, [])
+        os.kill(first.pid, signal.SIGKILL)
+        found.append(listening(place, [first.pid]))
+        raise HeadUnreachable("the end of this test")
+
+    monkeypatch.setattr(connect, "connect", kill_and_look)
+    # When
+    with pytest.raises(HeadUnreachable, match="the end of this test"):
+        private._session(head, head.leave)
+    # Then
+    assert found
+    end(found[0])
 
 
 def test_leaving_ends_the_watch_before_the_head_ends(place: Path) -> None:
