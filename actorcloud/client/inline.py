@@ -35,7 +35,7 @@ from actorcloud.protocol import job as wire
 from actorcloud.protocol.message import Message
 from actorcloud.protocol.record import FINAL, Fence, JobRecord, NewJob, Outcome
 from actorcloud.protocol.transaction import WatchKey
-from actorcloud.store import Abort, Fail, FencedRun, SingleStore
+from actorcloud.store import Abort, Fail, FencedRun, SingleStore, called
 
 #: The name of the only node.
 HERE = "here"
@@ -176,10 +176,11 @@ def _call(code: bytes, arguments: bytes, current: CurrentJob[Any]) -> Outcome:
     try:
         function = load_function(code)
         args, kwargs = load_call(arguments)
-        value = function(*args, **kwargs)
+        outcome = Outcome("done", dump_value(function(*args, **kwargs)))
+        # Last: what is staged is there if and only if the job is done.
         if current.staged:
             _commit(current)
-        return Outcome("done", dump_value(value))
+        return outcome
     except (KeyboardInterrupt, FencedRun):
         raise
     except BaseException as error:  # noqa: BLE001  whatever else a job raises is its outcome
@@ -190,7 +191,7 @@ def _call(code: bytes, arguments: bytes, current: CurrentJob[Any]) -> Outcome:
 def _commit(current: CurrentJob[Any]) -> None:
     def run() -> None:
         for fun in current.staged:
-            fun()
+            called(fun)
 
     ended = current.cloud.mutate_store(run)
     if isinstance(ended, Fail):

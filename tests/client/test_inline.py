@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorcloud.base.errors import ConfigError, JobCancelled, NoSuchJob, NoSuchNode, NotInJob, RemoteError
+from actorcloud.base.errors import ConfigError, JobCancelled, NoSuchJob, NoSuchNode, NotInJob, RemoteError, Unpicklable
 from actorcloud.base.ids import NodeRef
 from actorcloud.base.states import Done, Failed, Queued, Running
 from actorcloud.client import Cloud, current
@@ -166,6 +166,31 @@ def test_a_staged_abort_fails_the_job(cloud: Cloud) -> None:
     ref = cloud.add_job(lambda: current().on_done(refuse))
     # Then
     with pytest.raises(Abort, match="no"):
+        cloud.result(ref)
+
+
+def test_what_is_staged_is_not_there_if_the_value_cannot_travel(cloud: Cloud) -> None:
+    # Given
+    def work() -> object:
+        own = current().cloud
+        current().on_done(lambda: own.store("s", "paid", True))
+        return (number for number in range(3))
+
+    # When
+    with pytest.raises(Unpicklable):
+        cloud.result(cloud.add_job(work))
+    # Then
+    assert cloud.fetch("s", "paid") is None
+
+
+def test_a_staged_coroutine_function_fails_the_job(cloud: Cloud) -> None:
+    # Given
+    async def nothing() -> None:
+        raise AssertionError("nobody awaits it")
+
+    ref = cloud.add_job(lambda: current().on_done(nothing))
+    # Then
+    with pytest.raises(TypeError, match="returned a coroutine"):
         cloud.result(ref)
 
 
