@@ -15,6 +15,7 @@ Thread: the main thread of the worker, so that a job may set signal handlers.
 from __future__ import annotations
 
 import contextvars
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -83,10 +84,14 @@ class Functions:
 
 def run(item: RunItem, functions: Functions) -> Outcome:
     """Run one job; raises nothing."""
+    tracer = sys.gettrace()
     try:
         function, args, kwargs = _loaded(item, functions)
         # A context of its own: no variable set by an earlier job is seen.
         value = contextvars.Context().run(function, *args, **kwargs)
+        # A debugger that the job has called stops here, and finds nobody to ask: that is the job's failure.
+        if sys.gettrace() is not tracer:
+            sys.settrace(tracer)
     except BaseException as error:  # noqa: BLE001  whatever a job raises is its outcome
         return failed(error)
     try:

@@ -75,6 +75,24 @@ def test_a_worker_whose_standard_files_were_closed_is_not_reusable(agent: FakeAg
     assert not agent.run(lambda: os.close(1)).reusable
 
 
+def test_a_breakpoint_fails_the_job_and_not_its_worker(agent: FakeAgent) -> None:
+    # When its debugger, which has nobody to ask, stops where the job has returned to us
+    finished = agent.run(breakpoint)
+    # Then
+    assert finished.item.outcome.error is not None
+    assert finished.item.outcome.error.type == "bdb.BdbQuit"
+    assert value_of(agent.run(lambda: "next")) == "next"
+
+
+def test_a_trace_function_does_not_reach_the_next_job(agent: FakeAgent) -> None:
+    # Given
+    before = value_of(agent.run(lambda: repr(sys.gettrace())))
+    # When
+    agent.run(lambda: sys.settrace(lambda *_: None))
+    # Then
+    assert value_of(agent.run(lambda: repr(sys.gettrace()))) == before
+
+
 def test_a_context_variable_does_not_reach_the_next_job(agent: FakeAgent) -> None:
     # Given a variable of a library, which both jobs share
     def set_precision() -> None:
