@@ -29,6 +29,7 @@ from actorcloud.protocol.record import JobRecord
 from actorcloud.store import Bulk, Opened, SqliteEngine, find_problems, keys, renew
 from actorcloud.store.engine import lmdb_file
 from actorcloud.store.format import FORMAT, FormatRecord, pack_format
+from actorcloud.store.maintenance import replacement
 from actorcloud.store.quota import Usage, pack_usage
 from actorcloud.store.stored import pack, pack_time, payload_of
 
@@ -242,6 +243,25 @@ def test_a_store_is_exported_and_imported(store: Path, tmp_path: Path) -> None:
     assert len(again) == count
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
     assert names(tmp_path) == {"store", "file", "again"}
+
+
+def test_a_compacted_file_has_its_place_on_disk_before_it_is_told_of(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: what was flushed, and which file was there then
+    flushed: list[tuple[Path, int]] = []
+    file = store / "data" / "data.mdb"
+
+    def note(path: Path) -> None:
+        flushed.append((path, file.stat().st_ino))
+
+    monkeypatch.setattr(replacement, "sync", note)
+    before = file.stat().st_ino
+    # When
+    compact_store(store)
+    # Then
+    assert file.stat().st_ino != before
+    assert flushed == [(store / "data", file.stat().st_ino)]
 
 
 def test_an_export_is_on_disk_before_it_is_told_of(
