@@ -25,6 +25,13 @@ def test_a_quantile_is_right_to_a_fifth(values: list[float], share: float) -> No
     assert exact / 1.2 <= found <= exact * 1.2
 
 
+def test_what_is_always_the_same_is_told_as_it_is() -> None:
+    histogram = Histogram()
+    for _ in range(3):
+        histogram.add(1)
+    assert (histogram.quantile(0.5), histogram.quantile(0.99)) == (1, 1)
+
+
 def test_what_no_bucket_fits_is_counted_in_the_outermost() -> None:
     histogram = Histogram()
     for value in (0.0, -1.0, 1e30):
