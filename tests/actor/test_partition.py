@@ -141,6 +141,19 @@ def test_a_monitor_of_a_route_tells_of_who_served_then(system: System) -> None:
     assert down.target == joe
 
 
+def test_it_has_ended_before_its_last_turn_is_over(pool: System) -> None:
+    # Given
+    parts = start()
+    actor = parts._cell.actor
+    parts.stop()
+    # When
+    parts._cell.actor = actor
+    # Then
+    with pytest.raises(ActorDeadError):
+        parts.partitions()
+    parts._cell.actor = None
+
+
 @pytest.mark.shared_memory
 def test_a_partition_that_is_being_restarted_is_not_found(system: System) -> None:
     starts = Starts(kind=Numbered)

@@ -80,6 +80,19 @@ def test_a_registry_that_does_not_run_says_so_in_every_call(system: System) -> N
         assert isinstance(raised(actor, partial(calling, registry.unregister)), ActorDeadError)
 
 
+def test_a_registry_has_ended_before_its_last_turn_is_over(pool: System) -> None:
+    # Given
+    registry = Registry.start("unique")
+    actor = registry._cell.actor
+    registry.stop()
+    # When
+    registry._cell.actor = actor
+    # Then
+    with pytest.raises(ActorDeadError):
+        registry.count()
+    registry._cell.actor = None
+
+
 # -- registering -----------------------------------------------------------------------------------
 
 

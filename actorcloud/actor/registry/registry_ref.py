@@ -274,7 +274,9 @@ def ledger_of(registry: ActorRef[Any]) -> Ledger:
     Raises:
         ActorDeadError: it has ended, or nobody has its name.
     """
-    ledger: Ledger | None = getattr(registry._cell.actor, "ledger", None)  # noqa: SLF001  one package
+    cell = registry._cell  # noqa: SLF001  one package
+    # Who has waited for the end may come before the last turn is over, with which the actor goes.
+    ledger: Ledger | None = None if cell.is_dead() else getattr(cell.actor, "ledger", None)
     if ledger is None:
         raise ActorDeadError(f"{registry} is no registry that runs in this process")
     return ledger

@@ -78,7 +78,8 @@ class PartitionsRef(SupervisorRef):
 
     def _table(self) -> tuple[ActorRef[Any] | None, ...]:
         actor = self._cell.actor
-        if not isinstance(actor, PartitionSupervisor):
+        # Who has waited for the end may come before the last turn is over, with which the actor goes.
+        if self._cell.is_dead() or not isinstance(actor, PartitionSupervisor):
             raise ActorDeadError(f"{self} is no PartitionSupervisor that runs in this process")
         return actor.table
 
