@@ -1,7 +1,8 @@
 """One attempt to connect: one DEALER socket and its monitor, used once and thrown away.
 
 libzmq's own reconnect sends stale messages before the hello, and stays dead for ever after a refusal.
-Here all failures are one case: the attempt is lost, close it, make another (net-design 1.8).
+Here all failures are one case: the attempt is lost, close it, make another (net-design 1.8;
+docs/design/0018-the-last-frames-of-a-connection.md).
 
 ::
 
@@ -172,8 +173,9 @@ class Dealer:
             case Happened.ACCEPTED:
                 pass
             case Happened.DISCONNECTED if self._is_ready and (not self._is_bound or self._fd in {-1, notice.value}):
-                # What had arrived before the end is read first.
-                self._read()
+                # What had arrived before the end is read first: a goodbye is the last frame.
+                while not self._is_closed and has_input(self._socket):
+                    self._read()
                 self._lose("", "")
             case _ if self._is_bound:
                 self._hub.on_stranger("listen", f"a connection was not the head's: {notice.text}")

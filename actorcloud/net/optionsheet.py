@@ -26,6 +26,9 @@ _CURVE_SLACK_BYTES = 64
 _HANDSHAKE_MS = 5000
 _CONNECT_MS = 5000
 
+#: Milliseconds; a socket whose connection is lost is closed at once.
+_NEVER_MS = 86_400_000
+
 
 def prepare(socket: zmq.Socket[bytes], timing: Timing, *, is_tcp: bool) -> None:
     """Set what every socket needs."""
@@ -44,9 +47,13 @@ def prepare(socket: zmq.Socket[bytes], timing: Timing, *, is_tcp: bool) -> None:
 
 
 def prepare_dealer(socket: zmq.Socket[bytes]) -> None:
-    """Set what makes a DEALER one attempt: nothing is queued without a peer, nothing reconnects by itself."""
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.RECONNECT_IVL, -1)
+    """Set what makes a DEALER one attempt: nothing reconnects by itself, and what has arrived is kept.
+
+    With IMMEDIATE, or a RECONNECT_IVL of -1, libzmq drops what came before the end of the connection and was
+    not read yet (docs/design/0018-the-last-frames-of-a-connection.md).
+    """
+    socket.setsockopt(zmq.IMMEDIATE, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL, _NEVER_MS)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, _CONNECT_MS)
 
 
