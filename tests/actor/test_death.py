@@ -42,9 +42,11 @@ def test_the_name_is_free_before_anybody_hears_of_the_death(system: System) -> N
 
     p = Probe.options(name="n").start()
     watcher = Watcher.start(p)
+    # Behind the watcher's own: who asks the dead hears at once, and the watcher perhaps later.
+    end = p.monitor()
     # When
     p.kill()
-    system.wait(p.monitor())
+    system.wait(end)
     # Then
     assert watcher.ask("seen") == [None, None]
     assert system.whereis("n") == watcher

@@ -12,6 +12,7 @@ import pytest
 from actorcloud.actor import Actor, Pool, System
 from actorcloud.actor.dispatch import watchdog
 from tests.actor.cast import PATIENCE, Probe
+from tests.system.cluster import wait_for
 
 
 class Blocking(Actor):
@@ -252,7 +253,10 @@ def test_every_message_is_handled_or_refused_when_an_actor_dies_among_senders(po
         for future in asked:
             assert future.wait(PATIENCE)
             answered += not isinstance(future._outcome[1], BaseException)
-        assert len(handled) + (pool.dead_letters - before) + (len(asked) - answered) == 300
+        expected = 300 - len(handled) - (len(asked) - answered)
+        # The last one may be on its way into the count: several threads refuse what a dead actor has left.
+        wait_for(lambda: pool.dead_letters - before >= expected, "the count of the last dead letter")  # noqa: B023
+        assert pool.dead_letters - before == expected
 
 
 def test_a_batch_ends_with_each_turn(system: System) -> None:

@@ -183,9 +183,11 @@ def test_significance_goes_up_the_tree(system: System, significant: bool) -> Non
     outer = Supervisor.start([inner, *noted("sibling")], auto_shutdown="any_significant")
     over = outer.monitor()
     child: Any = outer.child("inner")
+    # Behind the link of its supervisor, which hears of the end before this does.
+    gone = child.monitor()
     end(child.child("leaf"), ExitReason.NORMAL)
     if significant:
         assert over.get(PATIENCE).reason is ExitReason.SHUTDOWN
     else:
-        child.monitor().get(PATIENCE)
+        gone.get(PATIENCE)
         assert states(outer) == {"inner": "idle", "sibling": "running"}

@@ -187,6 +187,9 @@ def test_a_system_tells_the_process_unless_told_otherwise(system: System) -> Non
 def test_lives_and_dead_letters_are_events(system: System, ear: Ear) -> None:
     p = Probe.options(name="p").start()
     p.stop()
+    # Who waits for an end may be told before the event is.
+    while "actor.stop" not in ear.names():
+        system.sleep(0.001)
     p.tell("x")
     assert ear.names() == ["actor.start", "actor.stop", "letter.dead"]
     start, stop, letter = ear.heard
