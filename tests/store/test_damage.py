@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from lmdb import verify
 
 from actorcloud.base.errors import ConfigError, NotAStore, StoreDamaged, StoreError
-from actorcloud.store import Batch, EngineFailed, EngineScan, LmdbEngine, ReadPlan
+from actorcloud.store import Batch, EngineFailed, EngineScan, LmdbEngine, ReadPlan, SqliteEngine
 from actorcloud.store.engine import lmdb_file, mounts
 from actorcloud.store.engine.directory import StoreDirectory
 from actorcloud.store.engine.mounts import file_system_of, read_mounts, refuse_remote
@@ -46,6 +47,16 @@ def opened(path: Path) -> int:
         return len(engine.read(ReadPlan((), (EngineScan(b"\x00", b"\xff", 1000),))).scans[0])
     finally:
         engine.close()
+
+
+def rot(file: Path) -> None:
+    """Change where some pages in the middle of a file have their items, and let it look untouched."""
+    before = file.stat()
+    with file.open("r+b") as stream:
+        for page in range(before.st_size // 8192, before.st_size // 8192 + 20):
+            stream.seek(page * 4096 + 8)
+            stream.write(b"\xa5" * 16)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @pytest.fixture
@@ -85,6 +96,23 @@ def test_a_store_that_was_changed_since_is(tmp_path: Path, walks: list[Path]) ->
     os.utime(file)
     opened(tmp_path / "store")
     assert walks == [file]
+
+
+@pytest.mark.parametrize("make_engine", [LmdbEngine, SqliteEngine])
+def test_a_store_that_a_check_has_found_damaged_is_not_opened_unseen(
+    tmp_path: Path, make_engine: Callable[[Path], LmdbEngine | SqliteEngine]
+) -> None:
+    # Given a store that was closed in order, and whose pages have changed since without a trace
+    engine = make_engine(tmp_path / "store")
+    puts = {b"\x03%05d" % number: bytes(300) for number in range(3000)}
+    engine.commit(Batch(puts, ()), epoch=engine.open("maker").epoch, expect=0, new=1)
+    engine.close()
+    rot(next((tmp_path / "store" / "data").glob("data.*")))
+    # When
+    assert engine.check("full").problems
+    # Then
+    with pytest.raises(StoreDamaged):
+        engine.open("late")
 
 
 def test_a_large_store_is_walked_through_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from actorcloud.base.errors import NoSpace, NotAStore, StoreDamaged
 from actorcloud.store.engine.lockfile import LockFile
 from actorcloud.store.engine.mounts import read_mounts, refuse_remote
+from actorcloud.store.engine.port import CheckLevel, Report
 
 LMDB_FILE = "data.mdb"
 SQLITE_FILE = "data.sqlite"
@@ -155,6 +156,25 @@ class StoreDirectory:
         except BaseException:
             shutil.rmtree(self.new, ignore_errors=True)
             raise
+
+    def check(self, level: CheckLevel, look: Callable[[CheckLevel], Report]) -> Report:
+        """Look at a store that nobody has; one in which nothing is found is left as it was closed.
+
+        Raises:
+            StoreLocked, NotAStore, ConfigError, NoSpace: as `lock` says.
+        """
+        self.lock("a check")
+        is_sound = False
+        try:
+            self.check_file()
+            report = look(level)
+            is_sound = not report.problems
+            return report
+        except StoreDamaged as damage:
+            return Report(level, (str(damage),), 0)
+        finally:
+            # What rots in place has the size and the time that it had: whoever opens it must look.
+            self.unlock(in_order=is_sound and self.is_as_left())
 
     def is_as_left(self) -> bool:
         """Tell whether the file is the one that was closed in order, and untouched since; only of a locked store."""

@@ -324,7 +324,7 @@ class LmdbEngine:
     def check(self, level: CheckLevel) -> Report:
         """See `Engine.check`; of a store that is open a copy of the pages is walked, which needs room."""
         if self._env is None:
-            return self._check_closed(level)
+            return self._directory.check(level, self._walk_closed)
         if level == "quick":
             return Report(level, (), self.stats().used_bytes)
         # Never the live file: closing it would drop LMDB's locks.
@@ -333,17 +333,10 @@ class LmdbEngine:
             file = Path(copy) / self._directory.file.name
             return Report(level, lmdb_file.walk(file), file.stat().st_size)
 
-    def _check_closed(self, level: CheckLevel) -> Report:
+    def _walk_closed(self, level: CheckLevel) -> Report:
         file = self._directory.file
-        self._directory.lock("a check")
-        try:
-            self._directory.check_file()
-            lmdb_file.check_size(file)
-            return Report(level, lmdb_file.walk(file) if level == "full" else (), file.stat().st_size)
-        except StoreDamaged as damage:
-            return Report(level, (str(damage),), 0)
-        finally:
-            self._directory.unlock(in_order=self._directory.is_as_left())
+        lmdb_file.check_size(file)
+        return Report(level, lmdb_file.walk(file) if level == "full" else (), file.stat().st_size)
 
     def _copy(self, place: Path, *, compact: bool) -> None:
         try:

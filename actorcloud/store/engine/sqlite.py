@@ -310,14 +310,7 @@ class SqliteEngine:
         """See `Engine.check`; `full` by SQLite's integrity_check, beside the commits."""
         if self._connections is not None:
             return self._look(level)
-        self._directory.lock("a check")
-        try:
-            self._directory.check_file()
-            return self._look(level)
-        except StoreDamaged as damage:
-            return Report(level, (str(damage),), 0)
-        finally:
-            self._directory.unlock(in_order=self._directory.is_as_left())
+        return self._directory.check(level, self._look)
 
     def _look(self, level: CheckLevel) -> Report:
         file = self._directory.file
