@@ -1,8 +1,9 @@
 """The files by which the processes of one machine find each other: names and locks that two sides share.
 
 A head's runtime directory is held, by a shared lock on the directory itself, by each process that makes
-something in there: the head, and whoever starts it again. Whoever holds it last removes it, and after a
-kill -9 the next one that comes by; who holds one knows that it is still the one of that name.
+something in there: the head, and an `actorcloud head` that starts it again. Whoever holds it last removes it, and
+after a kill -9 the next one that comes by; who holds one knows that it is still the one of that name. A program
+holds it only while it ends the node of its private head: the head that it starts makes another one.
 
 Loads little: a head's first steps are made with it.
 """
@@ -85,7 +86,7 @@ def remove_unheld(directory: str) -> None:
             import shutil  # noqa: PLC0415  only now
 
             shutil.rmtree(directory, ignore_errors=True)
-    except BlockingIOError:
+    except OSError:  # it is held; or nothing can be locked in there, and it stays
         pass
     finally:
         os.close(descriptor)

@@ -43,7 +43,7 @@ from actorcloud.base.exitcode import ExitCode
 from actorcloud.base.headnode import end_node
 from actorcloud.base.location import Location
 from actorcloud.base.poll import wait_readable
-from actorcloud.base.rendezvous import SERVED_AFTER
+from actorcloud.base.rendezvous import SERVED_AFTER, holding
 from actorcloud.client.headcommand import COMMAND, start_head
 from actorcloud.client.localhead import LOCK_FILE, Connection, is_alive, is_locked, owner_of, read_connection
 
@@ -352,7 +352,10 @@ class HeadProcess:
             os.close(self._ready_fd)
         if self._child is not None and not self._has_ended(self._child):
             # It has other clients and outlives us, as it should; somebody has to bury it all the same.
-            threading.Thread(target=self._child.wait, name="actorcloud-head-end", daemon=True).start()
+            burial = threading.Thread(target=self._child.wait, name="actorcloud-head-end", daemon=True)
+            # At the exit of a program no thread can be had (CPython 3.12); its heir buries the dead.
+            with contextlib.suppress(RuntimeError):
+                burial.start()
         os.close(self._stop_reader)
 
     def _has_ended(self, child: subprocess.Popen[bytes]) -> bool:
@@ -375,7 +378,9 @@ class HeadProcess:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
-        end_node(str(self.runtime), at_once=True)
+        # Else whoever sweeps could take the directory away meanwhile, or the lock by which the node is found.
+        with holding(str(self.runtime)):
+            end_node(str(self.runtime), at_once=True)
 
 
 def _failure(said: bytes) -> ActorCloudError | None:

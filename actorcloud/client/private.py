@@ -68,12 +68,14 @@ def _open(store: Location, workers: int | None, kind: str, fate: str, temporary:
     process = HeadProcess(store, runtime, count, temporary=temporary is not None)
 
     def release() -> None:
-        process.leave()
-        if temporary is not None:
-            process.end()
-            temporary.release()
-        # Of a head that was killed; one that ended in order has taken it along.
-        remove_unheld(str(runtime))
+        try:
+            process.leave()
+        finally:
+            if temporary is not None:
+                process.end()
+                temporary.release()
+            # Of a head that was killed; one that ended in order has taken it along.
+            remove_unheld(str(runtime))
 
     return Room(_session(process, release), kind=f"private, {kind}", fate=fate, release=release)
 

@@ -22,7 +22,7 @@ import pytest
 from actorcloud.base.errors import HeadUnreachable
 from actorcloud.base.location import locate
 from actorcloud.base.poll import wait_readable
-from actorcloud.base.rendezvous import NODE_LOCK
+from actorcloud.base.rendezvous import NODE_LOCK, remove_unheld
 from actorcloud.client import connect, private
 from actorcloud.client.headprocess import KILLS_LIMIT, HeadProcess
 from actorcloud.client.localhead import LOCK_FILE, Connection, owner_of
@@ -338,6 +338,51 @@ def test_a_head_that_outlives_its_client_is_buried(place: Path) -> None:
     end(connection)
     # Then
     wait_for(lambda: not psutil.pid_exists(connection.pid), "somebody to bury the head")
+
+
+def test_a_program_that_can_start_no_thread_any_more_leaves_its_head_all_the_same(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a head that has other clients
+    head = head_in(place)
+    head.begin()
+    connection = head.wait_ready()
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    # When
+    head.leave()
+    # Then
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(head._stop_reader)
+    end(connection)
+    assert head._child is not None
+    head._child.wait()
+
+
+def test_nobody_sweeps_the_directory_of_a_node_that_is_being_ended(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    runtime = place / "runtime"
+    runtime.mkdir(0o700)
+    swept: list[bool] = []
+
+    def end_node(directory: str, *, at_once: bool) -> None:
+        assert at_once
+        remove_unheld(directory)
+        swept.append(not runtime.exists())
+
+    monkeypatch.setattr("actorcloud.client.headprocess.end_node", end_node)
+    # When
+    head = HeadProcess(locate(place / "store"), runtime, 2, command=COMMAND)
+    head.end()
+    head.leave()
+    # Then
+    assert swept == [False]
+    assert not runtime.exists()
 
 
 NODE = """
