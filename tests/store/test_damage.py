@@ -52,10 +52,13 @@ def opened(path: Path) -> int:
 def rot(file: Path) -> None:
     """Change where some pages in the middle of a file have their items, and let it look untouched."""
     before = file.stat()
-    with file.open("r+b") as stream:
-        for page in range(before.st_size // 8192, before.st_size // 8192 + 20):
-            stream.seek(page * 4096 + 8)
-            stream.write(b"\xa5" * 16)
+    data = bytearray(file.read_bytes())
+    middle = len(data) // 8192
+    for at in range(middle * 4096, (middle + 20) * 4096, 4096):
+        # Not those that lead to others in SQLite: who counts the keys notices these.
+        if data[at] != 2:
+            data[at + 8 : at + 24] = b"\xa5" * 16
+    file.write_bytes(data)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
