@@ -11,6 +11,7 @@ import pytest
 
 from actorcloud.protocol.transaction import Conflict, Status
 from actorcloud.store import Transactions
+from actorcloud.store.caller.repetition import is_of_signal
 from tests.store.local import PICKLE, Clock, LocalStore, means, txn_of, txn_of_any
 
 Handle = Callable[[Callable[..., object]], object]
@@ -39,6 +40,38 @@ class Raising:
     def as_partial(self) -> Callable[..., NoReturn]:
         return functools.partial(Raising.on_signal, self)
 
+    def as_partial_of_partial(self) -> Callable[..., NoReturn]:
+        # One that has an attribute is not taken apart by the one around it.
+        inner = functools.partial(Raising.on_signal, self)
+        inner.name = "inner"  # type: ignore[attr-defined]
+        return functools.partial(inner)
+
+    def as_object(self) -> Callable[..., NoReturn]:
+        return RaisingObject(self)
+
+    def as_partial_of_object(self) -> Callable[..., NoReturn]:
+        return functools.partial(RaisingObject(self))
+
+
+class RaisingObject:
+    """The same, which is called itself."""
+
+    def __init__(self, raising: Raising) -> None:
+        self._raising = raising
+
+    def __call__(self, *_: object) -> NoReturn:
+        self._raising.on_signal()
+
+
+HANDLERS = [
+    Raising.on_signal.__get__,
+    Raising.as_function,
+    Raising.as_partial,
+    Raising.as_partial_of_partial,
+    Raising.as_object,
+    Raising.as_partial_of_object,
+]
+
 
 def become_known(client: Transactions) -> None:
     """Let the next transaction of this client begin with what it remembers."""
@@ -65,7 +98,7 @@ def test_what_is_no_error_leaves_at_once(client: Transactions, interrupt: type[B
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), TimeoutError("time is up")])
-@pytest.mark.parametrize("handler", [Raising.on_signal.__get__, Raising.as_function, Raising.as_partial])
+@pytest.mark.parametrize("handler", HANDLERS)
 def test_what_the_handler_of_a_signal_raises_leaves_at_once(
     client: Transactions, handle: Handle, handler: Callable[[Raising], Callable[..., object]], error: BaseException
 ) -> None:
@@ -84,6 +117,13 @@ def test_what_the_handler_of_a_signal_raises_leaves_at_once(
     # Then
     assert caught.value is error
     assert runs == [2]
+
+
+def test_what_the_call_of_a_class_raises_is_of_no_signal() -> None:
+    # Of a signal that nobody handles the handler is a member of an enumeration.
+    with pytest.raises(ValueError) as caught:
+        signal.Handlers(7)
+    assert not is_of_signal(caught.value)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), TimeoutError("time is up")])

@@ -10,11 +10,12 @@ Reference: store-design 2.6.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import signal
 import traceback
 from collections.abc import Callable, Iterable
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from actorcloud.base.errors import ClosedCloud, HeadUnreachable, ImpureTransaction, NestedTransaction
@@ -191,10 +192,18 @@ def called(fun: Callable[[], T]) -> T:
 
 def is_of_signal(error: BaseException) -> bool:
     """Tell whether the handler of a signal raised it: wherever the function was, that is nothing that it has found."""
-    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
-    # Of a `partial` the function that it calls is seen.
-    codes = {getattr(getattr(handler, "func", handler), "__code__", None) for handler in handlers}
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()}
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _code_of(handler: object) -> CodeType | None:
+    """Return what runs first when a signal is handled; None: nothing of Python's."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    # SIG_DFL and SIG_IGN are not called, but their class is: with the code of any enumeration's.
+    if not callable(handler):
+        return None
+    return getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
 
 
 def is_unfounded(attempt: Attempt, outcome: Commit[Any] | Fail | Exception | SystemExit | None) -> bool:
