@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from actorcloud.actor.dispatch.watchdog import Turn, Watchdog
 from tests.actor.cast import PATIENCE
 
@@ -78,3 +80,28 @@ def test_threads_double_with_each_tick_in_which_all_of_them_block() -> None:
     assert pool.is_enough.wait(PATIENCE)
     watchdog.close()
     assert pool.added[:7] == [1, 1, 2, 4, 8, 16, 32]
+
+
+def test_where_no_thread_can_be_had_that_is_said_once_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given
+    pool = StuckPool(enough=2)
+    watchdog = Watchdog(pool)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        # When
+        watchdog.wake()
+        watchdog.wake()
+    # Then
+    (record,) = caplog.records
+    assert "no thread can be started" in record.getMessage()
+    # When there are some again
+    watchdog.wake()
+    # Then
+    assert pool.is_enough.wait(PATIENCE)
+    watchdog.close()

@@ -113,6 +113,7 @@ class Watchdog:
         self._is_watching = False
         self._is_closed = False
         self._warned = False
+        self._was_refused = False
 
     def wake(self) -> None:
         """Begin to look. Thread: any; nearly free while it looks already."""
@@ -121,7 +122,7 @@ class Watchdog:
         # Until the thread says that it looks: what a Ctrl-C kept from being done is done by the next who comes.
         self._release()
         if self._thread is None:
-            threading.Thread(target=self._run, name="actorcloud-watchdog", daemon=True).start()
+            self._start()
 
     def close(self) -> None:
         """End the thread."""
@@ -130,6 +131,15 @@ class Watchdog:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=1.0)
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name="actorcloud-watchdog", daemon=True).start()
+        except RuntimeError:
+            # The machine gives no more, or Python is about to end: who comes next tries again.
+            if not self._was_refused:
+                self._was_refused = True
+                logger.exception("no thread can be started that looks after the pool: where all block, none is added")
 
     def _release(self) -> None:
         with contextlib.suppress(RuntimeError):  # it was told already
