@@ -171,28 +171,37 @@ def export_store(store: Where, file: Path) -> int:
     if file.exists():
         raise StoreNotEmpty(f"the file {file} is there already; name another one, or move it away")
     # The copy beside the file: where there is room for the one there is for the other.
-    with _writing(file), tempfile.TemporaryDirectory(prefix=".export-", dir=file.absolute().parent) as place:
+    with _writing(file):
+        beside = tempfile.TemporaryDirectory(prefix=".export-", dir=file.absolute().parent)
+    with beside as place:
         copy, partial = Path(place) / "store", Path(place) / "export"
         back_up_store(store, copy)
         engine = engine_at(copy)
         try:
             bulk = Bulk(engine, engine.open("an export"))
-            with partial.open("xb") as stream:
-                os.fchmod(stream.fileno(), 0o600)
-                items = (item for chunk in bulk.chunks() for item in chunk)
-                count = write_export(stream, header_of(bulk), items)
-                stream.flush()
-                os.fsync(stream.fileno())
+            with _writing(file):
+                count = _write(bulk, partial)
         finally:
             engine.close()
-        partial.rename(file)
-        sync(file.absolute().parent)
+        with _writing(file):
+            partial.rename(file)
+            sync(file.absolute().parent)
+    return count
+
+
+def _write(bulk: Bulk, file: Path) -> int:
+    with file.open("xb") as stream:
+        os.fchmod(stream.fileno(), 0o600)
+        items = (item for chunk in bulk.chunks() for item in chunk)
+        count = write_export(stream, header_of(bulk), items)
+        stream.flush()
+        os.fsync(stream.fileno())
     return count
 
 
 @contextlib.contextmanager
 def _writing(file: Path) -> Iterator[None]:
-    """Say in words why an export cannot be written."""
+    """Say in words why an export cannot be written; around nothing that reads the store it is of."""
     try:
         yield
     except OSError as error:

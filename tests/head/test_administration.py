@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from actorcloud.base.errors import (
     BadExport,
+    NoSpace,
     NotAStore,
     StoreDamaged,
     StoreLocked,
@@ -192,6 +194,33 @@ def test_where_nothing_can_be_made_it_is_said_in_words(store: Path, tmp_path: Pa
     with pytest.raises(NotAStore, match=r"nowhere/file cannot be written: No such file or directory"):
         export_store(store, tmp_path / "nowhere" / "file")
     assert names(tmp_path) == {"store", "file"}
+
+
+def test_a_store_that_cannot_be_read_is_not_an_export_that_cannot_be_written(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: Path) -> None:
+        # As for anybody but root.
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(lmdb_file, "check_size", refuse)
+    with pytest.raises(PermissionError, match=r"store/data/data\.mdb"):
+        export_store(store, tmp_path / "file")
+    assert names(tmp_path) == {"store"}
+
+
+@pytest.mark.parametrize(("code", "error"), [(errno.ENOSPC, NoSpace), (errno.EACCES, NotAStore)])
+def test_an_export_that_cannot_be_written_says_so_at_each_step(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    for step in ("write_export", "sync"):
+        monkeypatch.setattr(f"actorcloud.head.administration.{step}", fail)
+        with pytest.raises(error, match=f"the export {tmp_path / 'file'} .*{os.strerror(code)}"):
+            export_store(store, tmp_path / "file")
+        monkeypatch.undo()
 
 
 def test_a_directory_with_other_things_is_left_alone(store: Path, tmp_path: Path) -> None:
