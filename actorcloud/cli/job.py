@@ -16,7 +16,7 @@ from actorcloud.cli.exits import Failure
 from actorcloud.cli.function import find_function, read_argument, see_working_directory
 from actorcloud.cli.option import option
 from actorcloud.cli.place import Place, speaks_to_head
-from actorcloud.cli.reference import find_job
+from actorcloud.cli.reference import find_job, find_jobs
 from actorcloud.client import Cloud, listed
 from actorcloud.protocol.job import GetJob, JobDetail
 from actorcloud.protocol.record import Outcome
@@ -159,16 +159,27 @@ def delete_job(refs: tuple[str, ...], *, place: Place) -> None:
 def _each(refs: tuple[str, ...], change: Callable[[Cloud, JobRef[Any]], str], place: Place) -> None:
     """Change jobs, many at a time; say of each what was done or why not, and fail in the end if one could not be."""
     failed = False
-    with place.open() as cloud, ThreadPoolExecutor(_AT_A_TIME) as pool:
-        found = [find_job(cloud, ref) for ref in refs]
-        for changing in [pool.submit(change, cloud, ref) for ref in found]:
-            try:
-                place.talk(changing.result())
-            except (Failure, NoSuchJob) as error:
-                failed = True
-                report.talk(f"actorcloud: {error}")
+    with place.open() as cloud:
+        found = find_jobs(cloud, refs)
+        pool = ThreadPoolExecutor(_AT_A_TIME)
+        try:
+            for changing in [pool.submit(_change, change, cloud, ref) for ref in found]:
+                try:
+                    place.talk(changing.result())
+                except (Failure, NoSuchJob) as error:
+                    failed = True
+                    report.talk(f"actorcloud: {error}")
+        finally:
+            # All are changed, or the person has pressed Ctrl-C: those that wait for their turn are left alone then.
+            pool.shutdown(wait=False, cancel_futures=True)
     if failed:
         raise Failure(None, ExitCode.FAILED)
+
+
+def _change(change: Callable[[Cloud, JobRef[Any]], str], cloud: Cloud, found: JobRef[Any] | NoSuchJob) -> str:
+    if isinstance(found, NoSuchJob):
+        raise found
+    return change(cloud, found)
 
 
 def _refuse_late_options(arguments: tuple[str, ...]) -> None:

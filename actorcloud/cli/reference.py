@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from actorcloud.base.errors import BadJobRef, NoSuchJob
@@ -26,12 +27,28 @@ def find_job(cloud: Cloud, text: str) -> JobRef[Any]:
         BadJobRef: it is neither, or the end of several.
         NoSuchJob: no job has that end, of the newest ten thousand.
     """
-    if not is_end_of_ref(text):
-        return JobRef[Any].parse(text)
-    refs = (JobRef[Any](raw) for raw, _ in listed(cloud.room.session, None, _LOOKED_THROUGH))
-    found = [ref for ref in refs if str(ref).endswith(text.upper())]
+    (found,) = find_jobs(cloud, [text])
+    if isinstance(found, NoSuchJob):
+        raise found
+    return found
+
+
+def find_jobs(cloud: Cloud, texts: Sequence[str]) -> list[JobRef[Any] | NoSuchJob]:
+    """Return the references that are meant, as `find_job` does, and for an end that no job has what is wrong with it.
+
+    Raises:
+        BadJobRef: one is neither, or the end of several.
+    """
+    newest: list[str] = []
+    if any(map(is_end_of_ref, texts)):
+        newest = [str(JobRef[Any](raw)) for raw, _ in listed(cloud.room.session, None, _LOOKED_THROUGH)]
+    return [_find_end(text.upper(), newest) if is_end_of_ref(text) else JobRef[Any].parse(text) for text in texts]
+
+
+def _find_end(end: str, newest: list[str]) -> JobRef[Any] | NoSuchJob:
+    found = [ref for ref in newest if ref.endswith(end)]
     if not found:
-        raise NoSuchJob(f"none of the newest {_LOOKED_THROUGH:,} jobs ends in {text.upper()}: give the whole reference")
+        return NoSuchJob(f"none of the newest {_LOOKED_THROUGH:,} jobs ends in {end}: give the whole reference")
     if len(found) > 1:
-        raise BadJobRef(f"several jobs end in {text.upper()}: {', '.join(map(str, found[:_SHOWN]))}; give more of it")
-    return found[0]
+        raise BadJobRef(f"several jobs end in {end}: {', '.join(found[:_SHOWN])}; give more of it")
+    return JobRef[Any].parse(found[0])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from actorcloud.base.ids import JobRef
 from actorcloud.cli.program import program
-from actorcloud.client import Cloud
+from actorcloud.client import Cloud, listed
 from tests.cli.runner import Desk, open_desk
 
 UNKNOWN = "0" * 26
@@ -214,6 +216,53 @@ def test_several_jobs_are_killed_and_one_that_is_not_there_keeps_no_other_alive(
     assert len([line for line in result.stderr.splitlines() if line.split()[-1] in refs]) == 3
     states = [json.loads(line)["state"] for line in desk.run("jobs", "--json").stdout.splitlines()]
     assert states == ([] if state is None else [state] * 3)
+
+
+@pytest.mark.parametrize("command", ["cancel", "delete-job"])
+def test_the_end_of_no_reference_keeps_no_other_job_alive_and_jobs_are_listed_once(
+    desk: Desk, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    refs = [desk.add("math:sqrt", str(number)) for number in range(3)]
+    lists: list[object] = []
+
+    def counted(*args: Any) -> Iterator[tuple[bytes, object]]:
+        lists.append(args)
+        return listed(*args)
+
+    monkeypatch.setattr("actorcloud.cli.reference.listed", counted)
+    # When
+    result = desk.run(command, "ZZZZZZ", *(ref[-6:] for ref in refs))
+    # Then
+    assert result.exit_code == 1
+    assert "ends in ZZZZZZ" in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.split()[-1] in refs]) == 3
+    assert len(lists) == 1
+
+
+def test_ctrl_c_leaves_alone_the_jobs_that_wait_to_be_deleted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: two are deleted at a time, of which the first is done and the next ones take long.
+    refs = [desk.add("math:sqrt", str(number)) for number in range(5)]
+    begun: list[str] = []
+    may_end = threading.Event()
+
+    def delete(ref: JobRef[object]) -> None:
+        begun.append(str(ref))
+        if str(ref) != refs[0]:
+            may_end.wait(10)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("actorcloud.cli.job._AT_A_TIME", 2)
+    monkeypatch.setattr(desk.cloud, "delete_job", delete)
+    monkeypatch.setattr("actorcloud.cli.place.report.talk", interrupt)
+    # When
+    result = desk.run("delete-job", *refs)
+    # Then
+    may_end.set()
+    assert result.exit_code == 130
+    assert set(begun) <= set(refs[:3])
 
 
 @pytest.mark.parametrize("command", ["job", "result", "cancel", "delete-job"])
