@@ -59,7 +59,7 @@ class JobAdder:
         arguments = dump_call(args, kwargs)
         if self._in_transaction():
             return JobRef(self._stage(function, arguments))
-        return JobRef(self._add_one(fun, function, arguments))
+        return JobRef(self._add_one(function, arguments, self._mark(fun, args, kwargs)))
 
     def add_jobs(self, fun: Callable[[A], T], iterable: Iterable[A]) -> list[JobRef[T]]:
         """Add the job `fun(item)` for each item.
@@ -117,16 +117,18 @@ class JobAdder:
         submitter = self._room.submitter
         if self._options.key is not None:
             # The name may stand for another job: its reference comes with the answer.
-            return submitter.attach(self._add_one(fun, function, arguments))
+            return submitter.attach(self._add_one(function, arguments, self._mark(fun, args, kwargs)))
         return submitter.submit(function, arguments, self._options)
 
-    def _add_one(self, fun: Callable[..., object], function: tuple[bytes, bytes], arguments: bytes) -> bytes:
-        mark = b""
-        if self._options.key is not None:
-            from actorcloud.client.fingerprint import fingerprint  # noqa: PLC0415  most jobs have no key
-
-            mark = fingerprint(fun, arguments)
+    def _add_one(self, function: tuple[bytes, bytes], arguments: bytes, mark: bytes) -> bytes:
         return add_one(self._room.session, function, arguments, self._options, mark)
+
+    def _mark(self, fun: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+        if self._options.key is None:
+            return b""
+        from actorcloud.client.fingerprint import fingerprint  # noqa: PLC0415  most jobs have no key
+
+        return fingerprint(fun, args, kwargs)
 
     def _add_jobs(self, fun: Callable[[A], T], iterable: Iterable[A]) -> list[bytes]:
         options = self._options.for_many()

@@ -126,47 +126,6 @@ def test_options_travel_with_the_job(cloud: Cloud, head: FakeHead) -> None:
     assert (record.retries, record.timeout, record.key) == (2, 1.5, "avg-2024")
 
 
-def test_a_key_gives_the_job_that_has_it(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
-    # Given
-    first = cloud.options(key="avg").add_job(double, 1)
-    # When
-    again = cloud.options(key="avg").add_job(double, 1)
-    future = cloud.options(key="avg").submit(double, 1)
-    # Then
-    assert again == first
-    assert future.ref == first
-    assert future.result() == 2
-    assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("fun", "argument", "words"),
-    [
-        (double, 2, "with other arguments: nothing"),
-        (divide, 1, "with another function: nothing"),
-        (divide, 2, "with another function and other arguments: nothing"),
-    ],
-)
-def test_a_key_that_names_something_else_is_a_warning(
-    cloud: Cloud, caplog: pytest.LogCaptureFixture, fun: Callable[[int], object], argument: int, words: str
-) -> None:
-    # Given
-    first = cloud.options(key="avg").add_job(double, 1)
-    # When
-    again = cloud.options(key="avg").add_job(fun, argument)
-    # Then
-    assert again == first
-    (record,) = caplog.records
-    assert record.levelname == "WARNING"
-    assert f"the key 'avg' names job {first}" in record.getMessage()
-    assert words in record.getMessage()
-
-
-def test_a_key_names_one_job_only(cloud: Cloud) -> None:
-    with pytest.raises(ConfigError, match="several"):
-        cloud.options(key="avg").add_jobs(double, [1, 2])
-
-
 def test_many_jobs_are_added_in_chunks_and_awaited_in_a_window(cloud: Cloud, head: FakeHead) -> None:
     # When
     refs = cloud.add_jobs(double, range(10_000))
