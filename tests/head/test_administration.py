@@ -199,13 +199,13 @@ def test_where_nothing_can_be_made_it_is_said_in_words(store: Path, tmp_path: Pa
 def test_a_store_that_cannot_be_read_is_not_an_export_that_cannot_be_written(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(file: Path) -> None:
-        # As for anybody but root.
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
-
-    monkeypatch.setattr(lmdb_file, "check_size", refuse)
-    with pytest.raises(PermissionError, match=r"store/data/data\.mdb"):
+    # Given: a file of another user's, as far as nothing keeps root out
+    monkeypatch.setattr(os, "access", lambda file, _: Path(file).name != "data.mdb")
+    # Then
+    with pytest.raises(NotAStore, match=r"store/data/data\.mdb cannot be read: Permission denied"):
         export_store(store, tmp_path / "file")
+    with pytest.raises(NotAStore, match=r"store/data/data\.mdb cannot be read: Permission denied"):
+        check_store(store, "full")
     assert names(tmp_path) == {"store"}
 
 

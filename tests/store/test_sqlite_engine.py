@@ -381,7 +381,7 @@ def test_a_backup_on_a_disk_that_nobody_writes_to_can_be_copied(
         return connect(file)
 
     monkeypatch.setattr(sqlite_engine, "_connect", note)
-    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda _, mode: not mode & os.W_OK)
     # When
     SqliteEngine(path).backup(tmp_path / "copy")
     # Then

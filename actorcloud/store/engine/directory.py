@@ -197,11 +197,15 @@ class StoreDirectory:
 
         Raises:
             StoreDamaged: it is.
+            NotAStore: it may not be read.
         """
         if not self.file.is_file():
             raise StoreDamaged(
                 f"the store {self.path} has lost its file {_DATA}/{self._file}; restore it from a backup"
             )
+        # Not by opening it: to close it again would drop the locks of LMDB and SQLite.
+        if not os.access(self.file, os.R_OK):
+            raise NotAStore(f"{self.file} cannot be read: {os.strerror(errno.EACCES)}; be its owner")
 
     def found(self) -> None:
         """Note that there is a store: whoever opens it with this object again must find it."""
