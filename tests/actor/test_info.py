@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from actorcloud.actor import Actor, AsyncActor, System, named, process
-from actorcloud.actor.debug.call import get_state, resume, suspend
+from actorcloud.actor.debug.call import resume, suspend
 from actorcloud.actor.debug.watch import get_statistics, statistics
 from actorcloud.actor.ref.footprint import OBJECTS_LIMIT
 from actorcloud.base.clock import ManualClock
 from actorcloud.base.errors import ActorError
 from tests.actor.cast import PATIENCE, Probe, Run, boom, end_of, run, tell_run
+from tests.system.cluster import wait_for
 
 
 class Blocked(Actor):
@@ -222,8 +223,9 @@ def test_messages_are_counted_turn_by_turn(system: System) -> None:
     for number in range(3):
         p.tell(number)
     p.ask("last")
-    # Its turn may not have ended when the answer is there; what serves this call comes after it.
-    get_state(p)
+    # The answer is here before the turn is over.
+    while p.info("handled") < 4:
+        system.sleep(0.001)
     assert p.info("handled") == 4
 
 
@@ -257,6 +259,8 @@ def test_time_is_measured_while_statistics_are_on() -> None:
             return me.actor_ref.info("busy_time")
 
         run(p, lambda _: clock.advance(2.5))
+        # The answer is here before the turn is over.
+        wait_for(lambda: p.info("status") == "waiting", "the end of the turn")
         clock.advance(100.0)
         # Then
         assert p.info("busy_time") == 2.5
@@ -285,9 +289,8 @@ def test_what_a_coroutine_awaits_is_no_busy_time() -> None:
         ref = Waiting.start()
         statistics(ref)
         ref.ask("x")
-        get_state(ref)
+        wait_for(lambda: ref.info("handled") == 1, "the end of the turn")
         assert ref.info("busy_time") == 2.5
-        assert ref.info("handled") == 1
 
 
 def test_memory_is_that_of_the_actor_and_its_mail_and_not_of_others(system: System) -> None:
