@@ -62,7 +62,7 @@ from actorcloud.store.query import (
 from actorcloud.store.quota import QUOTA_DEFAULT, Quota
 from actorcloud.store.reserve import Reserve
 from actorcloud.store.sequencer import Answer, Request, Sequencer, check, scans_of
-from actorcloud.store.validation import Touched, check_commit, size_of_commit
+from actorcloud.store.validation import Touched, check_commit
 from actorcloud.store.view import Moment, View
 from actorcloud.store.watches import Watches, check_watch, keys_of_watch
 from actorcloud.store.writer import Write, WriterActor, Written
@@ -241,7 +241,7 @@ class StoreActor(Actor):
         if not isinstance(touched, Touched):
             self._metrics.judged(touched)
             return touched
-        size = size_of_commit(commit)
+        size = touched.size
         if len(self._pending) >= PENDING_LIMIT or self._pending_bytes + size > PENDING_LIMIT_BYTES:
             self._metrics.turned_away()
             return RefusedCommit("busy", f"{len(self._pending)} commits wait at the store; try again")

@@ -172,6 +172,13 @@ class LocalStore:
         return None if stored is None else stored[9:]
 
 
+def size_of(commit: Commit) -> int:
+    """Return the bytes that a commit brings."""
+    touched = check(commit)
+    assert isinstance(touched, Touched)
+    return touched.size
+
+
 def txn_of(client: Transactions) -> Transaction:
     """Return the transaction that runs now."""
     found = client.current()

@@ -44,8 +44,7 @@ from actorcloud.store import (
 from actorcloud.store import Refused as RefusedChange
 from actorcloud.store import stored as header
 from actorcloud.store.actor import Clean
-from actorcloud.store.validation import size_of_commit
-from tests.store.local import REF, raw, run_of
+from tests.store.local import REF, raw, run_of, size_of
 
 DIGEST = b"f" * 16
 WAIT = 30.0
@@ -339,7 +338,7 @@ def test_too_many_waiting_commits_are_told_that_the_store_is_busy(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Room for one, and a half
-    size = size_of_commit(put(1, "a", raw(b"1234567")))
+    size = size_of(put(1, "a", raw(b"1234567")))
     monkeypatch.setattr("actorcloud.store.actor.PENDING_LIMIT_BYTES", 2 * size - 1)
     gate = Gate(shut=True)
     store = start(GatedMemory(gate))

@@ -21,7 +21,7 @@ from actorcloud.protocol.transaction import (
     Status,
 )
 from actorcloud.store import MemoryEngine, StoreActor, actor, encode_key, keys, tickets
-from actorcloud.store.validation import size_of_commit
+from tests.store.local import size_of
 
 KEY, COLD = (keys.user("s", encode_key(name)) for name in ("hot", "cold"))
 WAIT = 30.0
@@ -118,7 +118,7 @@ def test_parked_commits_count_as_waiting_and_more_are_refused(
 def test_the_bytes_of_what_waits_are_bounded(store: ActorRef[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     # Given
     # Room for one, and a half
-    monkeypatch.setattr(actor, "PENDING_LIMIT_BYTES", 3 * size_of_commit(commit(2)) - 1)
+    monkeypatch.setattr(actor, "PENDING_LIMIT_BYTES", 3 * size_of(commit(2)) - 1)
     lose(store, 1)
     parked = [ask(store, commit(number)) for number in (2, 3)]
     # Then

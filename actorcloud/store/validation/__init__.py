@@ -13,7 +13,7 @@ Reference: store-design 2.4, 2.8, 2.9; Kung and Robinson 1981.
 from __future__ import annotations
 
 from actorcloud.store.validation.change import ChangeVerdict, check_change, validate_change
-from actorcloud.store.validation.commit import CommitVerdict, check_commit, size_of_commit, validate_commit
+from actorcloud.store.validation.commit import CommitVerdict, check_commit, validate_commit
 from actorcloud.store.validation.footprint import (
     Touched,
     check_footprint,
@@ -33,7 +33,6 @@ __all__ = [
     "check_footprint",
     "check_ranges",
     "owners_of_ranges",
-    "size_of_commit",
     "stamps_of",
     "validate_change",
     "validate_commit",

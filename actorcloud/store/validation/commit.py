@@ -26,7 +26,7 @@ from actorcloud.protocol.record import Fence, JobRecord, NewJob
 from actorcloud.protocol.transaction import TXN_ID_BYTES, Commit, Committed, Conflict, Fenced, Refused
 from actorcloud.store import keys, stored
 from actorcloud.store.validation.effect import effect_of
-from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, size_of, stamps_of, touched_by
+from actorcloud.store.validation.footprint import Touched, check_count, check_footprint, stamps_of, touched_by
 from actorcloud.store.validation.verdict import Accepted
 from actorcloud.store.view import Moment, View
 
@@ -41,17 +41,12 @@ _encode = msgspec.msgpack.Encoder().encode
 CommitVerdict = Accepted | Committed | Conflict | Fenced | Refused
 
 
-def size_of_commit(commit: Commit) -> int:
-    """Return the bytes of all that a message brings."""
-    return size_of(commit) + _size_of_jobs(commit)
-
-
 def check_commit(commit: Commit) -> Touched | Refused:
     """Return what a message touches; refuse it if it breaks a limit, or touches keys that callers may not."""
     try:
-        _check_limits(commit)
+        size = _check_limits(commit)
         _check_names(commit)
-        touched = touched_by(commit, stamps_of(commit.fence))
+        touched = touched_by(commit, stamps_of(commit.fence), size)
     except ActorCloudError as error:
         return Refused(error.code, str(error))
     wanted = touched.keys
@@ -107,15 +102,11 @@ def _accept_commit(moment: Moment, commit: Commit, effect: dict[bytes, bytes | N
     return Accepted(seq, writes, tuple(records), effect)
 
 
-def _check_limits(commit: Commit) -> None:
+def _check_limits(commit: Commit) -> int:
     if len(commit.txn) != TXN_ID_BYTES or not _ID_BYTES.issuperset(map(len, commit.acked)):
         raise TransactionError(f"the id of a transaction has {TXN_ID_BYTES} bytes, not {commit.txn!r}")
     check_count(max(len(commit.jobs), len(commit.acked)))
-    check_footprint(commit, _size_of_jobs(commit))
-
-
-def _size_of_jobs(commit: Commit) -> int:
-    return sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0
+    return check_footprint(commit, sum([len(job.arguments) for job in commit.jobs]) if commit.jobs else 0)
 
 
 def _check_names(commit: Commit) -> None:

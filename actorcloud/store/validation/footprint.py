@@ -46,6 +46,8 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
     owners: set[bytes]
     #: The engine keys on which its verdict or its answer depends.
     keys: set[bytes]
+    #: Bytes of all that a commit brings; of others 0.
+    size: int = 0
 
 
 class Footprint(Protocol):
@@ -72,8 +74,8 @@ class Footprint(Protocol):
         ...
 
 
-def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
-    """Refuse a transaction that is too large.
+def check_footprint(body: Footprint, others_bytes: int = 0) -> int:
+    """Refuse a transaction that is too large; return the bytes that it brings.
 
     Args:
         body: the message that has it.
@@ -87,15 +89,16 @@ def check_footprint(body: Footprint, others_bytes: int = 0) -> None:
     check_count(max(len(body.reads), len(body.writes) + steps))
     if body.ranges:
         check_ranges(body.ranges)
-    size = others_bytes + size_of(body)
+    size = others_bytes + _size_of(body)
     if size > COMMIT_LIMIT_BYTES:
         raise TransactionTooLarge(f"{size} bytes in one transaction; the limit is {COMMIT_LIMIT_BYTES}: split it")
     _check_values(body.writes)
     if body.atomics:
         _check_atomics(body)
+    return size
 
 
-def size_of(body: Footprint) -> int:
+def _size_of(body: Footprint) -> int:
     """Return the bytes of keys, ranges and values that a transaction brings."""
     size = sum(map(len, map(_first, body.reads)))
     for key, value in body.writes:
@@ -162,12 +165,13 @@ def check_ranges(ranges: Sequence[RangeEntry], wanted: Sequence[RangeRead] = ())
         )
 
 
-def touched_by(body: Footprint, stamps: Collection[bytes]) -> Touched:
+def touched_by(body: Footprint, stamps: Collection[bytes], size: int = 0) -> Touched:
     """Return what a transaction depends on.
 
     Args:
         body: the message that has it.
         stamps: the jobs whose once-names it may touch.
+        size: bytes that it brings.
 
     Raises:
         BadKey: callers may not touch one of these.
@@ -178,7 +182,7 @@ def touched_by(body: Footprint, stamps: Collection[bytes]) -> Touched:
     if body.ranges:
         owners |= owners_of_ranges(body.ranges)
     # What is there tells how much more there will be.
-    return Touched(owners, {*read, *written, *usage_keys(written), *map(keys.record, owners)})
+    return Touched(owners, {*read, *written, *usage_keys(written), *map(keys.record, owners)}, size)
 
 
 def owners_of_ranges(ranges: Iterable[RangeEntry | RangeRead]) -> set[bytes]:
