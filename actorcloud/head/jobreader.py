@@ -73,7 +73,7 @@ class JobReader:
             box = _Box()
             self._store.tell(Scan(0, keys.RECORD, box, after=start, limit=_PAGE, reverse=True))
             page = box.take(Page)
-            yield from ((key[1:], _record.decode(value)) for key, value in page.items)
+            yield from ((keys.ref_of(key), _record.decode(value)) for key, value in page.items)
             start, more = page.items[-1][0] if page.items else b"", page.more
 
 

@@ -38,7 +38,7 @@ class Loading:
 
     def page(self, message: Page) -> None:
         """Take in a page, and ask for the next."""
-        self._ledger.load((key[1:], _record.decode(value)) for key, value in message.items)
+        self._ledger.load((keys.ref_of(key), _record.decode(value)) for key, value in message.items)
         if message.more:
             self.begin(message.items[-1][0])
         else:

@@ -92,7 +92,7 @@ class Query:
         for key, value in message.items:
             record = _record.decode(value)
             if listing.request.state in {None, record.state} and len(listing.items) < listing.limit:
-                listing.items.append((key[1:], record))
+                listing.items.append((keys.ref_of(key), record))
         if message.more and len(listing.items) < listing.limit:
             self._scan(listing, message.items[-1][0][1:])
         else:
