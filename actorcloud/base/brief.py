@@ -128,3 +128,12 @@ def _bytes_in(value: object, depth: int) -> int:
         return 0
     inside: Iterable[object] = (*value, *value.values()) if isinstance(value, Mapping) else value
     return sum(_bytes_in(each, depth - 1) for each in inside)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something whose plural has an s.
+
+    >>> counted(1, "job"), counted(2, "job")
+    ('1 job', '2 jobs')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -12,6 +12,7 @@ from typing import Any
 import click
 import platformdirs
 
+from actorcloud.base.brief import counted
 from actorcloud.base.config import LISTEN_OFF
 from actorcloud.base.errors import ConfigError, HeadUnreachable
 from actorcloud.base.exitcode import ExitCode
@@ -65,7 +66,7 @@ def node(
     )
     if not quiet:
         logging.getLogger("actorcloud.node").setLevel(logging.INFO)  # that it has joined
-        count = f"{options.workers} worker{'' if options.workers == 1 else 's'}"
+        count = counted(options.workers, "worker")
         report.talk(f"node {options.name}, {count}; Ctrl-C ends it")
     hide_store(os.environ)
     code = serve_node(options)

@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 
+from actorcloud.base.brief import counted
 from actorcloud.base.ids import NodeRef
 from actorcloud.protocol.job import Info, NodeLine
 from actorcloud.protocol.storestats import StoreFigures
@@ -34,7 +35,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.state == "away":
             return f"{self.ref}  away  {self.held} held; the head waits for it since its own start"
-        return f"{self.ref}  {self.state}  {_count(self.workers, 'worker')}  {self.held} held"
+        return f"{self.ref}  {self.state}  {counted(self.workers, 'worker')}  {self.held} held"
 
 
 class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,15 +91,15 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """Return one line, made for a person who wonders why nothing happens."""
         if not self.nodes:
-            return f"0 nodes have joined, {_count(self.queued, 'job')} queued; `actorcloud node` makes a machine join"
+            return f"0 nodes have joined, {counted(self.queued, 'job')} queued; `actorcloud node` makes a machine join"
         up = sum(node.state == "up" for node in self.nodes)
         away = f" ({len(self.nodes) - up} away)" if up < len(self.nodes) else ""
-        machines = f"{_count(len(self.nodes), 'node')}{away}, {_count(self.workers, 'worker')}"
+        machines = f"{counted(len(self.nodes), 'node')}{away}, {counted(self.workers, 'worker')}"
         return f"{machines}; {self.queued} queued, {self.running} running, {self.suspended} suspended"
 
     def __str__(self) -> str:
         # The number of the last one tells only that the store was asked: an import makes it jump.
-        commits = f", {_count(self.commits, 'commit')}" if self.store.seq else ""
+        commits = f", {counted(self.commits, 'commit')}" if self.store.seq else ""
         ended = f"since the head's start {self.done} done, {self.failed} failed"
         lines = [
             f"actorcloud {self.version}, up {self.uptime:.0f} s{commits}",
@@ -109,10 +110,6 @@ class CloudInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     def _store_line(self) -> str:
         store = self.store
-        used = f"{_count(store.entries, 'key')}, {store.used_bytes / 1e6:,.1f} MB"
+        used = f"{counted(store.entries, 'key')}, {store.used_bytes / 1e6:,.1f} MB"
         speed = f"a commit takes {store.commit_p50 * 1e3:.1f} ms, 99 of 100 at most {store.commit_p99 * 1e3:.1f} ms"
         return f"{used}; {speed}; {store.conflicts} conflicts, {store.pending} waiting" if store.batches else used
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -19,6 +19,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from actorcloud.actor import ActorRef
+from actorcloud.base.brief import counted
 from actorcloud.base.telemetry import telemetry
 from actorcloud.jobs.completion import Completion
 from actorcloud.jobs.desk import Desk
@@ -60,7 +61,7 @@ class Attachment:
             desk.kill(node, surplus)
         # A run of an earlier head may never have left it: nobody can say that the job is to blame.
         fate = self._lose(lost, {ref for ref, record in lost.items() if not desk.is_ours(record.run)})
-        what = [_count(inventory.slots, "worker"), *([f"{_count(len(held), 'job')} kept"] if held else []), *fate]
+        what = [counted(inventory.slots, "worker"), *([f"{counted(len(held), 'job')} kept"] if held else []), *fate]
         logger.info("node %s %s: %s", node, verb, ", ".join(what))
         counts = {"held": len(held), "lost": len(lost), "killed": len(surplus)}
         telemetry.emit("actorcloud.jobs.node.attached", counts, {"node": node})
@@ -76,7 +77,7 @@ class Attachment:
             self._silent_since[message.node] = now - message.silent
         else:
             since = self._silent_since.pop(message.node, now)
-            held = _count(len(self._desk.ledger.on_node(message.node)), "job")
+            held = counted(len(self._desk.ledger.on_node(message.node)), "job")
             logger.info("node %s is back after %.1f s of silence: %s kept", message.node, now - since, held)
 
     def _show(self, node: str, state: str) -> None:
@@ -126,7 +127,7 @@ class Attachment:
             for ref, record in runs.items()
         )
         words: dict[StateName, str] = {"queued": "queued again", "suspended": "suspended"}
-        return [f"{_count(states[state], 'job')} {words[state]}" for state in words if states[state]]
+        return [f"{counted(states[state], 'job')} {words[state]}" for state in words if states[state]]
 
     def lines(self) -> tuple[NodeLine, ...]:
         """Return the nodes as people see them, by name; also those that have jobs and have not come back yet."""
@@ -135,7 +136,3 @@ class Attachment:
             NodeLine(name, line.state, line.slots, len(self._desk.ledger.on_node(name)), line.facts)
             for name, line in sorted(lines.items())
         )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
